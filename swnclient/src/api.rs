@@ -1,0 +1,96 @@
+//! What a consumer gives and gets.
+
+use smol_str::SmolStr;
+use std::net::IpAddr;
+
+/// What a consumer wants to be told about: one mount, as the kernel or a C
+/// caller describes it ([MS-SWN] 3.2.4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RegistrationRequest {
+    /// The server's name as it was mounted: NetBIOS or DNS, never an address.
+    pub net_name: SmolStr,
+    /// The share's name, without the server.
+    pub share_name: Option<SmolStr>,
+    /// The address of the node that serves the share now.
+    pub ip_address: Option<IpAddr>,
+    /// Notify about the net name's state.
+    pub net_name_notify: bool,
+    /// Notify about moves of the share.
+    pub share_name_notify: bool,
+    /// Notify about changes of the address.
+    pub ip_notify: bool,
+}
+
+/// The state of a resource ([MS-SWN] 2.2.2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResourceState {
+    /// Not known to the witness.
+    Unknown,
+    /// In service.
+    Available,
+    /// Out of service.
+    Unavailable,
+}
+
+/// What a witness reports, in its generic form ([MS-SWN] 2.2.2.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notification {
+    /// A resource (an address or a net name) changed its state.
+    ResourceChange {
+        /// The resource's name as the witness gives it.
+        name: SmolStr,
+        /// Its state now.
+        state: ResourceState,
+    },
+    /// The client shall reconnect to another address.
+    ClientMove {
+        /// The best usable address of those the witness listed.
+        address: IpAddr,
+    },
+    /// The share moved to another address.
+    ShareMove {
+        /// The best usable address of those the witness listed.
+        address: IpAddr,
+    },
+    /// The server's addresses changed.
+    IpChange {
+        /// The best usable address of those the witness listed.
+        address: IpAddr,
+    },
+}
+
+/// What a registration authenticates with at every witness it tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A user's NT hash: NTLM, plain or inside SPNEGO.
+    Ntlm(dcerpc::security::ntlm::NtlmCredentials),
+}
+
+/// Names a registration within its [`Client`](crate::Client). Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RegistrationId(pub u64);
+
+/// What happens to a registration, in the order it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A witness has accepted the registration, the first time or anew.
+    Registered {
+        /// The witness's address.
+        witness: IpAddr,
+        /// The version spoken, 1 or 2.
+        version: u8,
+    },
+    /// The witness reports something.
+    Notification(Notification),
+    /// An attempt failed.
+    Failed {
+        /// Why, and what to do about it.
+        error: crate::Error,
+        /// When the next attempt starts by itself. `None`: only
+        /// [`Client::retry`](crate::Client::retry) starts one, because trying
+        /// again unasked would do harm (a wrong password locks an account).
+        retry_in: Option<std::time::Duration>,
+    },
+    /// The registration has ended as asked; the last event of its id.
+    Unregistered,
+}

@@ -1,0 +1,1 @@
+//! A witness cluster in one process.
