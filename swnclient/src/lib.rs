@@ -3,6 +3,7 @@
 mod api;
 mod client;
 mod error;
+pub mod wire;
 
 pub use api::{
     Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
