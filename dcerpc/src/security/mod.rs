@@ -4,7 +4,14 @@
 //! A provider is sans-IO: tokens go in and out as bytes, and it never waits for
 //! the network, save where [`SecurityContext::may_block`] says so.
 
+#[cfg(any(test, feature = "acceptor"))]
+mod acceptor;
 pub mod ntlm;
+#[cfg(test)]
+mod testing;
+
+#[cfg(any(test, feature = "acceptor"))]
+pub use acceptor::AcceptorContext;
 
 use std::ops::Range;
 

@@ -144,7 +144,11 @@ impl NtlmContext {
             .ok_or(invalid("its target information is too long"))?;
 
         let response = keys::respond(
-            &keys::ntowf_v2(credentials),
+            &keys::ntowf_v2(
+                credentials.nt_hash(),
+                credentials.user(),
+                credentials.domain(),
+            ),
             &ResponseInput {
                 server_challenge: challenge.server_challenge,
                 client_challenge: nonces.client_challenge,
@@ -270,7 +274,7 @@ impl std::fmt::Debug for NtlmContext {
     }
 }
 
-fn invalid(reason: &'static str) -> SecurityError {
+pub(super) fn invalid(reason: &'static str) -> SecurityError {
     SecurityError::InvalidToken {
         mechanism: "NTLM",
         reason,

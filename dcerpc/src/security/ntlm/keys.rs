@@ -6,7 +6,6 @@ use md5::{Digest, Md5};
 use rc4::{Rc4, StreamCipher};
 use zeroize::Zeroizing;
 
-use super::credentials::NtlmCredentials;
 use super::wire::utf16le;
 
 /// A key that is wiped when it is dropped.
@@ -36,12 +35,9 @@ pub(super) fn nt_hash(password_utf16: &[u8]) -> Key {
 }
 
 /// NTOWFv2, which is LMOWFv2 too ([MS-NLMP] 3.3.2).
-pub(super) fn ntowf_v2(credentials: &NtlmCredentials) -> Key {
-    let user: String = credentials.user().chars().map(to_upper).collect();
-    Zeroizing::new(hmac_md5(
-        credentials.nt_hash(),
-        &[&utf16le(&user), &utf16le(credentials.domain())],
-    ))
+pub(super) fn ntowf_v2(nt_hash: &[u8; 16], user: &str, domain: &str) -> Key {
+    let user: String = user.chars().map(to_upper).collect();
+    Zeroizing::new(hmac_md5(nt_hash, &[&utf16le(&user), &utf16le(domain)]))
 }
 
 /// Uppercase as Windows has it: one UTF-16 unit becomes one. A letter whose

@@ -3,6 +3,8 @@
 //! Older responses, LAN Manager keys, keys below 128 bits and sessions without
 //! extended session security are not spoken.
 
+#[cfg(any(test, feature = "acceptor"))]
+mod acceptor;
 mod av_pair;
 mod context;
 mod credentials;
@@ -11,8 +13,12 @@ mod keys;
 mod messages;
 mod session;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod vectors;
 mod wire;
 
+#[cfg(any(test, feature = "acceptor"))]
+pub use acceptor::{Logon, NtlmAcceptor, ServerNames};
 pub use context::NtlmContext;
 pub use credentials::NtlmCredentials;
