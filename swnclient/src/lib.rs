@@ -2,6 +2,7 @@
 
 mod api;
 mod client;
+mod driver;
 mod error;
 pub mod proto;
 pub mod wire;

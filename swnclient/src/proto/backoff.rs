@@ -12,7 +12,12 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// The delay before the next attempt.
-    pub(super) fn next(&mut self, rng: &mut fastrand::Rng, min: Duration, max: Duration) -> Duration {
+    pub(super) fn next(
+        &mut self,
+        rng: &mut fastrand::Rng,
+        min: Duration,
+        max: Duration,
+    ) -> Duration {
         let bound = min.saturating_mul(1 << self.failures.min(20)).min(max);
         self.failures = self.failures.saturating_add(1);
         jitter(rng, bound)

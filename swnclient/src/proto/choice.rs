@@ -37,10 +37,7 @@ pub(super) fn witnesses(
 
 /// The name of the node that has `address`.
 fn node_of(interfaces: &[Interface], address: IpAddr) -> Option<&str> {
-    interfaces
-        .iter()
-        .find(|i| i.addresses().any(|a| a == address))
-        .map(|i| i.group_name.as_str())
+    interfaces.iter().find(|i| i.addresses().any(|a| a == address)).map(|i| i.group_name.as_str())
 }
 
 /// The state of `address` as a list has it.

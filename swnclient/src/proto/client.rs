@@ -1,26 +1,18 @@
-//! The client: registrations, links, and every decision about them.
-//!
-//! Each step of a registration's life is a method here, in the order of that
-//! life; nothing else changes a [`State`].
+//! The client: what it keeps, and its two interfaces, to the consumer and to
+//! its owner. The life of a registration is in `lifecycle`, that of a link in
+//! `links`.
 
-use super::backoff::jitter;
-use super::choice;
-use super::interning::{CredentialsPool, SharedCredentials};
-use super::link::{Actions, Link, LinkEvent, LinkId, Purpose};
+use super::interning::CredentialsPool;
+use super::link::{Actions, Link, LinkId};
 use super::registration::{Registered, Registration, State, Unregistering};
 use super::timers::Timers;
 use super::{Action, Config, ConnectionId};
-use crate::wire::{self, NotifyMessages, Status, Version, opnum};
-use crate::{
-    Credentials, Error, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
-};
-use dcerpc::association::{AuthOutcome, CallId, FaultStatus, Reply};
-use dcerpc::ndr::ContextHandle;
-use smol_str::{SmolStr, ToSmolStr};
+use crate::{Credentials, Error, Event, RegistrationId, RegistrationRequest};
+use dcerpc::association::AuthOutcome;
+use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A consumer that asks again is heard at most once in this time.
@@ -137,6 +129,14 @@ impl Client {
         }
     }
 
+    /// Ends every registration.
+    pub fn unregister_all(&mut self, now: Instant) {
+        let ids: Vec<RegistrationId> = self.registrations.keys().copied().collect();
+        for id in ids {
+            self.unregister(id, now);
+        }
+    }
+
     /// Whether there is no registration, not even one that is being taken back.
     pub fn is_empty(&self) -> bool {
         self.registrations.is_empty()
@@ -166,7 +166,9 @@ impl Client {
             match key {
                 TimerKey::Registration(id) => self.registration_due(id, now),
                 TimerKey::Link(id) => {
-                    let Some(link) = self.links.get(&id) else { break };
+                    let Some(link) = self.links.get(&id) else {
+                        break;
+                    };
                     let error = Error::Timeout {
                         address: link.address,
                         what: link.waiting_for(),
@@ -179,7 +181,12 @@ impl Client {
     }
 
     /// A host's addresses are known, or why they aren't.
-    pub fn handle_resolved(&mut self, host: &str, result: Result<Vec<IpAddr>, SmolStr>, now: Instant) {
+    pub fn handle_resolved(
+        &mut self,
+        host: &str,
+        result: Result<Vec<IpAddr>, SmolStr>,
+        now: Instant,
+    ) {
         for id in self.resolving.remove(host).unwrap_or_default() {
             let Some(registration) = self.registrations.get_mut(&id) else {
                 continue;

@@ -37,6 +37,9 @@ pub struct Config {
     /// A client that lost its witness registers anew after a random part of
     /// this, so that all clients of a dead node don't come in one second.
     pub loss_spread: Duration,
+    /// How long a peer may be silent on TCP's level before its connection
+    /// counts as dead (keepalive and TCP_USER_TIMEOUT).
+    pub dead_after: Duration,
     /// The most registrations that share one connection to a witness.
     pub max_registrations_per_link: usize,
     /// The longest response taken from a server, in bytes.
@@ -58,6 +61,7 @@ impl Default for Config {
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             loss_spread: Duration::from_secs(15),
+            dead_after: Duration::from_secs(10),
             max_registrations_per_link: 128,
             max_response: 1 << 20,
         }

@@ -30,7 +30,8 @@ impl CredentialsPool {
     /// The shared copy of `credentials`.
     pub(super) fn intern(&mut self, credentials: Credentials) -> SharedCredentials {
         self.in_use.retain(|weak| weak.strong_count() > 0);
-        let known = self.in_use.iter().filter_map(Weak::upgrade).find(|known| **known == credentials);
+        let known =
+            self.in_use.iter().filter_map(Weak::upgrade).find(|known| **known == credentials);
         SharedCredentials(known.unwrap_or_else(|| {
             let new = Arc::new(credentials);
             self.in_use.push(Arc::downgrade(&new));

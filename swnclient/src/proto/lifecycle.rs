@@ -1,11 +1,11 @@
 //! The life of a registration ([MS-SWN] 3.2.4), step by step: list, choose,
 //! register, wait for notifications, and recover from whatever happens.
 
+use super::Action;
 use super::choice;
 use super::client::{Client, TimerKey};
 use super::link::{LinkId, Purpose};
 use super::registration::{Registered, State, Unregistering};
-use super::Action;
 use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc::association::CallId;
@@ -34,9 +34,8 @@ impl Client {
         match registration.request.ip_address {
             Some(address) => self.list_at(id, address, now),
             None => {
-                registration.state = State::Resolving;
                 let host = registration.request.net_name.clone();
-                self.set_deadline(id, None);
+                self.set_state(id, State::Resolving);
                 let waiting = self.resolving.entry(host.clone()).or_default();
                 waiting.push(id);
                 if waiting.len() == 1 {
@@ -182,7 +181,10 @@ impl Client {
         };
         match link.call(Purpose::Register(id), opnum, stub, &mut self.actions) {
             Ok(call) => {
-                self.set_state(id, State::Registering { link: link_id, call: Some((call, version)) });
+                self.set_state(
+                    id,
+                    State::Registering { link: link_id, call: Some((call, version)) },
+                );
                 self.set_deadline(id, Some(now + self.config.call_timeout));
             }
             Err(error) => self.fail_link(link_id, error, now),
@@ -389,7 +391,8 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
-        let (Some(address), Some(known)) = (registration.served_by, registration.known_state) else {
+        let (Some(address), Some(known)) = (registration.served_by, registration.known_state)
+        else {
             return;
         };
         let state = choice::state_of(interfaces, address).unwrap_or(ResourceState::Unavailable);
@@ -410,6 +413,7 @@ impl Client {
         &mut self,
         id: RegistrationId,
         link_id: LinkId,
+        address: IpAddr,
         error: &Error,
         spread: Duration,
         now: Instant,
@@ -429,7 +433,7 @@ impl Client {
                 self.set_state(id, State::Waiting);
                 self.try_next_witness(id, error.clone(), now);
             }
-            State::Registered(_) => self.lost(id, error.clone(), spread, now),
+            State::Registered(_) => self.lost(id, address, error.clone(), spread, now),
             State::Unregistering(_) => self.end(id),
             State::Resolving | State::Waiting => {}
         }
@@ -443,30 +447,46 @@ impl Client {
         let State::Registered(Registered { link: link_id, handle, .. }) = registration.state else {
             return;
         };
-        let gone = matches!(error, Error::Refused { status: Status::NOT_FOUND, .. });
-        if let (false, Some(link)) = (gone, self.links.get_mut(&link_id)) {
-            // Not to leave a second registration behind.
-            let stub = wire::encode_context_handle(&handle);
+        if !matches!(error, Error::Refused { status: Status::NOT_FOUND, .. }) {
+            self.release(link_id, &handle);
+        }
+        let Some(witness) = self.links.get(&link_id).map(|link| link.address) else {
+            return;
+        };
+        let spread = self.loss_spread();
+        self.lost(id, witness, error, spread, now);
+        self.leave_link(link_id, id);
+    }
+
+    /// Takes back a registration that nobody waits for any more. Its answer
+    /// does not matter; an error ends the link, which is found out anyway.
+    fn release(&mut self, link_id: LinkId, handle: &ContextHandle) {
+        if let Some(link) = self.links.get_mut(&link_id) {
+            let stub = wire::encode_context_handle(handle);
             let _ = link.call(Purpose::Release, opnum::UN_REGISTER, stub, &mut self.actions);
         }
-        let spread = self.loss_spread();
-        self.lost(id, error, spread, now);
-        self.leave_link(link_id, id);
     }
 
     /// Registers anew, another witness first, after a moment that keeps the
     /// clients of a dead witness from coming all at once.
-    fn lost(&mut self, id: RegistrationId, error: Error, spread: Duration, now: Instant) {
+    fn lost(
+        &mut self,
+        id: RegistrationId,
+        witness: IpAddr,
+        error: Error,
+        spread: Duration,
+        now: Instant,
+    ) {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
         if error.needs_consumer() {
             return self.failed(id, error, now);
         }
-        let lost = registration.link().and_then(|link| Some(self.links.get(&link)?.address));
         if let Some(served_by) = registration.served_by {
+            let interfaces = &registration.interfaces;
             registration.candidates =
-                choice::witnesses(&registration.interfaces, served_by, lost, &mut self.rng);
+                choice::witnesses(interfaces, served_by, Some(witness), &mut self.rng);
         }
         registration.fresh_list = false;
         self.set_state(id, State::Waiting);
@@ -491,6 +511,7 @@ impl Client {
 
     /// A registration's deadline has come.
     pub(super) fn registration_due(&mut self, id: RegistrationId, now: Instant) {
+        self.set_deadline(id, None);
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
@@ -500,14 +521,14 @@ impl Client {
                 return self.register_next(id, now);
             }
             State::Registered(Registered { notify: None, .. }) => return self.send_notify(id, now),
-            State::Unregistering(_) => return self.unregister_timed_out(id),
-            State::Resolving => return self.set_deadline(id, None),
+            // Where nobody shares the link, closing it takes the registration
+            // back ([C706] 5.1.6, context rundown).
+            State::Unregistering(_) => return self.end(id),
+            State::Resolving => return,
             State::Listing { link } => (*link, "GetInterfaceList"),
             State::Registering { link, .. } => (*link, "Register"),
             State::Registered(Registered { link, .. }) => (*link, "AsyncNotify"),
         };
-        // The deadline must not stay due, whatever becomes of the link.
-        self.set_deadline(id, None);
         if let Some(address) = self.links.get(&link).map(|link| link.address) {
             let seconds = self.config.call_timeout.as_secs();
             self.fail_link(link, Error::Timeout { address, what, seconds }, now);
@@ -546,25 +567,14 @@ impl Client {
         }
     }
 
-    /// The registration is gone whatever the answer says: a witness that does
-    /// not know it any more has nothing left to take back.
-    pub(super) fn unregister_answered(&mut self, id: RegistrationId) {
-        self.end(id);
-    }
-
-    /// The witness does not answer. Where nobody shares the link, closing it
-    /// takes the registration back ([C706] 6.1.6, context rundown).
-    fn unregister_timed_out(&mut self, id: RegistrationId) {
-        self.end(id);
-    }
-
     /// The end of a registration, in any state.
     pub(super) fn end(&mut self, id: RegistrationId) {
         self.set_deadline(id, None);
         let Some(registration) = self.registrations.remove(&id) else {
             return;
         };
-        if let State::Unregistering(Unregistering { link, notify: Some(call) }) = registration.state {
+        if let State::Unregistering(Unregistering { link, notify: Some(call) }) = registration.state
+        {
             if let Some(link) = self.links.get_mut(&link) {
                 link.orphan(call, &mut self.actions);
             }
@@ -580,7 +590,10 @@ impl Client {
         self.events.push_back((id, Event::Unregistered));
     }
 
-    fn set_state(&mut self, id: RegistrationId, state: State) {
+    /// The one place where a state changes. A deadline belongs to the state
+    /// that set it.
+    pub(super) fn set_state(&mut self, id: RegistrationId, state: State) {
+        self.set_deadline(id, None);
         if let Some(registration) = self.registrations.get_mut(&id) {
             registration.state = state;
         }

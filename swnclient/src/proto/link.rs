@@ -131,12 +131,10 @@ impl Link {
         matches!(self.phase, Phase::ConnectingToMapper | Phase::ConnectingToWitness)
     }
 
-    /// Whether nobody needs it.
+    /// Whether nobody needs it. Closing it then takes back what the server
+    /// still keeps for it ([C706] 5.1.6, context rundown).
     pub(super) fn is_idle(&self) -> bool {
-        self.members.is_empty()
-            && self.listing.is_empty()
-            && self.list_next.is_empty()
-            && !self.calls.values().any(|purpose| *purpose == Purpose::Release)
+        self.members.is_empty() && self.listing.is_empty() && self.list_next.is_empty()
     }
 
     /// What the link waits for, for an error message.
@@ -254,8 +252,7 @@ impl Link {
 
     /// Nobody waits for this call any more.
     pub(super) fn orphan(&mut self, call: CallId, actions: &mut Actions) {
-        if let (Some(_), Phase::Witness(association)) =
-            (self.calls.remove(&call), &mut self.phase)
+        if let (Some(_), Phase::Witness(association)) = (self.calls.remove(&call), &mut self.phase)
         {
             association.orphan(call);
             self.transmit(actions);

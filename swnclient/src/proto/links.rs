@@ -14,7 +14,12 @@ use std::time::{Duration, Instant};
 impl Client {
     /// A link to the witness service at `address` for this registration: one
     /// that is there, if it can be shared, or a new one. `Ok(true)`: it is ready.
-    pub(super) fn join_link(&mut self, id: RegistrationId, address: IpAddr, now: Instant) -> Option<(LinkId, bool)> {
+    pub(super) fn join_link(
+        &mut self,
+        id: RegistrationId,
+        address: IpAddr,
+        now: Instant,
+    ) -> Option<(LinkId, bool)> {
         let registration = self.registrations.get(&id)?;
         let target = registration.request.net_name.clone();
         let credentials = registration.credentials.clone();
@@ -119,11 +124,12 @@ impl Client {
         // One delay for all: they come back together over one new link.
         let spread = jitter(&mut self.rng, self.config.loss_spread);
         let waiting = link.listing.iter().chain(&link.list_next).copied();
-        let mut concerned: Vec<RegistrationId> = link.members.iter().copied().chain(waiting).collect();
+        let mut concerned: Vec<RegistrationId> =
+            link.members.iter().copied().chain(waiting).collect();
         concerned.sort_unstable();
         concerned.dedup();
         for id in concerned {
-            self.link_failed(id, link_id, &error, spread, now);
+            self.link_failed(id, link_id, link.address, &error, spread, now);
         }
     }
 
@@ -156,15 +162,11 @@ impl Client {
         };
         let mut members: Vec<RegistrationId> = link.members.iter().copied().collect();
         let listers = std::mem::take(&mut link.list_next);
-        if !link.is_multiplexed() {
-            // One AsyncNotify occupies the whole link: one registration stays,
-            // or none where a list is wanted; the others get links of their own.
-            let stay = usize::from(listers.is_empty());
-            for id in members.split_off(stay.min(members.len())) {
-                link.members.remove(&id);
-                self.find_own_link(id, link_id, now);
-            }
-        }
+        // Without multiplexing, one AsyncNotify occupies the whole link: one
+        // registration stays, the others get links of their own.
+        let stay = if link.is_multiplexed() { members.len() } else { members.len().min(1) };
+        let others = members.split_off(stay);
+        link.members.retain(|id| !others.contains(id));
         self.update_open(link_id);
         for id in listers {
             self.request_list(link_id, id, now);
@@ -172,13 +174,17 @@ impl Client {
         for id in members {
             self.send_register(id, now);
         }
+        for id in others {
+            self.find_own_link(id, link_id, now);
+        }
     }
 
     /// Asks for the interface list on behalf of `id`. Everyone who asks before
     /// the answer comes shares it, save those who need one that is newer than
     /// their registration.
     pub(super) fn request_list(&mut self, link_id: LinkId, id: RegistrationId, now: Instant) {
-        let newer = self.registrations.get(&id).is_some_and(|r| matches!(r.state, State::Registered(_)));
+        let newer =
+            self.registrations.get(&id).is_some_and(|r| matches!(r.state, State::Registered(_)));
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
@@ -236,8 +242,10 @@ impl Client {
                 let result = decode(address, "AsyncNotify", reply, wire::decode_notify_response);
                 self.notify_answered(id, call, address, result, now);
             }
-            Purpose::Unregister(id) => self.unregister_answered(id),
-            Purpose::Release => self.close_if_idle(link_id),
+            // The registration is gone whatever the answer says: a witness that
+            // does not know it any more has nothing left to take back.
+            Purpose::Unregister(id) => self.end(id),
+            Purpose::Release => {}
         }
     }
 
@@ -258,7 +266,10 @@ fn decode<T>(
     address: IpAddr,
     call: &'static str,
     reply: Result<Reply, FaultStatus>,
-    decode: impl FnOnce(&[u8], dcerpc::ndr::Endian) -> Result<Result<T, wire::Status>, dcerpc::ndr::NdrError>,
+    decode: impl FnOnce(
+        &[u8],
+        dcerpc::ndr::Endian,
+    ) -> Result<Result<T, wire::Status>, dcerpc::ndr::NdrError>,
 ) -> Result<T, Error> {
     let reply = reply.map_err(|status| match status.is_access_denied() {
         true => Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") },

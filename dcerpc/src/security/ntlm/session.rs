@@ -42,10 +42,7 @@ impl Direction {
         self.sequence = self.sequence.wrapping_add(1);
         let [c0, c1, c2, c3, c4, c5, c6, c7, ..] =
             keys::hmac_md5(&self.sign_key, &[&sequence, message]);
-        Checksum {
-            checksum: [c0, c1, c2, c3, c4, c5, c6, c7],
-            sequence,
-        }
+        Checksum { checksum: [c0, c1, c2, c3, c4, c5, c6, c7], sequence }
     }
 
     /// The signature. With key exchange the checksum is encrypted, and comes
@@ -55,10 +52,7 @@ impl Direction {
             self.cipher.apply_keystream(&mut checksum.checksum);
         }
         let mut signature = [0; SIGNATURE_LEN];
-        let parts = SIGNATURE_VERSION
-            .into_iter()
-            .chain(checksum.checksum)
-            .chain(checksum.sequence);
+        let parts = SIGNATURE_VERSION.into_iter().chain(checksum.checksum).chain(checksum.sequence);
         for (byte, part) in signature.iter_mut().zip(parts) {
             *byte = part;
         }
@@ -168,6 +162,5 @@ impl Session {
 
 /// What privacy encrypts.
 fn stub(pdu: &mut [u8], range: Range<usize>) -> Result<&mut [u8], SecurityError> {
-    pdu.get_mut(range)
-        .ok_or(SecurityError::Misuse("the stub lies outside of the PDU"))
+    pdu.get_mut(range).ok_or(SecurityError::Misuse("the stub lies outside of the PDU"))
 }
