@@ -339,17 +339,9 @@ impl<T: Transport> Link<T> {
 
     /// An acknowledgement, or an error.
     fn answer(&self, state: &mut State, message: &Message<'_>) -> Result<(), LinkError> {
-        let Some(code) = wire::error_code(message.payload) else {
-            state.undecodable(BadLength {
-                part: "header",
-                length: 4,
-                room: message.payload.len(),
-            });
+        let Some(result) = wire::answer(message.payload) else {
+            state.push(LinkEvent::Undecodable(DecodeError::Answer));
             return Ok(());
-        };
-        let result = match code {
-            0 => Ok(()),
-            code => Err(Errno::from_raw_os_error(code.saturating_neg())),
         };
         match state.asked.remove(&message.sequence) {
             Some(Asked::Notification {
@@ -468,3 +460,6 @@ impl std::fmt::Display for Hex<'_> {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,9 @@ pub enum DecodeError {
     /// A length leads out of the message.
     #[error(transparent)]
     Length(#[from] BadLength),
+    /// Neither an acknowledgement nor an errno.
+    #[error("an answer without a result")]
+    Answer,
     /// Not one of the commands of the version this daemon knows.
     #[error("unknown command {0}")]
     Command(u8),
@@ -412,3 +415,6 @@ fn cut(text: &str, max: usize) -> &str {
         .find_map(|end| text.get(..end))
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,13 @@
 //! and counts on the lengths being right. Writing is neli's.
 
 use neli::consts::genl::{Cmd, NlAttrType};
-use neli::consts::nl::NlmF;
+use neli::consts::nl::{NlmF, Nlmsg};
 use neli::err::SerError;
 use neli::genl::{AttrTypeBuilder, GenlmsghdrBuilder, Nlattr, NlattrBuilder};
 use neli::nl::{NlPayload, NlmsghdrBuilder};
 use neli::types::{Buffer, GenlBuffer};
 use neli::{Size, ToBytes};
+use rustix::io::Errno;
 use std::io::Cursor;
 
 /// `sizeof(struct nlmsghdr)`.
@@ -184,11 +185,14 @@ fn align(length: usize) -> usize {
     length.next_multiple_of(4)
 }
 
-/// The code of an `NLMSG_ERROR` message: 0 or a negative errno.
-pub fn error_code(payload: &[u8]) -> Option<i32> {
-    payload
-        .first_chunk::<4>()
-        .map(|bytes| i32::from_ne_bytes(*bytes))
+/// What an `NLMSG_ERROR` message says: nothing wrong, or an errno.
+pub fn answer(payload: &[u8]) -> Option<Result<(), Errno>> {
+    match i32::from_ne_bytes(*payload.first_chunk()?) {
+        0 => Some(Ok(())),
+        // `MAX_ERRNO`; rustix panics beyond it.
+        code @ -4095..0 => Some(Err(Errno::from_raw_os_error(-code))),
+        _ => None,
+    }
 }
 
 /// An attribute to send.
@@ -243,6 +247,22 @@ where
     let mut bytes = Cursor::new(Vec::new());
     message.to_bytes(&mut bytes)?;
     Ok(bytes.into_inner())
+}
+
+/// The kernel's answer to a message: 0 or a negative errno, and the message's
+/// header again; for the stand-in kernel.
+pub fn encode_answer(sequence: u32, code: i32) -> Vec<u8> {
+    const LENGTH: u32 = 16 + 4 + 16;
+    let kind: u16 = Nlmsg::Error.into();
+    let mut bytes = Vec::new();
+    bytes.extend(LENGTH.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(0u16.to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend(0u32.to_ne_bytes());
+    bytes.extend(code.to_ne_bytes());
+    bytes.extend([0; NLMSG_HEADER]);
+    bytes
 }
 
 fn encode_error(error: impl std::fmt::Display) -> EncodeError {
@@ -327,7 +347,7 @@ mod tests {
                 if let Ok(generic) = Generic::new(message.payload) {
                     prop_assert!(generic.attributes.count() <= 64);
                 }
-                let _ = error_code(message.payload);
+                let _ = answer(message.payload);
             }
             prop_assert!(Attributes::new(&bytes).count() <= 64);
         }
