@@ -11,7 +11,9 @@ use swnclient::{Client, Config, Credentials, NtlmCredentials, RegistrationReques
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [net_name, share, address, user, domain, rest @ ..] = args.as_slice() else {
-        eprintln!("usage: watch NET_NAME SHARE ADDRESS USER DOMAIN [ntlm|spnego] [integrity|privacy]");
+        eprintln!(
+            "usage: watch NET_NAME SHARE ADDRESS USER DOMAIN [ntlm|spnego] [integrity|privacy]"
+        );
         std::process::exit(2);
     };
     let mut config = Config { client_name: "watch".into(), ..Config::default() };

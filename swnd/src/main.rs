@@ -1,1 +1,40 @@
-fn main() {}
+//! See the library.
+
+use clap::Parser;
+use std::process::ExitCode;
+use swnd::options::{Command, Options};
+use swnd::{daemon, demo, logging};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if options.command == Some(Command::Demo) {
+        return exit(demo::run());
+    }
+    if let Err(error) = logging::init(options.log, options.level()) {
+        return exit(Err(error));
+    }
+    log::info!("swnd {} starts", env!("CARGO_PKG_VERSION"));
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(daemon::serve()));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ends what has no log: on the standard error stream.
+fn exit(outcome: Result<(), impl std::fmt::Display>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("swnd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

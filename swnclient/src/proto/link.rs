@@ -13,8 +13,9 @@ use dcerpc::association::{
 };
 use dcerpc::epm::{self, EpmError};
 use dcerpc::pdu::RejectReason;
-use dcerpc::security::SecurityContext;
 use dcerpc::security::ntlm::NtlmContext;
+use dcerpc::security::spnego::SpnegoContext;
+use dcerpc::security::{AuthService, SecurityContext};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -187,11 +188,14 @@ impl Link {
         // [MS-SWN] 3.2.4: the service principal is cifs/<host>.
         let principal = format!("cifs/{}", self.target);
         match self.credentials.get() {
-            Credentials::Ntlm(credentials) => Box::new(NtlmContext::new(
-                credentials.clone(),
-                Some(&principal),
-                &config.client_name,
-            )),
+            Credentials::Ntlm(credentials) => {
+                let workstation = &config.client_name;
+                let ntlm = NtlmContext::new(credentials.clone(), Some(&principal), workstation);
+                match config.auth_service {
+                    AuthService::Spnego => Box::new(SpnegoContext::new(vec![Box::new(ntlm)])),
+                    AuthService::Ntlm | AuthService::Kerberos => Box::new(ntlm),
+                }
+            }
         }
     }
 

@@ -1,0 +1,392 @@
+//! The messages of the kernel's family `cifs` (`linux/cifs/cifs_netlink.h`).
+
+use super::secret::Secret;
+use super::wire::{self, BadLength, EncodeError, Generic};
+use neli::consts::genl::{Cmd, NlAttrType};
+use neli::consts::nl::NlmF;
+use neli::neli_enum;
+use smol_str::SmolStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use swnclient::{Notification, RegistrationRequest, ResourceState};
+
+/// `CIFS_GENL_NAME`.
+pub const FAMILY: &str = "cifs";
+/// `CIFS_GENL_MCGRP_SWN_NAME`.
+pub const GROUP: &str = "cifs_mcgrp_swn";
+/// `sizeof(struct sockaddr_storage)`: the kernel copies that much, whatever the
+/// address family.
+const SOCKADDR_STORAGE: usize = 128;
+/// `cifs_swn_notify` copies a resource's name into 256 bytes with their NUL.
+const RESOURCE_NAME_MAX: usize = 255;
+
+/// `enum cifs_genl_commands`.
+#[neli_enum(serialized_type = "u8")]
+pub enum Command {
+    Register = 1,
+    Unregister = 2,
+    Notify = 3,
+}
+
+impl Cmd for Command {}
+
+/// `enum cifs_genl_attributes`, without the prefix `SWN_`.
+#[neli_enum(serialized_type = "u16")]
+pub enum Attribute {
+    RegistrationId = 1,
+    NetName = 2,
+    ShareName = 3,
+    Ip = 4,
+    NetNameNotify = 5,
+    ShareNameNotify = 6,
+    IpNotify = 7,
+    KrbAuth = 8,
+    UserName = 9,
+    Password = 10,
+    DomainName = 11,
+    NotificationType = 12,
+    ResourceState = 13,
+    ResourceName = 14,
+}
+
+impl NlAttrType for Attribute {}
+
+/// What the kernel asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KernelMessage {
+    /// `SWN_REGISTER`: at a mount, and again at each echo.
+    Register {
+        /// The kernel's number for this net name and share.
+        id: u32,
+        /// What to watch.
+        request: RegistrationRequest,
+        /// What the mount authenticates with.
+        auth: KernelAuth,
+    },
+    /// `SWN_UNREGISTER`. Its other attributes repeat what the number stands for.
+    Unregister {
+        /// The kernel's number, free for reuse from now on.
+        id: u32,
+    },
+}
+
+impl KernelMessage {
+    /// The kernel's number of the registration concerned.
+    pub fn id(&self) -> u32 {
+        match self {
+            Self::Register { id, .. } | Self::Unregister { id } => *id,
+        }
+    }
+}
+
+/// What a mount authenticates with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KernelAuth {
+    /// `sec=krb5`: a ticket, which is not in the message.
+    Kerberos,
+    /// `sec=ntlmssp`; the kernel leaves out what the mount was not given.
+    Ntlm {
+        /// The user's name.
+        user: Option<SmolStr>,
+        /// The user's domain.
+        domain: Option<SmolStr>,
+        /// The user's password.
+        password: Option<Secret>,
+    },
+}
+
+/// Why a message cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A length leads out of the message.
+    #[error(transparent)]
+    Length(#[from] BadLength),
+    /// Neither an acknowledgement nor an errno.
+    #[error("an answer without a result")]
+    Answer,
+    /// Not one of the commands of the version this daemon knows.
+    #[error("unknown command {0}")]
+    Command(u8),
+    /// The message lacks what it cannot be used without.
+    #[error("attribute {0:?} is missing")]
+    Missing(Attribute),
+    /// An attribute whose size is fixed has another.
+    #[error("attribute {0:?} has {1} bytes")]
+    Size(Attribute, usize),
+    /// A string without its final NUL.
+    #[error("attribute {0:?} is a string without an end")]
+    Unterminated(Attribute),
+    /// A string that is not UTF-8.
+    #[error("attribute {0:?} is not UTF-8: mount with iocharset=utf8")]
+    NotUtf8(Attribute),
+    /// An address that is neither IPv4 nor IPv6.
+    #[error("address family {0} is neither IPv4 nor IPv6")]
+    AddressFamily(u16),
+    /// A value outside its enumeration.
+    #[error("attribute {0:?} has the unknown value {1}")]
+    Value(Attribute, u32),
+}
+
+/// The attributes of one message, by type; of two of a type the last counts, as
+/// in the kernel.
+struct Fields<'a> {
+    command: u8,
+    by_type: [Option<&'a [u8]>; 15],
+}
+
+impl<'a> Fields<'a> {
+    fn new(payload: &'a [u8]) -> Result<Self, DecodeError> {
+        let generic = Generic::new(payload)?;
+        let mut by_type = [None; 15];
+        for attribute in generic.attributes {
+            let attribute = attribute?;
+            // A newer kernel's attributes are none of our business.
+            if let Some(slot) = by_type.get_mut(usize::from(attribute.kind)) {
+                *slot = Some(attribute.payload);
+            }
+        }
+        Ok(Self { command: generic.command, by_type })
+    }
+
+    fn get(&self, attribute: Attribute) -> Option<&'a [u8]> {
+        let kind: u16 = attribute.into();
+        self.by_type.get(usize::from(kind)).copied().flatten()
+    }
+
+    fn flag(&self, attribute: Attribute) -> bool {
+        self.get(attribute).is_some()
+    }
+
+    fn integer(&self, attribute: Attribute) -> Result<u32, DecodeError> {
+        let payload = self.get(attribute).ok_or(DecodeError::Missing(attribute))?;
+        match payload.try_into() {
+            Ok(bytes) => Ok(u32::from_ne_bytes(bytes)),
+            Err(_) => Err(DecodeError::Size(attribute, payload.len())),
+        }
+    }
+
+    fn string(&self, attribute: Attribute) -> Result<Option<&'a str>, DecodeError> {
+        let Some(payload) = self.get(attribute) else {
+            return Ok(None);
+        };
+        let text = payload
+            .split(|byte| *byte == 0)
+            .next()
+            .filter(|text| text.len() < payload.len())
+            .ok_or(DecodeError::Unterminated(attribute))?;
+        match std::str::from_utf8(text) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(DecodeError::NotUtf8(attribute)),
+        }
+    }
+
+    fn address(&self) -> Result<IpAddr, DecodeError> {
+        let attribute = Attribute::Ip;
+        let payload = self.get(attribute).ok_or(DecodeError::Missing(attribute))?;
+        let storage: &[u8; SOCKADDR_STORAGE] =
+            payload.try_into().map_err(|_| DecodeError::Size(attribute, payload.len()))?;
+        decode_address(storage)
+    }
+
+    fn request(&self) -> Result<RegistrationRequest, DecodeError> {
+        Ok(RegistrationRequest {
+            net_name: self
+                .string(Attribute::NetName)?
+                .ok_or(DecodeError::Missing(Attribute::NetName))?
+                .into(),
+            share_name: self.string(Attribute::ShareName)?.map(Into::into),
+            ip_address: Some(self.address()?),
+            net_name_notify: self.flag(Attribute::NetNameNotify),
+            share_name_notify: self.flag(Attribute::ShareNameNotify),
+            ip_notify: self.flag(Attribute::IpNotify),
+        })
+    }
+
+    fn auth(&self) -> Result<KernelAuth, DecodeError> {
+        if self.flag(Attribute::KrbAuth) {
+            return Ok(KernelAuth::Kerberos);
+        }
+        Ok(KernelAuth::Ntlm {
+            user: self.string(Attribute::UserName)?.map(Into::into),
+            domain: self.string(Attribute::DomainName)?.map(Into::into),
+            password: self.string(Attribute::Password)?.map(Secret::new),
+        })
+    }
+}
+
+/// Reads what the kernel multicasts, from what follows the netlink header.
+pub fn decode(payload: &[u8]) -> Result<KernelMessage, DecodeError> {
+    let fields = Fields::new(payload)?;
+    let id = || fields.integer(Attribute::RegistrationId);
+    match Command::from(fields.command) {
+        Command::Register => Ok(KernelMessage::Register {
+            id: id()?,
+            request: fields.request()?,
+            auth: fields.auth()?,
+        }),
+        Command::Unregister => Ok(KernelMessage::Unregister { id: id()? }),
+        _ => Err(DecodeError::Command(fields.command)),
+    }
+}
+
+/// Writes `SWN_NOTIFY` for the family with the id `family`, asking for the
+/// kernel's answer.
+pub fn encode_notify(
+    family: u16,
+    sequence: u32,
+    id: u32,
+    notification: &Notification,
+) -> Result<Vec<u8>, EncodeError> {
+    let kind = |value: u32| wire::attribute(Attribute::NotificationType, value);
+    let address = |address: &IpAddr| wire::attribute(Attribute::Ip, encode_address(*address));
+    let mut attributes = vec![wire::attribute(Attribute::RegistrationId, id)?];
+    match notification {
+        Notification::ResourceChange { name, state } => {
+            attributes.push(kind(1)?);
+            attributes
+                .push(wire::attribute(Attribute::ResourceName, cut(name, RESOURCE_NAME_MAX))?);
+            attributes.push(wire::attribute(Attribute::ResourceState, state_code(*state))?);
+        }
+        Notification::ClientMove { address: to } => {
+            attributes.extend([kind(2)?, address(to)?]);
+        }
+        Notification::ShareMove { address: to } => {
+            attributes.extend([kind(3)?, address(to)?]);
+        }
+        Notification::IpChange { address: to } => {
+            attributes.extend([kind(4)?, address(to)?]);
+        }
+    }
+    wire::encode(family, NlmF::REQUEST | NlmF::ACK, sequence, Command::Notify, attributes)
+}
+
+/// Reads `SWN_NOTIFY` as the kernel does; for the stand-in kernel.
+pub fn decode_notify(payload: &[u8]) -> Result<(u32, Notification), DecodeError> {
+    let fields = Fields::new(payload)?;
+    if Command::from(fields.command) != Command::Notify {
+        return Err(DecodeError::Command(fields.command));
+    }
+    let notification = match fields.integer(Attribute::NotificationType)? {
+        1 => Notification::ResourceChange {
+            name: fields
+                .string(Attribute::ResourceName)?
+                .ok_or(DecodeError::Missing(Attribute::ResourceName))?
+                .into(),
+            state: match fields.integer(Attribute::ResourceState)? {
+                0 => ResourceState::Unknown,
+                1 => ResourceState::Available,
+                0xff => ResourceState::Unavailable,
+                other => return Err(DecodeError::Value(Attribute::ResourceState, other)),
+            },
+        },
+        2 => Notification::ClientMove { address: fields.address()? },
+        3 => Notification::ShareMove { address: fields.address()? },
+        4 => Notification::IpChange { address: fields.address()? },
+        other => return Err(DecodeError::Value(Attribute::NotificationType, other)),
+    };
+    Ok((fields.integer(Attribute::RegistrationId)?, notification))
+}
+
+/// Writes what the kernel multicasts; for the stand-in kernel. `auth` makes the
+/// difference between `SWN_REGISTER` and `SWN_UNREGISTER`.
+pub fn encode_registration(
+    family: u16,
+    id: u32,
+    request: &RegistrationRequest,
+    auth: Option<&KernelAuth>,
+) -> Result<Vec<u8>, EncodeError> {
+    let mut attributes = vec![
+        wire::attribute(Attribute::RegistrationId, id)?,
+        wire::attribute(Attribute::NetName, request.net_name.as_str())?,
+    ];
+    if let Some(share) = &request.share_name {
+        attributes.push(wire::attribute(Attribute::ShareName, share.as_str())?);
+    }
+    if let Some(address) = request.ip_address {
+        attributes.push(wire::attribute(Attribute::Ip, encode_address(address))?);
+    }
+    for (flag, attribute) in [
+        (request.net_name_notify, Attribute::NetNameNotify),
+        (request.share_name_notify, Attribute::ShareNameNotify),
+        (request.ip_notify, Attribute::IpNotify),
+    ] {
+        if flag {
+            attributes.push(wire::attribute(attribute, ())?);
+        }
+    }
+    match auth {
+        Some(KernelAuth::Kerberos) => attributes.push(wire::attribute(Attribute::KrbAuth, ())?),
+        Some(KernelAuth::Ntlm { user, domain, password }) => {
+            let password = password.as_ref().map(Secret::expose);
+            for (attribute, text) in [
+                (Attribute::UserName, user.as_deref()),
+                (Attribute::Password, password),
+                (Attribute::DomainName, domain.as_deref()),
+            ] {
+                if let Some(text) = text {
+                    attributes.push(wire::attribute(attribute, text)?);
+                }
+            }
+        }
+        None => {}
+    }
+    let command = match auth {
+        Some(_) => Command::Register,
+        None => Command::Unregister,
+    };
+    wire::encode(family, NlmF::empty(), 0, command, attributes)
+}
+
+/// An address as a `struct sockaddr_storage`. The port stays zero: the kernel
+/// puts in the port of the mount.
+fn encode_address(address: IpAddr) -> [u8; SOCKADDR_STORAGE] {
+    let mut storage = [0; SOCKADDR_STORAGE];
+    let mut put = |offset: usize, bytes: &[u8]| {
+        for (to, from) in storage.iter_mut().skip(offset).zip(bytes) {
+            *to = *from;
+        }
+    };
+    match address {
+        IpAddr::V4(v4) => {
+            put(0, &AF_INET.to_ne_bytes());
+            put(4, &v4.octets());
+        }
+        IpAddr::V6(v6) => {
+            put(0, &AF_INET6.to_ne_bytes());
+            put(8, &v6.octets());
+        }
+    }
+    storage
+}
+
+fn decode_address(storage: &[u8; SOCKADDR_STORAGE]) -> Result<IpAddr, DecodeError> {
+    let [f0, f1, _, _, a, b, c, d, rest @ ..] = storage;
+    match u16::from_ne_bytes([*f0, *f1]) {
+        AF_INET => Ok(Ipv4Addr::new(*a, *b, *c, *d).into()),
+        AF_INET6 => match rest.first_chunk::<16>() {
+            Some(octets) => Ok(Ipv6Addr::from(*octets).into()),
+            None => Err(DecodeError::AddressFamily(AF_INET6)),
+        },
+        other => Err(DecodeError::AddressFamily(other)),
+    }
+}
+
+/// `AF_INET` and `AF_INET6` in the width of `sa_family_t`.
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// `enum cifs_swn_resource_state`.
+fn state_code(state: ResourceState) -> u32 {
+    match state {
+        ResourceState::Unknown => 0,
+        ResourceState::Available => 1,
+        ResourceState::Unavailable => 0xff,
+    }
+}
+
+/// The longest beginning of `text` that fits `max` bytes.
+fn cut(text: &str, max: usize) -> &str {
+    (0..=max.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

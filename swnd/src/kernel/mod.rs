@@ -1,0 +1,14 @@
+//! The kernel's side: generic netlink and its family `cifs`.
+
+pub mod ctrl;
+pub mod link;
+pub mod message;
+pub mod secret;
+pub mod socket;
+pub mod stand_in;
+pub mod wire;
+
+pub use link::{KernelAnswer, Link, LinkError, LinkEvent, NotifyError, Transport};
+pub use message::{KernelAuth, KernelMessage};
+pub use secret::Secret;
+pub use stand_in::StandInKernel;

@@ -1,0 +1,148 @@
+//! The netlink socket itself.
+
+use super::link::{Datagram, Transport};
+use neli::consts::socket::{Msg, NlFamily};
+use neli::socket::NlSocket;
+use neli::utils::Groups;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{RecvFlags, recvfrom, sockopt};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use tokio::io::unix::AsyncFd;
+
+/// What the socket may hold unread, in bytes: some 20,000 register messages, as
+/// an echo of that many mounts sends at once.
+const RECEIVE_BUFFER: usize = 16 << 20;
+
+/// A generic netlink socket on tokio.
+#[derive(Debug)]
+pub struct NetlinkSocket {
+    socket: AsyncFd<Socket>,
+    privileged: bool,
+}
+
+impl NetlinkSocket {
+    /// Opens the socket on the current tokio runtime.
+    pub fn open() -> io::Result<Self> {
+        let socket = Socket(NlSocket::connect(NlFamily::Generic, None, Groups::empty())?);
+        socket.0.nonblock()?;
+        // Beyond net.core.rmem_max only with CAP_NET_ADMIN, which the kernel
+        // asks for again when it comes to the group and to notifications.
+        let privileged = match sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER) {
+            Ok(()) => true,
+            Err(error) => {
+                sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER)?;
+                error != rustix::io::Errno::PERM
+            }
+        };
+        #[allow(
+            deprecated,
+            reason = "its successor is unsafe and unknown to older releases; what it asks for, \
+                      Socket grants: it owns its descriptor and keeps it"
+        )]
+        let socket = AsyncFd::new(socket)?;
+        Ok(Self { socket, privileged })
+    }
+
+    /// Whether this process has `CAP_NET_ADMIN`.
+    pub fn is_privileged(&self) -> bool {
+        self.privileged
+    }
+}
+
+impl Transport for NetlinkSocket {
+    async fn readable(&self) -> io::Result<()> {
+        // The caller reads until nothing is left, so whatever was there before
+        // this point is seen, and whatever comes later sets the readiness anew.
+        self.socket.readable().await?.clear_ready();
+        Ok(())
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+        // MSG_TRUNC gives the datagram's own length, so that a cut one shows.
+        let (_, length, sender) = recvfrom(self.socket.get_ref(), buffer, RecvFlags::TRUNC)?;
+        let sender = sender
+            .and_then(|address| SocketAddrNetlink::try_from(address).ok())
+            .map(|address| address.pid());
+        Ok(Datagram { length, sender })
+    }
+
+    fn send(&self, message: &[u8]) -> io::Result<()> {
+        self.socket.get_ref().0.send(message, Msg::empty())?;
+        Ok(())
+    }
+
+    fn join(&self, group: u32) -> io::Result<()> {
+        let groups = Groups::new_groups(&[group]);
+        self.socket.get_ref().0.add_mcast_membership(groups)
+    }
+}
+
+/// neli's socket, which knows its descriptor by number only.
+struct Socket(NlSocket);
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Socket").field(&self.as_raw_fd()).finish()
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Socket {
+    #[expect(unsafe_code, reason = "neli's socket does not implement AsFd")]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the socket closes its descriptor only when it is dropped, and
+        // the borrow ends before that.
+        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Link, LinkEvent, ctrl};
+    use std::time::Duration;
+
+    async fn first_event(family: &str) -> LinkEvent {
+        let link = Link::open_for(NetlinkSocket::open().unwrap(), family).unwrap();
+        tokio::time::timeout(Duration::from_secs(5), link.next())
+            .await
+            .expect("the kernel answers at once")
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_running_kernel_tells_that_a_family_is_missing() {
+        assert_eq!(first_event("no-such-family").await, LinkEvent::Down);
+    }
+
+    #[tokio::test]
+    async fn the_running_kernel_describes_a_family_that_exists() {
+        let socket = NetlinkSocket::open().unwrap();
+        socket.send(&ctrl::lookup(ctrl::NAME, 3).unwrap()).unwrap();
+        let mut buffer = [0; 4096];
+        let datagram = loop {
+            match socket.receive(&mut buffer) {
+                Ok(datagram) => break datagram,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    socket.readable().await.unwrap();
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(datagram.sender, Some(0));
+        let message =
+            crate::kernel::wire::Messages::new(&buffer[..datagram.length]).next().unwrap().unwrap();
+        assert_eq!(message.sequence, 3);
+        let ctrl::ControllerMessage::Exists(family) = ctrl::decode(message.payload).unwrap() else {
+            panic!("{message:?}");
+        };
+        assert_eq!((family.name.as_str(), family.id), (ctrl::NAME, ctrl::id()));
+        assert!(family.group(ctrl::NOTIFY_GROUP).is_some());
+    }
+}

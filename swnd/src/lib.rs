@@ -1,0 +1,15 @@
+//! The witness daemon: it listens to the kernel's `cifs` family, registers each
+//! mount at a witness of its cluster, and hands what the witness reports to the
+//! kernel.
+//!
+//! A library only so that the binary, the tests and the demonstration share it;
+//! nothing here is an interface for others.
+
+pub mod daemon;
+pub mod demo;
+pub mod kernel;
+pub mod logging;
+pub mod options;
+pub mod report;
+pub mod service_manager;
+pub mod table;

@@ -1,0 +1,111 @@
+//! The command line.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use log::LevelFilter;
+
+/// SMB witness daemon: tells the kernel when a node of an SMB cluster fails, or
+/// its clients are to move.
+///
+/// Runs in the foreground, needs CAP_NET_ADMIN, and serves the cifs mounts that
+/// have the option `witness`.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "swnd", version)]
+pub struct Options {
+    /// How much to log, on Samba's scale: 0 errors, 1 warnings, 2 to 5 also what
+    /// happens to each mount, 6 to 9 also what helps to find a fault, 10 all
+    #[arg(
+        short = 'd',
+        long = "debuglevel",
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u8).range(0..=10),
+        global = true,
+    )]
+    pub debug_level: u8,
+
+    /// Where to log. Default: stderr if that is a terminal, else the journal if
+    /// it runs, else syslog
+    #[arg(long, value_name = "WHERE", global = true)]
+    pub log: Option<LogTarget>,
+
+    /// What to do instead of serving the kernel.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Where to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogTarget {
+    /// The systemd journal.
+    Journal,
+    /// The system log.
+    Syslog,
+    /// The standard error stream.
+    Stderr,
+}
+
+/// What to do instead of serving the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Shows a failover on this machine alone: no root, no cluster, no mount
+    Demo,
+}
+
+impl Options {
+    /// The debug level in terms of the log.
+    pub fn level(&self) -> LevelFilter {
+        match self.debug_level {
+            0 => LevelFilter::Error,
+            1 => LevelFilter::Warn,
+            2..=5 => LevelFilter::Info,
+            6..=9 => LevelFilter::Debug,
+            _ => LevelFilter::Trace,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from([&["swnd"], arguments].concat())
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn the_debug_level_follows_sambas_scale() {
+        for (arguments, level) in [
+            (&["-d", "0"][..], LevelFilter::Error),
+            (&["-d1"], LevelFilter::Warn),
+            (&[], LevelFilter::Info),
+            (&["--debuglevel", "5"], LevelFilter::Info),
+            (&["--debuglevel=6"], LevelFilter::Debug),
+            (&["-d", "10"], LevelFilter::Trace),
+        ] {
+            assert_eq!(parse(arguments).unwrap().level(), level, "{arguments:?}");
+        }
+        assert!(parse(&["-d", "11"]).is_err());
+        assert!(parse(&["-d", "x"]).is_err());
+    }
+
+    #[test]
+    fn the_log_goes_where_it_is_told() {
+        assert_eq!(parse(&[]).unwrap().log, None);
+        let options = parse(&["--log", "syslog"]).unwrap();
+        assert_eq!(options.log, Some(LogTarget::Syslog));
+        assert!(parse(&["--log", "nowhere"]).is_err());
+    }
+
+    #[test]
+    fn the_demonstration_takes_the_same_options() {
+        let options = parse(&["demo", "-d", "10"]).unwrap();
+        assert_eq!(options.command, Some(Command::Demo));
+        assert_eq!(options.debug_level, 10);
+    }
+}

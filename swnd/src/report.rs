@@ -1,0 +1,326 @@
+//! What an administrator is told: one line each, and what to do where something
+//! is wrong. No secret is ever part of one.
+
+use crate::kernel::LinkError;
+use crate::kernel::message::DecodeError;
+use rustix::io::Errno;
+use smol_str::SmolStr;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+use swnclient::{Notification, RegistrationRequest, ResourceState};
+
+/// A mount as people write it, `\\net\share`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Mount {
+    net_name: SmolStr,
+    share_name: Option<SmolStr>,
+}
+
+impl From<&RegistrationRequest> for Mount {
+    fn from(request: &RegistrationRequest) -> Self {
+        Self { net_name: request.net_name.clone(), share_name: request.share_name.clone() }
+    }
+}
+
+impl fmt::Display for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, r"\\{}", OneLine(&self.net_name))?;
+        match &self.share_name {
+            Some(share) => write!(f, r"\{}", OneLine(share)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Text from outside, without what would break or forge a log line.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        self.0.chars().try_for_each(|c| match c {
+            c if c.is_control() => f.write_char('?'),
+            c => f.write_char(c),
+        })
+    }
+}
+
+/// Why a mount's credentials are of no use at a witness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// The mount is anonymous or a guest's.
+    #[error(
+        "the mount has no user name and password, and a witness wants both; \
+         mount with credentials"
+    )]
+    NoPassword,
+    /// The mount uses Kerberos.
+    #[error("the mount uses Kerberos, which this version cannot; mount with sec=ntlmssp")]
+    Kerberos,
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Report {
+    /// The family is there.
+    Listening,
+    /// The family is not there.
+    WaitingForModule,
+    /// A mount wants a witness.
+    Asked {
+        /// The mount.
+        mount: Mount,
+        /// The node that serves it.
+        address: Option<IpAddr>,
+    },
+    /// The kernel asked again for what is under way.
+    AskedAgain {
+        /// The mount.
+        mount: Mount,
+    },
+    /// The mount is served by another node than before.
+    AddressChanged {
+        /// The mount.
+        mount: Mount,
+        /// The node's address now.
+        address: Option<IpAddr>,
+    },
+    /// A witness accepted the registration.
+    Registered {
+        /// The mount.
+        mount: Mount,
+        /// The node that is watched.
+        address: Option<IpAddr>,
+        /// The witness's address.
+        witness: IpAddr,
+        /// The protocol's version.
+        version: u8,
+    },
+    /// An attempt to register failed.
+    Failed {
+        /// The mount.
+        mount: Mount,
+        /// Why.
+        error: swnclient::Error,
+        /// When the next attempt comes by itself, if it does.
+        retry_in: Option<Duration>,
+        /// Whether this was reported before.
+        again: bool,
+    },
+    /// The mount's credentials are of no use.
+    Unusable {
+        /// The mount.
+        mount: Mount,
+        /// Why.
+        reason: Unusable,
+        /// Whether this was reported before.
+        again: bool,
+    },
+    /// A notification went to the kernel, which answered.
+    Notified {
+        /// The mount.
+        mount: Mount,
+        /// What the witness reported.
+        notification: Notification,
+        /// The kernel's answer.
+        answer: Result<(), Errno>,
+    },
+    /// A notification could not be given to the kernel.
+    NotNotified {
+        /// The mount.
+        mount: Mount,
+        /// What the witness reported.
+        notification: Notification,
+        /// Why.
+        error: String,
+    },
+    /// A notification came for a registration that has ended.
+    Late {
+        /// The mount.
+        mount: Mount,
+        /// What the witness reported.
+        notification: Notification,
+    },
+    /// The kernel wants no witness any more.
+    Released {
+        /// The mount.
+        mount: Mount,
+    },
+    /// A registration has ended.
+    Unregistered {
+        /// The mount.
+        mount: Mount,
+        /// The node that was watched.
+        address: Option<IpAddr>,
+    },
+    /// The kernel unregisters what is not registered.
+    UnknownUnregistered {
+        /// The kernel's number.
+        id: u32,
+    },
+    /// Messages of the kernel were lost.
+    Overrun,
+    /// A message of the kernel cannot be used.
+    Undecodable {
+        /// Why.
+        error: DecodeError,
+        /// Whether this was reported before.
+        again: bool,
+    },
+    /// Another process sent something.
+    Foreign {
+        /// Its port id, where it has one.
+        sender: Option<u32>,
+    },
+    /// The link to the kernel failed.
+    LinkFailed(LinkError),
+}
+
+impl Report {
+    /// How much it matters.
+    pub fn level(&self) -> log::Level {
+        match self {
+            Self::LinkFailed(_) => log::Level::Error,
+            Self::Failed { again: true, .. }
+            | Self::Unusable { again: true, .. }
+            | Self::Undecodable { again: true, .. } => log::Level::Debug,
+            Self::Failed { .. }
+            | Self::Unusable { .. }
+            | Self::Undecodable { .. }
+            | Self::NotNotified { .. }
+            | Self::Notified { answer: Err(_), .. }
+            | Self::Overrun
+            | Self::Foreign { .. } => log::Level::Warn,
+            Self::Listening
+            | Self::WaitingForModule
+            | Self::Asked { .. }
+            | Self::AddressChanged { .. }
+            | Self::Registered { .. }
+            | Self::Notified { .. }
+            | Self::Unregistered { .. } => log::Level::Info,
+            Self::AskedAgain { .. }
+            | Self::Late { .. }
+            | Self::Released { .. }
+            | Self::UnknownUnregistered { .. } => log::Level::Debug,
+        }
+    }
+
+    /// The mount it is about, if it is about one.
+    pub fn mount(&self) -> Option<&Mount> {
+        match self {
+            Self::Asked { mount, .. }
+            | Self::AskedAgain { mount }
+            | Self::AddressChanged { mount, .. }
+            | Self::Registered { mount, .. }
+            | Self::Failed { mount, .. }
+            | Self::Unusable { mount, .. }
+            | Self::Notified { mount, .. }
+            | Self::NotNotified { mount, .. }
+            | Self::Late { mount, .. }
+            | Self::Released { mount }
+            | Self::Unregistered { mount, .. } => Some(mount),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(mount) = self.mount() {
+            write!(f, "{mount}: ")?;
+        }
+        match self {
+            Self::Listening => f.write_str("listening to the cifs module"),
+            Self::WaitingForModule => {
+                f.write_str("waiting for the cifs module, which the first cifs mount loads")
+            }
+            Self::Asked { address, .. } => {
+                write!(f, "asking for a witness of {}", Address(*address))
+            }
+            Self::AskedAgain { .. } => f.write_str("the kernel asks again"),
+            Self::AddressChanged { address, .. } => {
+                write!(f, "served by {} now; registering anew", Address(*address))
+            }
+            Self::Registered { address, witness, version, .. } => write!(
+                f,
+                "registered at witness {witness}, which watches {} (version {version})",
+                Address(*address)
+            ),
+            Self::Failed { error, retry_in, .. } => {
+                write!(f, "{}", OneLine(&error.to_string()))?;
+                match retry_in {
+                    Some(delay) => write!(f, "; next attempt in {:.1} s", delay.as_secs_f32()),
+                    None => f.write_str("; next attempt when the kernel asks again"),
+                }
+            }
+            Self::Unusable { reason, .. } => reason.fmt(f),
+            Self::Notified { notification, answer, .. } => {
+                write!(f, "{}: ", Told(notification))?;
+                match answer {
+                    Ok(()) => f.write_str("the kernel accepted it"),
+                    Err(Errno::INVAL) => f.write_str(
+                        "the kernel does not know the mount any more; its registration ends",
+                    ),
+                    Err(errno) => write!(f, "the kernel refused it: {errno}"),
+                }
+            }
+            Self::NotNotified { notification, error, .. } => {
+                write!(f, "{}: the kernel could not be told: {error}", Told(notification))
+            }
+            Self::Late { notification, .. } => {
+                write!(f, "{}: dropped, for the registration has ended", Told(notification))
+            }
+            Self::Released { .. } => f.write_str("the kernel unregisters it"),
+            Self::Unregistered { address, .. } => {
+                write!(f, "unregistered; {} is watched no more", Address(*address))
+            }
+            Self::UnknownUnregistered { id } => {
+                write!(f, "the kernel unregisters {id}, which is not registered")
+            }
+            Self::Overrun => f.write_str(
+                "messages of the kernel were lost; it repeats them at the next echo \
+                 (mount option echo_interval)",
+            ),
+            Self::Undecodable { error, .. } => {
+                write!(f, "a message of the kernel is of no use: {error}")
+            }
+            Self::Foreign { sender } => match sender {
+                Some(port) => write!(f, "dropped a message of the process at port id {port}"),
+                None => f.write_str("dropped a message of unknown origin"),
+            },
+            Self::LinkFailed(error) => error.fmt(f),
+        }
+    }
+}
+
+struct Address(Option<IpAddr>);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("an unknown address"),
+        }
+    }
+}
+
+struct Told<'a>(&'a Notification);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Notification::ResourceChange { name, state } => {
+                let state = match state {
+                    ResourceState::Unknown => "in an unknown state",
+                    ResourceState::Available => "available",
+                    ResourceState::Unavailable => "unavailable",
+                };
+                write!(f, "{} is {state}", OneLine(name))
+            }
+            Notification::ClientMove { address } => write!(f, "client move to {address}"),
+            Notification::ShareMove { address } => write!(f, "share move to {address}"),
+            Notification::IpChange { address } => write!(f, "address change to {address}"),
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Which of the kernel's registrations is which registration at a witness.
+//!
+//! Nothing here waits or touches a socket: messages of the kernel and events of
+//! the witness client go in; calls to the client, reports and notifications for
+//! the kernel come out.
+
+use crate::kernel::{KernelAnswer, KernelAuth, KernelMessage, LinkEvent};
+use crate::report::{Mount, Report, Unusable};
+use rustix::io::Errno;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use swnclient::{
+    Client, Credentials, Event, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
+};
+
+/// How many different failures of one mount are remembered as reported. Each
+/// node of a cluster may fail in its own way.
+const REPORTED_MAX: usize = 16;
+
+/// What the table needs of [`Client`]. The methods return at once, and events
+/// follow from the event loop, never from within a call.
+pub trait Registrar {
+    /// [`Client::register`].
+    fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId;
+    /// [`Client::retry`].
+    fn retry(&self, id: RegistrationId, credentials: Credentials);
+    /// [`Client::unregister`].
+    fn unregister(&self, id: RegistrationId);
+}
+
+impl Registrar for Client {
+    fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId {
+        Client::register(self, request, credentials)
+    }
+
+    fn retry(&self, id: RegistrationId, credentials: Credentials) {
+        Client::retry(self, id, credentials);
+    }
+
+    fn unregister(&self, id: RegistrationId) {
+        Client::unregister(self, id);
+    }
+}
+
+/// A notification for the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// The kernel's number.
+    pub id: u32,
+    /// The registration that reports it.
+    pub registration: RegistrationId,
+    /// What it reports.
+    pub notification: Notification,
+}
+
+/// What comes of an event.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What the kernel is to be told.
+    pub forward: Option<Forward>,
+    /// What the administrator is to be told.
+    pub report: Option<Report>,
+}
+
+/// One of the kernel's registrations.
+#[derive(Debug)]
+struct Entry {
+    request: RegistrationRequest,
+    /// `None` while the mount's credentials are of no use.
+    registration: Option<RegistrationId>,
+    credentials: Option<Credentials>,
+    registered: bool,
+    /// What was reported since the last success, so that the echo, which
+    /// repeats everything each minute, does not repeat it in the log.
+    failures: Vec<swnclient::Error>,
+    unusable: Option<Unusable>,
+}
+
+/// A registration at the client, until its last event.
+#[derive(Debug)]
+struct Owner {
+    id: u32,
+    mount: Mount,
+    address: Option<IpAddr>,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub struct Table {
+    entries: BTreeMap<u32, Entry>,
+    owners: HashMap<RegistrationId, Owner>,
+}
+
+impl Table {
+    /// How many mounts want a witness, and how many have one.
+    pub fn counts(&self) -> (usize, usize) {
+        let registered = self.entries.values().filter(|entry| entry.registered);
+        (self.entries.len(), registered.count())
+    }
+
+    /// Takes a message of the kernel.
+    pub fn message(&mut self, message: KernelMessage, client: &impl Registrar) -> Report {
+        match message {
+            KernelMessage::Register { id, request, auth } => {
+                self.register(id, request, &auth, client)
+            }
+            KernelMessage::Unregister { id } => match self.release(id, client) {
+                Some(mount) => Report::Released { mount },
+                None => Report::UnknownUnregistered { id },
+            },
+        }
+    }
+
+    fn register(
+        &mut self,
+        id: u32,
+        request: RegistrationRequest,
+        auth: &KernelAuth,
+        client: &impl Registrar,
+    ) -> Report {
+        let mount = Mount::from(&request);
+        let address = request.ip_address;
+        let credentials = credentials(auth);
+        let known = self.entries.get(&id);
+        let same = known.is_some_and(|entry| entry.request == request);
+        let moved = known.is_some_and(|entry| Mount::from(&entry.request) == mount);
+        if !same {
+            // The unregister message was lost, or several mounts share the
+            // number, in which case the kernel sends none when it moves.
+            self.release(id, client);
+        }
+        let entry = self.entries.entry(id).or_insert_with(|| Entry {
+            request,
+            registration: None,
+            credentials: None,
+            registered: false,
+            failures: Vec::new(),
+            unusable: None,
+        });
+        match (credentials, entry.registration) {
+            (Ok(credentials), Some(registration)) => {
+                if entry.credentials.as_ref() != Some(&credentials) {
+                    entry.credentials = Some(credentials.clone());
+                    // What failed with the old ones is news with the new ones.
+                    entry.failures.clear();
+                }
+                client.retry(registration, credentials);
+                Report::AskedAgain { mount }
+            }
+            (Ok(credentials), None) => {
+                entry.credentials = Some(credentials.clone());
+                let registration = client.register(entry.request.clone(), credentials);
+                entry.registration = Some(registration);
+                entry.unusable = None;
+                let owner = Owner { id, mount: mount.clone(), address };
+                self.owners.insert(registration, owner);
+                if moved && !same {
+                    Report::AddressChanged { mount, address }
+                } else {
+                    Report::Asked { mount, address }
+                }
+            }
+            // What runs goes on with the credentials it has.
+            (Err(reason), _) => Report::Unusable {
+                mount,
+                reason,
+                again: entry.unusable.replace(reason) == Some(reason),
+            },
+        }
+    }
+
+    /// Forgets the kernel's number and ends what stands behind it.
+    fn release(&mut self, id: u32, client: &impl Registrar) -> Option<Mount> {
+        let entry = self.entries.remove(&id)?;
+        if let Some(registration) = entry.registration {
+            client.unregister(registration);
+        }
+        Some(Mount::from(&entry.request))
+    }
+
+    /// The module is gone, and every mount with it.
+    pub fn clear(&mut self, client: &impl Registrar) {
+        for (_, entry) in std::mem::take(&mut self.entries) {
+            if let Some(registration) = entry.registration {
+                client.unregister(registration);
+            }
+        }
+    }
+
+    /// Takes an event of the client.
+    pub fn event(&mut self, registration: RegistrationId, event: Event) -> Outcome {
+        let Some(owner) = self.owners.get(&registration) else {
+            return Outcome::default();
+        };
+        let (id, mount, address) = (owner.id, owner.mount.clone(), owner.address);
+        let entry =
+            self.entries.get_mut(&id).filter(|entry| entry.registration == Some(registration));
+        let report = match (event, entry) {
+            (Event::Notification(notification), Some(_)) => {
+                return Outcome {
+                    forward: Some(Forward { id, registration, notification }),
+                    report: None,
+                };
+            }
+            (Event::Notification(notification), None) => Report::Late { mount, notification },
+            (Event::Registered { witness, version }, Some(entry)) => {
+                entry.registered = true;
+                entry.failures.clear();
+                Report::Registered { mount, address, witness, version }
+            }
+            (Event::Failed { error, retry_in }, Some(entry)) => {
+                entry.registered = false;
+                let again = entry.failures.contains(&error);
+                if !again && entry.failures.len() < REPORTED_MAX {
+                    entry.failures.push(error.clone());
+                }
+                Report::Failed { mount, error, retry_in, again }
+            }
+            (Event::Unregistered, entry) => {
+                if let Some(entry) = entry {
+                    entry.registration = None;
+                    entry.registered = false;
+                }
+                self.owners.remove(&registration);
+                Report::Unregistered { mount, address }
+            }
+            // On its way out already.
+            (Event::Registered { .. } | Event::Failed { .. }, None) => return Outcome::default(),
+        };
+        Outcome { forward: None, report: Some(report) }
+    }
+
+    /// Whether `event`, which the kernel sent before it could see `forward`,
+    /// takes the number away from the registration that reports it.
+    pub fn supersedes(&self, event: &LinkEvent, forward: &Forward) -> bool {
+        match event {
+            LinkEvent::Down => true,
+            LinkEvent::Message(KernelMessage::Unregister { id }) => *id == forward.id,
+            LinkEvent::Message(KernelMessage::Register { id, request, .. }) => {
+                *id == forward.id
+                    && self.entries.get(id).is_none_or(|entry| entry.request != *request)
+            }
+            _ => false,
+        }
+    }
+
+    /// A notification that is not forwarded, for the kernel has given the number
+    /// to something else.
+    pub fn late(&self, forward: Forward) -> Option<Report> {
+        let mount = self.mount_of(forward.registration)?;
+        Some(Report::Late { mount, notification: forward.notification })
+    }
+
+    /// The mount of a registration.
+    pub fn mount_of(&self, registration: RegistrationId) -> Option<Mount> {
+        let owner = self.owners.get(&registration)?;
+        Some(owner.mount.clone())
+    }
+
+    /// Takes the kernel's answer to a notification.
+    pub fn answer(&mut self, answer: KernelAnswer, client: &impl Registrar) -> Option<Report> {
+        let mount = self.mount_of(answer.registration)?;
+        let current = self
+            .entries
+            .get(&answer.id)
+            .is_some_and(|entry| entry.registration == Some(answer.registration));
+        if current && answer.result == Err(Errno::INVAL) {
+            // Its unregister message was lost.
+            self.release(answer.id, client);
+        }
+        Some(Report::Notified { mount, notification: answer.notification, answer: answer.result })
+    }
+}
+
+fn credentials(auth: &KernelAuth) -> Result<Credentials, Unusable> {
+    match auth {
+        KernelAuth::Kerberos => Err(Unusable::Kerberos),
+        KernelAuth::Ntlm { user: Some(user), domain, password: Some(password) } => {
+            Ok(Credentials::Ntlm(NtlmCredentials::from_password(
+                user,
+                domain.as_deref().unwrap_or_default(),
+                password.expose(),
+            )))
+        }
+        KernelAuth::Ntlm { .. } => Err(Unusable::NoPassword),
+    }
+}
