@@ -29,10 +29,7 @@ enum State {
 impl SpnegoAcceptor {
     /// An acceptor that authenticates with `ntlm`, which must be fresh.
     pub fn new(ntlm: NtlmAcceptor) -> Self {
-        Self {
-            ntlm,
-            state: State::Start,
-        }
+        Self { ntlm, state: State::Start }
     }
 
     /// The mechanism, which knows who has logged on.
@@ -65,10 +62,7 @@ impl SpnegoAcceptor {
             response_token: challenge.as_deref(),
             mech_list_mic: None,
         };
-        let state = State::Negotiating {
-            mech_types: init.mech_types.to_vec(),
-            mic_required,
-        };
+        let state = State::Negotiating { mech_types: init.mech_types.to_vec(), mic_required };
         Ok((reply.encode(), state))
     }
 
@@ -80,9 +74,7 @@ impl SpnegoAcceptor {
     ) -> Result<(Vec<u8>, State), SecurityError> {
         let message =
             NegTokenResp::decode(token).ok_or(invalid("it is not a well-formed NegTokenResp"))?;
-        let token = message
-            .response_token
-            .ok_or(invalid("it has no token for the mechanism"))?;
+        let token = message.response_token.ok_or(invalid("it has no token for the mechanism"))?;
         let challenge = self.ntlm.step(token)?;
         let Some(logon) = self.ntlm.logon() else {
             let reply = NegTokenResp {
@@ -90,10 +82,7 @@ impl SpnegoAcceptor {
                 response_token: Some(&challenge),
                 ..NegTokenResp::default()
             };
-            let state = State::Negotiating {
-                mech_types,
-                mic_required,
-            };
+            let state = State::Negotiating { mech_types, mic_required };
             return Ok((reply.encode(), state));
         };
 
@@ -134,10 +123,9 @@ impl AcceptorContext for SpnegoAcceptor {
     fn step(&mut self, token: &[u8]) -> Result<Vec<u8>, SecurityError> {
         let (reply, state) = match std::mem::replace(&mut self.state, State::Failed) {
             State::Start => self.choose(token)?,
-            State::Negotiating {
-                mech_types,
-                mic_required,
-            } => self.proceed(mech_types, mic_required, token)?,
+            State::Negotiating { mech_types, mic_required } => {
+                self.proceed(mech_types, mic_required, token)?
+            }
             State::Established => {
                 self.state = State::Established;
                 return Err(SecurityError::Misuse("SPNEGO is established already"));

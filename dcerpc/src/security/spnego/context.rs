@@ -44,12 +44,7 @@ struct Progress {
 impl SpnegoContext {
     /// A context that offers these mechanisms, preferred first.
     pub fn new(mechanisms: Vec<Box<dyn Mechanism>>) -> Self {
-        Self {
-            mechanisms,
-            chosen: 0,
-            mech_types: Vec::new(),
-            state: State::Start,
-        }
+        Self { mechanisms, chosen: 0, mech_types: Vec::new(), state: State::Start }
     }
 
     /// NegTokenInit (RFC 4178 4.2.1).
@@ -61,24 +56,12 @@ impl SpnegoContext {
                 Err(error) => return Err(error),
             }
         };
-        let oids = self
-            .mechanisms
-            .iter()
-            .flat_map(|mechanism| mechanism.oids());
+        let oids = self.mechanisms.iter().flat_map(|mechanism| mechanism.oids());
         self.mech_types = mech_type_list(oids.copied());
-        let token = NegTokenInit {
-            mech_types: &self.mech_types,
-            mech_token: Some(&first.token),
-        }
-        .encode();
-        let progress = Progress {
-            mechanism_complete: !first.expects_reply,
-            ..Progress::default()
-        };
-        let step = Step {
-            token,
-            expects_reply: true,
-        };
+        let token =
+            NegTokenInit { mech_types: &self.mech_types, mech_token: Some(&first.token) }.encode();
+        let progress = Progress { mechanism_complete: !first.expects_reply, ..Progress::default() };
+        let step = Step { token, expects_reply: true };
         Ok((step, State::Negotiating(progress)))
     }
 
@@ -91,9 +74,7 @@ impl SpnegoContext {
         let reply =
             NegTokenResp::decode(token).ok_or(invalid("it is not a well-formed NegTokenResp"))?;
         if reply.state == Some(NegState::Reject) {
-            return Err(SecurityError::Credentials(
-                "the server rejects the logon".into(),
-            ));
+            return Err(SecurityError::Credentials("the server rejects the logon".into()));
         }
         self.note_choice(&mut progress, &reply)?;
         let output = self.run_mechanism(&mut progress, &reply)?;
@@ -181,10 +162,7 @@ impl SpnegoContext {
             });
         }
         chosen(&mut self.mechanisms, self.chosen)?.negotiated()?;
-        let step = Step {
-            token: Vec::new(),
-            expects_reply: false,
-        };
+        let step = Step { token: Vec::new(), expects_reply: false };
         Ok((step, State::Established))
     }
 
@@ -212,10 +190,7 @@ impl SpnegoContext {
             ..NegTokenResp::default()
         }
         .encode();
-        let step = Step {
-            token,
-            expects_reply: true,
-        };
+        let step = Step { token, expects_reply: true };
         Ok((step, State::Negotiating(progress)))
     }
 
@@ -248,15 +223,11 @@ impl SecurityContext for SpnegoContext {
     }
 
     fn may_block(&self) -> bool {
-        self.mechanisms
-            .iter()
-            .any(|mechanism| mechanism.may_block())
+        self.mechanisms.iter().any(|mechanism| mechanism.may_block())
     }
 
     fn signature_len(&self, level: AuthLevel) -> usize {
-        self.mechanisms
-            .get(self.chosen)
-            .map_or(0, |mechanism| mechanism.signature_len(level))
+        self.mechanisms.get(self.chosen).map_or(0, |mechanism| mechanism.signature_len(level))
     }
 
     fn protect(
@@ -300,8 +271,5 @@ fn chosen(
 }
 
 pub(super) fn invalid(reason: &'static str) -> SecurityError {
-    SecurityError::InvalidToken {
-        mechanism: "SPNEGO",
-        reason,
-    }
+    SecurityError::InvalidToken { mechanism: "SPNEGO", reason }
 }

@@ -43,11 +43,7 @@ impl<'a> Reader<'a> {
 
     /// As [`Reader::expect`], where the element may be absent.
     pub(super) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
-        if self.0.first() == Some(&tag) {
-            self.expect(tag).map(Some)
-        } else {
-            Some(None)
-        }
+        if self.0.first() == Some(&tag) { self.expect(tag).map(Some) } else { Some(None) }
     }
 
     /// The content of the one element that `bytes` is.

@@ -25,11 +25,7 @@ struct Toy {
 
 impl Toy {
     fn boxed(tokens: usize) -> Box<dyn Mechanism> {
-        Box::new(Self {
-            tokens,
-            seen: 0,
-            fails: false,
-        })
+        Box::new(Self { tokens, seen: 0, fails: false })
     }
 
     fn mic(mech_types: &[u8]) -> Vec<u8> {
@@ -53,10 +49,7 @@ impl SecurityContext for Toy {
             sent = TOY_TOKEN.to_vec();
             self.seen += 1;
         }
-        Ok(Step {
-            token: sent,
-            expects_reply: self.seen < self.tokens,
-        })
+        Ok(Step { token: sent, expects_reply: self.seen < self.tokens })
     }
 
     fn may_block(&self) -> bool {
@@ -156,10 +149,8 @@ fn ntlm_is_negotiated_in_two_round_trips_and_protects() {
 
 #[test]
 fn without_an_ntlm_mic_the_list_needs_no_signature() {
-    let (mut initiator, mut acceptor) = (
-        ntlm_only(),
-        SpnegoAcceptor::new(acceptor().without_timestamp()),
-    );
+    let (mut initiator, mut acceptor) =
+        (ntlm_only(), SpnegoAcceptor::new(acceptor().without_timestamp()));
     assert_eq!(negotiate(&mut initiator, &mut acceptor, as_sent), Ok(2));
     let sent = Side::Acceptor(&mut acceptor).send((AuthLevel::Privacy, true));
     assert_eq!(sent.signature[12..], [0; 4]);
@@ -180,20 +171,12 @@ fn a_server_that_knows_the_second_mechanism_only_gets_it_signed() {
 
 #[test]
 fn a_mechanism_that_cannot_start_is_left_out() {
-    let toy = Box::new(Toy {
-        tokens: 3,
-        seen: 0,
-        fails: true,
-    });
+    let toy = Box::new(Toy { tokens: 3, seen: 0, fails: true });
     let mut initiator = SpnegoContext::new(vec![toy, Box::new(initiator(jane()))]);
     let mut acceptor = SpnegoAcceptor::new(acceptor());
     assert_eq!(negotiate(&mut initiator, &mut acceptor, as_sent), Ok(2));
 
-    let toy = Box::new(Toy {
-        tokens: 3,
-        seen: 0,
-        fails: true,
-    });
+    let toy = Box::new(Toy { tokens: 3, seen: 0, fails: true });
     let mut initiator = SpnegoContext::new(vec![toy]);
     let alone = initiator.step(&[]);
     assert!(matches!(alone, Err(SecurityError::Credentials(_))));
@@ -218,10 +201,7 @@ fn a_better_mechanism_struck_from_the_list_is_noticed() {
     // Someone in between tells the server of NTLM alone, and the client that
     // the server chose it.
     let list = mech_type_list([NTLM_OID].into_iter());
-    let struck = NegTokenInit {
-        mech_types: &list,
-        mech_token: None,
-    };
+    let struck = NegTokenInit { mech_types: &list, mech_token: None };
     let reply = acceptor.step(&struck.encode()).unwrap();
     let step = initiator.step(&reply).unwrap();
     let reply = acceptor.step(&step.token).unwrap();
@@ -254,9 +234,7 @@ fn the_server_has_to_sign_the_list_as_well() {
 fn a_server_out_of_turn_is_refused() {
     let first = |change: fn(&mut NegTokenResp<'_>)| {
         let mut acceptor = SpnegoAcceptor::new(acceptor());
-        negotiate(&mut ntlm_only(), &mut acceptor, |_, token| {
-            edit(&token, change)
-        })
+        negotiate(&mut ntlm_only(), &mut acceptor, |_, token| edit(&token, change))
     };
     for change in [
         (|reply| reply.state = Some(NegState::AcceptCompleted)) as fn(&mut NegTokenResp<'_>),
@@ -295,10 +273,7 @@ fn follow(tokens: usize, script: Script<'_>) {
     let mut initiator = SpnegoContext::new(vec![Toy::boxed(tokens), Toy::boxed(1)]);
     let step = initiator.step(&[]).unwrap();
     let init = NegTokenInit::decode(&step.token).unwrap();
-    let expected = NegTokenInit {
-        mech_types: &toy_list(),
-        mech_token: Some(TOY_TOKEN),
-    };
+    let expected = NegTokenInit { mech_types: &toy_list(), mech_token: Some(TOY_TOKEN) };
     assert_eq!(init, expected);
     for (reply, signed) in script {
         let step = initiator.step(&reply.encode()).unwrap();
@@ -330,38 +305,17 @@ fn mechanisms_of_one_two_and_three_tokens_are_negotiated() {
         supported_mech: Some(TOY_OID),
         ..NegTokenResp::default()
     };
-    let incomplete = NegTokenResp {
-        state: Some(NegState::AcceptIncomplete),
-        ..completed
-    };
-    let with_token = |reply| NegTokenResp {
-        response_token: Some(TOY_TOKEN),
-        ..reply
-    };
-    let signed = |reply| NegTokenResp {
-        mech_list_mic: mic,
-        ..reply
-    };
-    let requested = NegTokenResp {
-        state: Some(NegState::RequestMic),
-        ..completed
-    };
+    let incomplete = NegTokenResp { state: Some(NegState::AcceptIncomplete), ..completed };
+    let with_token = |reply| NegTokenResp { response_token: Some(TOY_TOKEN), ..reply };
+    let signed = |reply| NegTokenResp { mech_list_mic: mic, ..reply };
+    let requested = NegTokenResp { state: Some(NegState::RequestMic), ..completed };
 
     follow(1, &[(completed, None)]);
     follow(1, &[(requested, Some(true)), (signed(completed), None)]);
     follow(2, &[(with_token(completed), None)]);
     follow(2, &[(signed(with_token(completed)), None)]);
-    follow(
-        2,
-        &[
-            (signed(with_token(incomplete)), Some(true)),
-            (completed, None),
-        ],
-    );
-    follow(
-        3,
-        &[(with_token(incomplete), Some(false)), (completed, None)],
-    );
+    follow(2, &[(signed(with_token(incomplete)), Some(true)), (completed, None)]);
+    follow(3, &[(with_token(incomplete), Some(false)), (completed, None)]);
     follow(
         3,
         &[
@@ -370,13 +324,7 @@ fn mechanisms_of_one_two_and_three_tokens_are_negotiated() {
             (completed, None),
         ],
     );
-    follow(
-        3,
-        &[
-            (with_token(requested), Some(true)),
-            (signed(completed), None),
-        ],
-    );
+    follow(3, &[(with_token(requested), Some(true)), (signed(completed), None)]);
 }
 
 #[test]
@@ -387,11 +335,7 @@ fn nothing_is_protected_before_the_negotiation_is_complete() {
     let reply = acceptor.step(&step.token).unwrap();
     initiator.step(&reply).unwrap();
     // NTLM is complete here, SPNEGO is not.
-    let message = Protected {
-        pdu: &mut [0; 8],
-        stub: 0..8,
-        header_signing: true,
-    };
+    let message = Protected { pdu: &mut [0; 8], stub: 0..8, header_signing: true };
     let result = initiator.protect(AuthLevel::Integrity, message, &mut Vec::new());
     assert!(matches!(result, Err(SecurityError::Misuse(_))));
 }

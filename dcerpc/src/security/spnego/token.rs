@@ -26,14 +26,9 @@ impl NegState {
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [
-            Self::AcceptCompleted,
-            Self::AcceptIncomplete,
-            Self::Reject,
-            Self::RequestMic,
-        ]
-        .into_iter()
-        .find(|state| state.code() == code)
+        [Self::AcceptCompleted, Self::AcceptIncomplete, Self::Reject, Self::RequestMic]
+            .into_iter()
+            .find(|state| state.code() == code)
     }
 }
 
@@ -80,10 +75,7 @@ impl<'a> NegTokenInit<'a> {
         let mut fields = Reader::new(Reader::sole(choice, tag::SEQUENCE)?);
         let mech_types = fields.expect(tag::context(0))?;
         fields.optional(tag::context(1))?;
-        Some(Self {
-            mech_types,
-            mech_token: octets(&mut fields, 2)?,
-        })
+        Some(Self { mech_types, mech_token: octets(&mut fields, 2)? })
     }
 
     /// The mechanisms, preferred first.
@@ -172,10 +164,7 @@ mod tests {
         let list = mech_type_list([&[1_u8, 2][..], &[3]].into_iter());
         let long = [7; 300];
         for mech_token in [None, Some(&long[..])] {
-            let init = NegTokenInit {
-                mech_types: &list,
-                mech_token,
-            };
+            let init = NegTokenInit { mech_types: &list, mech_token };
             let bytes = init.encode();
             let decoded = NegTokenInit::decode(&bytes).unwrap();
             assert_eq!(decoded, init);
@@ -198,10 +187,7 @@ mod tests {
     fn a_negotiation_for_ntlm_has_the_known_form() {
         // As Windows and Samba clients offer NTLM alone, with a token "N".
         let list = mech_type_list([crate::security::spnego::NTLM_OID].into_iter());
-        let init = NegTokenInit {
-            mech_types: &list,
-            mech_token: Some(b"N"),
-        };
+        let init = NegTokenInit { mech_types: &list, mech_token: Some(b"N") };
         assert_eq!(
             init.encode(),
             [
@@ -216,10 +202,7 @@ mod tests {
 
     #[test]
     fn tokens_with_bytes_behind_them_or_unknown_states_are_refused() {
-        let resp = NegTokenResp {
-            state: Some(NegState::Reject),
-            ..NegTokenResp::default()
-        };
+        let resp = NegTokenResp { state: Some(NegState::Reject), ..NegTokenResp::default() };
         let mut bytes = resp.encode();
         bytes.push(0);
         assert_eq!(NegTokenResp::decode(&bytes), None);
