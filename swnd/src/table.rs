@@ -323,3 +323,6 @@ fn credentials(auth: &KernelAuth) -> Result<Credentials, Unusable> {
         KernelAuth::Ntlm { .. } => Err(Unusable::NoPassword),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
