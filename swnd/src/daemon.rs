@@ -30,9 +30,7 @@ pub struct Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.up {
-            let Self {
-                mounts, registered, ..
-            } = self;
+            let Self { mounts, registered, .. } = self;
             write!(f, "{registered} of {mounts} mounts registered")
         } else {
             f.write_str("waiting for the cifs module")
@@ -89,11 +87,7 @@ impl<T, O: Observer> Shared<T, O> {
 
     fn tell(&self, mut books: MutexGuard<'_, Books>, report: Option<Report>) {
         let (mounts, registered) = books.table.counts();
-        let status = Status {
-            up: books.up,
-            mounts,
-            registered,
-        };
+        let status = Status { up: books.up, mounts, registered };
         let changed = books.status.replace(status) != Some(status);
         // An observer may take its time, and may look at the daemon.
         drop(books);
@@ -118,23 +112,18 @@ impl<T: Transport, O: Observer> EventSink for Forwarder<T, O> {
         if let Some(forward) = outcome.forward {
             // The kernel may have given the number to another mount meanwhile.
             shared.link.drain();
-            let superseded = shared
-                .link
-                .any_waiting(|event| books.table.supersedes(event, &forward));
+            let superseded =
+                shared.link.any_waiting(|event| books.table.supersedes(event, &forward));
             outcome.report = if superseded {
                 books.table.late(forward)
             } else {
                 let notification = forward.notification.clone();
                 let sent =
-                    shared
-                        .link
-                        .notify(forward.registration, forward.id, forward.notification);
+                    shared.link.notify(forward.registration, forward.id, forward.notification);
                 match (sent, books.table.mount_of(registration)) {
-                    (Err(error), Some(mount)) => Some(Report::NotNotified {
-                        mount,
-                        notification,
-                        error: error.to_string(),
-                    }),
+                    (Err(error), Some(mount)) => {
+                        Some(Report::NotNotified { mount, notification, error: error.to_string() })
+                    }
                     // The kernel's answer makes the report.
                     _ => None,
                 }
@@ -154,11 +143,7 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
     /// Puts a daemon together; `start` starts the client, given where its events
     /// go.
     pub fn new(link: Link<T>, observer: O, start: impl FnOnce(Forwarder<T, O>) -> C) -> Self {
-        let shared = Arc::new(Shared {
-            link,
-            observer,
-            books: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { link, observer, books: Mutex::default() });
         let client = start(Forwarder(Arc::clone(&shared)));
         Self { shared, client }
     }
@@ -172,11 +157,7 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
     pub fn status(&self) -> Status {
         let books = self.shared.books();
         let (mounts, registered) = books.table.counts();
-        Status {
-            up: books.up,
-            mounts,
-            registered,
-        }
+        Status { up: books.up, mounts, registered }
     }
 
     /// Serves the kernel until the link fails. Cancelling loses nothing.

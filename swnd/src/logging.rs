@@ -51,13 +51,10 @@ fn open(target: LogTarget) -> Result<Box<dyn Log>, LogError> {
 /// The first that works. Whoever asked for none in particular is better served
 /// by a log in the wrong place than by no daemon.
 fn best() -> Box<dyn Log> {
-    preference(
-        io::stderr().is_terminal(),
-        Path::new(JOURNAL_SOCKET).exists(),
-    )
-    .iter()
-    .find_map(|target| open(*target).ok())
-    .unwrap_or(Box::new(Stderr))
+    preference(io::stderr().is_terminal(), Path::new(JOURNAL_SOCKET).exists())
+        .iter()
+        .find_map(|target| open(*target).ok())
+        .unwrap_or(Box::new(Stderr))
 }
 
 fn preference(terminal: bool, journal: bool) -> &'static [LogTarget] {
@@ -83,10 +80,7 @@ impl Syslog {
             process: "swnd".into(),
             pid: std::process::id(),
         };
-        Ok(Self {
-            connection: Mutex::new(syslog::unix(formatter.clone())?),
-            formatter,
-        })
+        Ok(Self { connection: Mutex::new(syslog::unix(formatter.clone())?), formatter })
     }
 }
 
@@ -97,10 +91,7 @@ impl Log for Syslog {
 
     fn log(&self, record: &Record<'_>) {
         let line = record.args().to_string();
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let mut send = |line: &str| match record.level() {
             Level::Error => connection.err(line),
             Level::Warn => connection.warning(line),
@@ -127,9 +118,7 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let line = line(now, record.level(), record.args());
         // With nowhere left to complain to.
         let _ = io::stderr().lock().write_all(line.as_bytes());
@@ -163,19 +152,13 @@ mod tests {
     #[test]
     fn a_terminal_comes_before_the_journal_and_the_journal_before_syslog() {
         assert_eq!(preference(true, true), [LogTarget::Stderr]);
-        assert_eq!(
-            preference(false, true),
-            [LogTarget::Journal, LogTarget::Syslog]
-        );
+        assert_eq!(preference(false, true), [LogTarget::Journal, LogTarget::Syslog]);
         assert_eq!(preference(false, false), [LogTarget::Syslog]);
     }
 
     #[test]
     fn a_line_has_time_level_and_text() {
         let at = Duration::from_millis(20_000 * 86_400_000 + 45_296_007);
-        assert_eq!(
-            line(at, Level::Warn, &format_args!("x")),
-            "12:34:56.007Z warning x\n"
-        );
+        assert_eq!(line(at, Level::Warn, &format_args!("x")), "12:34:56.007Z warning x\n");
     }
 }

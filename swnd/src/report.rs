@@ -19,10 +19,7 @@ pub struct Mount {
 
 impl From<&RegistrationRequest> for Mount {
     fn from(request: &RegistrationRequest) -> Self {
-        Self {
-            net_name: request.net_name.clone(),
-            share_name: request.share_name.clone(),
-        }
+        Self { net_name: request.net_name.clone(), share_name: request.share_name.clone() }
     }
 }
 
@@ -245,19 +242,12 @@ impl fmt::Display for Report {
             Self::AddressChanged { address, .. } => {
                 write!(f, "served by {} now; registering anew", Address(*address))
             }
-            Self::Registered {
-                address,
-                witness,
-                version,
-                ..
-            } => write!(
+            Self::Registered { address, witness, version, .. } => write!(
                 f,
                 "registered at witness {witness}, which watches {} (version {version})",
                 Address(*address)
             ),
-            Self::Failed {
-                error, retry_in, ..
-            } => {
+            Self::Failed { error, retry_in, .. } => {
                 write!(f, "{}", OneLine(&error.to_string()))?;
                 match retry_in {
                     Some(delay) => write!(f, "; next attempt in {:.1} s", delay.as_secs_f32()),
@@ -265,11 +255,7 @@ impl fmt::Display for Report {
                 }
             }
             Self::Unusable { reason, .. } => reason.fmt(f),
-            Self::Notified {
-                notification,
-                answer,
-                ..
-            } => {
+            Self::Notified { notification, answer, .. } => {
                 write!(f, "{}: ", Told(notification))?;
                 match answer {
                     Ok(()) => f.write_str("the kernel accepted it"),
@@ -279,20 +265,12 @@ impl fmt::Display for Report {
                     Err(errno) => write!(f, "the kernel refused it: {errno}"),
                 }
             }
-            Self::NotNotified {
-                notification,
-                error,
-                ..
-            } => write!(
-                f,
-                "{}: the kernel could not be told: {error}",
-                Told(notification)
-            ),
-            Self::Late { notification, .. } => write!(
-                f,
-                "{}: dropped, for the registration has ended",
-                Told(notification)
-            ),
+            Self::NotNotified { notification, error, .. } => {
+                write!(f, "{}: the kernel could not be told: {error}", Told(notification))
+            }
+            Self::Late { notification, .. } => {
+                write!(f, "{}: dropped, for the registration has ended", Told(notification))
+            }
             Self::Released { .. } => f.write_str("the kernel unregisters it"),
             Self::Unregistered { address, .. } => {
                 write!(f, "unregistered; {} is watched no more", Address(*address))

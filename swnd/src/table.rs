@@ -152,11 +152,7 @@ impl Table {
                 let registration = client.register(entry.request.clone(), credentials);
                 entry.registration = Some(registration);
                 entry.unusable = None;
-                let owner = Owner {
-                    id,
-                    mount: mount.clone(),
-                    address,
-                };
+                let owner = Owner { id, mount: mount.clone(), address };
                 self.owners.insert(registration, owner);
                 if moved && !same {
                     Report::AddressChanged { mount, address }
@@ -197,34 +193,20 @@ impl Table {
             return Outcome::default();
         };
         let (id, mount, address) = (owner.id, owner.mount.clone(), owner.address);
-        let entry = self
-            .entries
-            .get_mut(&id)
-            .filter(|entry| entry.registration == Some(registration));
+        let entry =
+            self.entries.get_mut(&id).filter(|entry| entry.registration == Some(registration));
         let report = match (event, entry) {
             (Event::Notification(notification), Some(_)) => {
                 return Outcome {
-                    forward: Some(Forward {
-                        id,
-                        registration,
-                        notification,
-                    }),
+                    forward: Some(Forward { id, registration, notification }),
                     report: None,
                 };
             }
-            (Event::Notification(notification), None) => Report::Late {
-                mount,
-                notification,
-            },
+            (Event::Notification(notification), None) => Report::Late { mount, notification },
             (Event::Registered { witness, version }, Some(entry)) => {
                 entry.registered = true;
                 entry.failures.clear();
-                Report::Registered {
-                    mount,
-                    address,
-                    witness,
-                    version,
-                }
+                Report::Registered { mount, address, witness, version }
             }
             (Event::Failed { error, retry_in }, Some(entry)) => {
                 entry.registered = false;
@@ -232,12 +214,7 @@ impl Table {
                 if !again && entry.failures.len() < REPORTED_MAX {
                     entry.failures.push(error.clone());
                 }
-                Report::Failed {
-                    mount,
-                    error,
-                    retry_in,
-                    again,
-                }
+                Report::Failed { mount, error, retry_in, again }
             }
             (Event::Unregistered, entry) => {
                 if let Some(entry) = entry {
@@ -250,10 +227,7 @@ impl Table {
             // On its way out already.
             (Event::Registered { .. } | Event::Failed { .. }, None) => return Outcome::default(),
         };
-        Outcome {
-            forward: None,
-            report: Some(report),
-        }
+        Outcome { forward: None, report: Some(report) }
     }
 
     /// Whether `event`, which the kernel sent before it could see `forward`,
@@ -264,10 +238,7 @@ impl Table {
             LinkEvent::Message(KernelMessage::Unregister { id }) => *id == forward.id,
             LinkEvent::Message(KernelMessage::Register { id, request, .. }) => {
                 *id == forward.id
-                    && self
-                        .entries
-                        .get(id)
-                        .is_none_or(|entry| entry.request != *request)
+                    && self.entries.get(id).is_none_or(|entry| entry.request != *request)
             }
             _ => false,
         }
@@ -277,10 +248,7 @@ impl Table {
     /// to something else.
     pub fn late(&self, forward: Forward) -> Option<Report> {
         let mount = self.mount_of(forward.registration)?;
-        Some(Report::Late {
-            mount,
-            notification: forward.notification,
-        })
+        Some(Report::Late { mount, notification: forward.notification })
     }
 
     /// The mount of a registration.
@@ -300,26 +268,20 @@ impl Table {
             // Its unregister message was lost.
             self.release(answer.id, client);
         }
-        Some(Report::Notified {
-            mount,
-            notification: answer.notification,
-            answer: answer.result,
-        })
+        Some(Report::Notified { mount, notification: answer.notification, answer: answer.result })
     }
 }
 
 fn credentials(auth: &KernelAuth) -> Result<Credentials, Unusable> {
     match auth {
         KernelAuth::Kerberos => Err(Unusable::Kerberos),
-        KernelAuth::Ntlm {
-            user: Some(user),
-            domain,
-            password: Some(password),
-        } => Ok(Credentials::Ntlm(NtlmCredentials::from_password(
-            user,
-            domain.as_deref().unwrap_or_default(),
-            password.expose(),
-        ))),
+        KernelAuth::Ntlm { user: Some(user), domain, password: Some(password) } => {
+            Ok(Credentials::Ntlm(NtlmCredentials::from_password(
+                user,
+                domain.as_deref().unwrap_or_default(),
+                password.expose(),
+            )))
+        }
         KernelAuth::Ntlm { .. } => Err(Unusable::NoPassword),
     }
 }

@@ -4,7 +4,15 @@
 //! A provider is sans-IO: tokens go in and out as bytes, and it never waits for
 //! the network, save where [`SecurityContext::may_block`] says so.
 
+#[cfg(any(test, feature = "acceptor"))]
+mod acceptor;
 pub mod ntlm;
+pub mod spnego;
+#[cfg(test)]
+mod testing;
+
+#[cfg(any(test, feature = "acceptor"))]
+pub use acceptor::AcceptorContext;
 
 use std::ops::Range;
 
@@ -52,7 +60,7 @@ pub struct Protected<'a> {
     pub stub: Range<usize>,
     /// Whether header signing was agreed ([MS-RPCE] 2.2.2.3,
     /// PFC_SUPPORT_HEADER_SIGN): the signature then covers all of `pdu`,
-    /// otherwise `stub` alone.
+    /// otherwise `stub` alone. NTLM covers all of it either way.
     pub header_signing: bool,
 }
 
@@ -84,6 +92,10 @@ pub enum SecurityError {
     /// Credentials cannot be used, for example no ticket can be had.
     #[error("{0}")]
     Credentials(String),
+    /// The caller broke the order of calls, for example protected a PDU before
+    /// the context was complete.
+    #[error("the security context cannot do this now: {0}")]
+    Misuse(&'static str),
 }
 
 /// An initiator's security context: one per association.

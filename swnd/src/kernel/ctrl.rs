@@ -28,9 +28,7 @@ pub struct Family {
 impl Family {
     /// The number of a multicast group.
     pub fn group(&self, name: &str) -> Option<u32> {
-        self.groups
-            .iter()
-            .find_map(|(candidate, id)| (candidate == name).then_some(*id))
+        self.groups.iter().find_map(|(candidate, id)| (candidate == name).then_some(*id))
     }
 }
 
@@ -49,11 +47,7 @@ pub enum ControllerMessage {
 pub fn decode(payload: &[u8]) -> Result<ControllerMessage, BadLength> {
     let generic = Generic::new(payload)?;
     let command = CtrlCmd::from(generic.command);
-    let mut family = Family {
-        id: 0,
-        name: String::new(),
-        groups: Vec::new(),
-    };
+    let mut family = Family { id: 0, name: String::new(), groups: Vec::new() };
     for attribute in generic.attributes {
         let attribute = attribute?;
         match CtrlAttr::from(attribute.kind) {

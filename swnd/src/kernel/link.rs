@@ -119,11 +119,7 @@ pub enum NotifyError {
 enum Asked {
     Controller,
     Family,
-    Notification {
-        registration: RegistrationId,
-        id: u32,
-        notification: Notification,
-    },
+    Notification { registration: RegistrationId, id: u32, notification: Notification },
 }
 
 struct State {
@@ -227,11 +223,7 @@ impl<T: Transport> Link<T> {
         let sequence = state.next_sequence();
         let bytes = message::encode_notify(family, sequence, id, &notification)?;
         log::debug!("SWN_NOTIFY {}", Hex(&bytes));
-        let asked = Asked::Notification {
-            registration,
-            id,
-            notification,
-        };
+        let asked = Asked::Notification { registration, id, notification };
         state.asked.insert(sequence, asked);
         if let Err(error) = self.transport.send(&bytes) {
             state.asked.remove(&sequence);
@@ -280,11 +272,7 @@ impl<T: Transport> Link<T> {
         let listening = !state.asked.values().any(|a| matches!(a, Asked::Controller));
         state.asked.clear();
         state.push(LinkEvent::Overrun);
-        let again = if listening {
-            Asked::Family
-        } else {
-            Asked::Controller
-        };
+        let again = if listening { Asked::Family } else { Asked::Controller };
         self.look_up(state, again)
     }
 
@@ -344,16 +332,8 @@ impl<T: Transport> Link<T> {
             return Ok(());
         };
         match state.asked.remove(&message.sequence) {
-            Some(Asked::Notification {
-                registration,
-                id,
-                notification,
-            }) => state.push(LinkEvent::Answer(KernelAnswer {
-                registration,
-                id,
-                notification,
-                result,
-            })),
+            Some(Asked::Notification { registration, id, notification }) => state
+                .push(LinkEvent::Answer(KernelAnswer { registration, id, notification, result })),
             Some(Asked::Family) if result == Err(Errno::NOENT) => state.down(),
             Some(Asked::Family | Asked::Controller) => {
                 if let Err(errno) = result {

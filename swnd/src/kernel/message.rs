@@ -144,10 +144,7 @@ impl<'a> Fields<'a> {
                 *slot = Some(attribute.payload);
             }
         }
-        Ok(Self {
-            command: generic.command,
-            by_type,
-        })
+        Ok(Self { command: generic.command, by_type })
     }
 
     fn get(&self, attribute: Attribute) -> Option<&'a [u8]> {
@@ -185,9 +182,8 @@ impl<'a> Fields<'a> {
     fn address(&self) -> Result<IpAddr, DecodeError> {
         let attribute = Attribute::Ip;
         let payload = self.get(attribute).ok_or(DecodeError::Missing(attribute))?;
-        let storage: &[u8; SOCKADDR_STORAGE] = payload
-            .try_into()
-            .map_err(|_| DecodeError::Size(attribute, payload.len()))?;
+        let storage: &[u8; SOCKADDR_STORAGE] =
+            payload.try_into().map_err(|_| DecodeError::Size(attribute, payload.len()))?;
         decode_address(storage)
     }
 
@@ -246,14 +242,9 @@ pub fn encode_notify(
     match notification {
         Notification::ResourceChange { name, state } => {
             attributes.push(kind(1)?);
-            attributes.push(wire::attribute(
-                Attribute::ResourceName,
-                cut(name, RESOURCE_NAME_MAX),
-            )?);
-            attributes.push(wire::attribute(
-                Attribute::ResourceState,
-                state_code(*state),
-            )?);
+            attributes
+                .push(wire::attribute(Attribute::ResourceName, cut(name, RESOURCE_NAME_MAX))?);
+            attributes.push(wire::attribute(Attribute::ResourceState, state_code(*state))?);
         }
         Notification::ClientMove { address: to } => {
             attributes.extend([kind(2)?, address(to)?]);
@@ -265,13 +256,7 @@ pub fn encode_notify(
             attributes.extend([kind(4)?, address(to)?]);
         }
     }
-    wire::encode(
-        family,
-        NlmF::REQUEST | NlmF::ACK,
-        sequence,
-        Command::Notify,
-        attributes,
-    )
+    wire::encode(family, NlmF::REQUEST | NlmF::ACK, sequence, Command::Notify, attributes)
 }
 
 /// Reads `SWN_NOTIFY` as the kernel does; for the stand-in kernel.
@@ -293,15 +278,9 @@ pub fn decode_notify(payload: &[u8]) -> Result<(u32, Notification), DecodeError>
                 other => return Err(DecodeError::Value(Attribute::ResourceState, other)),
             },
         },
-        2 => Notification::ClientMove {
-            address: fields.address()?,
-        },
-        3 => Notification::ShareMove {
-            address: fields.address()?,
-        },
-        4 => Notification::IpChange {
-            address: fields.address()?,
-        },
+        2 => Notification::ClientMove { address: fields.address()? },
+        3 => Notification::ShareMove { address: fields.address()? },
+        4 => Notification::IpChange { address: fields.address()? },
         other => return Err(DecodeError::Value(Attribute::NotificationType, other)),
     };
     Ok((fields.integer(Attribute::RegistrationId)?, notification))
@@ -336,11 +315,7 @@ pub fn encode_registration(
     }
     match auth {
         Some(KernelAuth::Kerberos) => attributes.push(wire::attribute(Attribute::KrbAuth, ())?),
-        Some(KernelAuth::Ntlm {
-            user,
-            domain,
-            password,
-        }) => {
+        Some(KernelAuth::Ntlm { user, domain, password }) => {
             let password = password.as_ref().map(Secret::expose);
             for (attribute, text) in [
                 (Attribute::UserName, user.as_deref()),
@@ -410,10 +385,7 @@ fn state_code(state: ResourceState) -> u32 {
 
 /// The longest beginning of `text` that fits `max` bytes.
 fn cut(text: &str, max: usize) -> &str {
-    (0..=max.min(text.len()))
-        .rev()
-        .find_map(|end| text.get(..end))
-        .unwrap_or_default()
+    (0..=max.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -136,10 +136,8 @@ mod tests {
             }
         };
         assert_eq!(datagram.sender, Some(0));
-        let message = crate::kernel::wire::Messages::new(&buffer[..datagram.length])
-            .next()
-            .unwrap()
-            .unwrap();
+        let message =
+            crate::kernel::wire::Messages::new(&buffer[..datagram.length]).next().unwrap().unwrap();
         assert_eq!(message.sequence, 3);
         let ctrl::ControllerMessage::Exists(family) = ctrl::decode(message.payload).unwrap() else {
             panic!("{message:?}");

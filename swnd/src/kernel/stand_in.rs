@@ -148,11 +148,8 @@ impl StandInKernel {
             registration.references += 1;
             *id
         } else {
-            let registration = Registration {
-                request: request.clone(),
-                auth: auth.clone(),
-                references: 1,
-            };
+            let registration =
+                Registration { request: request.clone(), auth: auth.clone(), references: 1 };
             state.insert(registration)
         };
         state.multicast_register(id);
@@ -320,11 +317,7 @@ impl State {
                 self.move_to(id, address);
             }
         }
-        self.taken.push(Taken {
-            at: Instant::now(),
-            id,
-            notification,
-        });
+        self.taken.push(Taken { at: Instant::now(), id, notification });
         Ok(())
     }
 
@@ -347,9 +340,7 @@ impl State {
 
     /// Takes the lowest free number, as `idr_alloc` does.
     fn insert(&mut self, registration: Registration) -> u32 {
-        let id = (1..)
-            .find(|id| !self.registrations.contains_key(id))
-            .unwrap_or_default();
+        let id = (1..).find(|id| !self.registrations.contains_key(id)).unwrap_or_default();
         self.registrations.insert(id, registration);
         id
     }

@@ -81,11 +81,7 @@ impl<'a> Iterator for Messages<'a> {
             return None;
         }
         self.0 = &[];
-        let bad = |length| BadLength {
-            part: "message",
-            length,
-            room: here.len(),
-        };
+        let bad = |length| BadLength { part: "message", length, room: here.len() };
         let Some((header, _)) = here.split_first_chunk::<NLMSG_HEADER>() else {
             return Some(Err(bad(NLMSG_HEADER)));
         };
@@ -117,16 +113,9 @@ impl<'a> Generic<'a> {
     /// Reads the generic header.
     pub fn new(payload: &'a [u8]) -> Result<Self, BadLength> {
         let Some(([command, ..], rest)) = payload.split_first_chunk::<GENL_HEADER>() else {
-            return Err(BadLength {
-                part: "header",
-                length: GENL_HEADER,
-                room: payload.len(),
-            });
+            return Err(BadLength { part: "header", length: GENL_HEADER, room: payload.len() });
         };
-        Ok(Self {
-            command: *command,
-            attributes: Attributes(rest),
-        })
+        Ok(Self { command: *command, attributes: Attributes(rest) })
     }
 }
 
@@ -160,11 +149,7 @@ impl<'a> Iterator for Attributes<'a> {
             return None;
         }
         self.0 = &[];
-        let bad = |length| BadLength {
-            part: "attribute",
-            length,
-            room: here.len(),
-        };
+        let bad = |length| BadLength { part: "attribute", length, room: here.len() };
         let Some(([l0, l1, k0, k1], _)) = here.split_first_chunk::<ATTRIBUTE_HEADER>() else {
             return Some(Err(bad(ATTRIBUTE_HEADER)));
         };
@@ -173,10 +158,7 @@ impl<'a> Iterator for Attributes<'a> {
             return Some(Err(bad(length)));
         };
         self.0 = here.get(align(length)..).unwrap_or_default();
-        Some(Ok(Attribute {
-            kind: u16::from_ne_bytes([*k0, *k1]) & ATTRIBUTE_TYPE_MASK,
-            payload,
-        }))
+        Some(Ok(Attribute { kind: u16::from_ne_bytes([*k0, *k1]) & ATTRIBUTE_TYPE_MASK, payload }))
     }
 }
 
@@ -203,20 +185,10 @@ where
 {
     // neli cuts a length that does not fit its field.
     if payload.unpadded_size() + ATTRIBUTE_HEADER > usize::from(u16::MAX) {
-        return Err(EncodeError(format!(
-            "{kind:?} of {} bytes",
-            payload.unpadded_size()
-        )));
+        return Err(EncodeError(format!("{kind:?} of {} bytes", payload.unpadded_size())));
     }
-    let kind = AttrTypeBuilder::default()
-        .nla_type(kind)
-        .build()
-        .map_err(encode_error)?;
-    NlattrBuilder::default()
-        .nla_type(kind)
-        .nla_payload(payload)
-        .build()
-        .map_err(encode_error)
+    let kind = AttrTypeBuilder::default().nla_type(kind).build().map_err(encode_error)?;
+    NlattrBuilder::default().nla_type(kind).nla_payload(payload).build().map_err(encode_error)
 }
 
 /// A whole generic netlink message to send.

@@ -1,31 +1,24 @@
-//! NTLMv2 ([MS-NLMP]).
+//! NTLMv2 ([MS-NLMP]): logon, signing and sealing.
+//!
+//! Older responses, LAN Manager keys, keys below 128 bits and sessions without
+//! extended session security are not spoken.
 
-use smol_str::SmolStr;
-use zeroize::ZeroizeOnDrop;
+#[cfg(any(test, feature = "acceptor"))]
+mod acceptor;
+mod av_pair;
+mod context;
+mod credentials;
+mod flags;
+mod keys;
+mod messages;
+mod session;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;
+mod wire;
 
-/// A user and the NT hash of their password.
-#[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
-pub struct NtlmCredentials {
-    #[zeroize(skip)]
-    user: SmolStr,
-    #[zeroize(skip)]
-    domain: SmolStr,
-    nt_hash: [u8; 16],
-}
-
-impl NtlmCredentials {
-    /// Takes what a person types. The password itself is not kept.
-    pub fn from_password(user: &str, domain: &str, _password: &str) -> Self {
-        Self {
-            user: user.into(),
-            domain: domain.into(),
-            nt_hash: [0; 16],
-        }
-    }
-}
-
-impl std::fmt::Debug for NtlmCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}\\{}", self.domain, self.user)
-    }
-}
+#[cfg(any(test, feature = "acceptor"))]
+pub use acceptor::{Logon, NtlmAcceptor, ServerNames};
+pub use context::NtlmContext;
+pub use credentials::NtlmCredentials;

@@ -24,17 +24,11 @@ fn auth() -> KernelAuth {
 }
 
 fn client_move() -> Notification {
-    Notification::ClientMove {
-        address: "10.77.0.102".parse().unwrap(),
-    }
+    Notification::ClientMove { address: "10.77.0.102".parse().unwrap() }
 }
 
 fn registered(id: u32, net_name: &str) -> LinkEvent {
-    LinkEvent::Message(KernelMessage::Register {
-        id,
-        request: request(net_name),
-        auth: auth(),
-    })
+    LinkEvent::Message(KernelMessage::Register { id, request: request(net_name), auth: auth() })
 }
 
 async fn next(link: &Link<StandInKernel>) -> Option<Result<LinkEvent, LinkError>> {
@@ -105,11 +99,7 @@ async fn other_families_are_none_of_its_business() {
     let kernel = StandInKernel::with_module();
     let link = link_up(&kernel).await;
     for command in [CtrlCmd::Newfamily, CtrlCmd::Delfamily] {
-        let family = Family {
-            id: 0x99,
-            name: "cifs2".into(),
-            groups: vec![],
-        };
+        let family = Family { id: 0x99, name: "cifs2".into(), groups: vec![] };
         let news = ctrl::encode_family(command, &family, 0).unwrap();
         kernel.inject(Some(0), news);
     }
@@ -133,11 +123,7 @@ async fn a_kernel_without_the_witness_is_told_as_such() {
     let kernel = StandInKernel::new();
     let link = Link::open(kernel.clone()).unwrap();
     events(&link).await;
-    let family = Family {
-        id: 0x99,
-        name: message::FAMILY.into(),
-        groups: vec![],
-    };
+    let family = Family { id: 0x99, name: message::FAMILY.into(), groups: vec![] };
     let news = ctrl::encode_family(CtrlCmd::Newfamily, &family, 0).unwrap();
     kernel.inject(Some(0), news);
     let error = next(&link).await.unwrap().unwrap_err();
@@ -152,10 +138,7 @@ async fn only_the_kernel_is_listened_to() {
     let forged = || message::encode_registration(family, 1, &request("evil"), None).unwrap();
     kernel.inject(Some(4711), forged());
     kernel.inject(None, forged());
-    assert_eq!(
-        events(&link).await,
-        [LinkEvent::Foreign(Some(4711)), LinkEvent::Foreign(None)]
-    );
+    assert_eq!(events(&link).await, [LinkEvent::Foreign(Some(4711)), LinkEvent::Foreign(None)]);
 }
 
 #[tokio::test]
@@ -169,8 +152,7 @@ async fn a_notification_is_acted_on_before_the_call_returns_and_answered_after()
         name: "NODE".into(),
         state: swnclient::ResourceState::Unavailable,
     };
-    link.notify(RegistrationId(40), id, notification.clone())
-        .unwrap();
+    link.notify(RegistrationId(40), id, notification.clone()).unwrap();
     let taken = kernel.take_notifications();
     assert_eq!(taken.len(), 1);
     assert_eq!((taken[0].id, &taken[0].notification), (id, &notification));
@@ -220,10 +202,7 @@ async fn a_client_move_is_followed_by_unregister_register_and_the_answer() {
     );
     let events = events(&link).await;
     assert_eq!(events.len(), 3);
-    assert_eq!(
-        events[0],
-        LinkEvent::Message(KernelMessage::Unregister { id })
-    );
+    assert_eq!(events[0], LinkEvent::Message(KernelMessage::Unregister { id }));
     assert!(matches!(
         &events[1],
         LinkEvent::Message(KernelMessage::Register { id: again, request, .. })
@@ -250,9 +229,7 @@ async fn without_the_module_a_notification_is_refused() {
     let kernel = StandInKernel::new();
     let link = Link::open(kernel.clone()).unwrap();
     events(&link).await;
-    let error = link
-        .notify(RegistrationId(40), 1, client_move())
-        .unwrap_err();
+    let error = link.notify(RegistrationId(40), 1, client_move()).unwrap_err();
     assert!(matches!(error, NotifyError::Down), "{error}");
 }
 
@@ -266,15 +243,9 @@ async fn an_overrun_is_told_once_and_the_link_goes_on() {
     }
     kernel.set_room(100);
     // The kernel gives the error first, then what there was room for.
-    assert_eq!(
-        events(&link).await,
-        [LinkEvent::Overrun, registered(1, "a")]
-    );
+    assert_eq!(events(&link).await, [LinkEvent::Overrun, registered(1, "a")]);
     kernel.echo();
-    assert_eq!(
-        events(&link).await,
-        [registered(1, "a"), registered(2, "b"), registered(3, "c")]
-    );
+    assert_eq!(events(&link).await, [registered(1, "a"), registered(2, "b"), registered(3, "c")]);
 }
 
 #[tokio::test]
@@ -323,10 +294,7 @@ async fn a_message_of_no_use_loses_nothing_else() {
     let events = events(&link).await;
     assert_eq!(events.len(), 5);
     assert_eq!(events[0], registered(1, "a"));
-    assert_eq!(
-        events[1],
-        LinkEvent::Undecodable(DecodeError::Missing(message::Attribute::Ip))
-    );
+    assert_eq!(events[1], LinkEvent::Undecodable(DecodeError::Missing(message::Attribute::Ip)));
     assert_eq!(events[2], registered(3, "c"));
     assert!(matches!(events[3], LinkEvent::Undecodable(_)));
     assert_eq!(events[4], registered(5, "e"));
@@ -338,10 +306,7 @@ async fn a_datagram_beyond_the_buffer_is_told_and_dropped() {
     let link = link_up(&kernel).await;
     kernel.inject(Some(0), vec![1; DATAGRAM_MAX + 1]);
     let events = events(&link).await;
-    assert!(
-        matches!(events[..], [LinkEvent::Undecodable(_)]),
-        "{events:?}"
-    );
+    assert!(matches!(events[..], [LinkEvent::Undecodable(_)]), "{events:?}");
 }
 
 #[tokio::test]
@@ -361,10 +326,7 @@ async fn no_datagram_of_the_kernel_makes_the_link_panic() {
     let link = link_up(&kernel).await;
     let family = kernel.family_id().unwrap();
     let kinds = proptest::sample::select(vec![0, 1, 2, 3, ctrl::id(), family]);
-    let datagrams = (
-        kinds,
-        proptest::collection::vec(proptest::num::u8::ANY, 0..96),
-    );
+    let datagrams = (kinds, proptest::collection::vec(proptest::num::u8::ANY, 0..96));
     for _ in 0..2000 {
         let (kind, payload) = datagrams.new_tree(&mut runner).unwrap().current();
         let mut datagram = Vec::new();
@@ -375,10 +337,7 @@ async fn no_datagram_of_the_kernel_makes_the_link_panic() {
         kernel.inject(Some(0), datagram);
     }
     for event in events(&link).await {
-        assert!(
-            matches!(event, LinkEvent::Undecodable(_) | LinkEvent::Message(_)),
-            "{event:?}"
-        );
+        assert!(matches!(event, LinkEvent::Undecodable(_) | LinkEvent::Message(_)), "{event:?}");
     }
     assert_eq!(kernel.mount(&request("witclu"), &auth()), 1);
     assert_eq!(events(&link).await, [registered(1, "witclu")]);

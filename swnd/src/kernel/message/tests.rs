@@ -70,11 +70,7 @@ fn a_register_message_of_the_kernel_is_understood() {
     let (id, ip) = (7u32.to_ne_bytes(), ipv4());
     assert_eq!(
         decode(&raw(1, &register(&id, &ip))).unwrap(),
-        KernelMessage::Register {
-            id: 7,
-            request: request(),
-            auth: ntlm("swnpass"),
-        }
+        KernelMessage::Register { id: 7, request: request(), auth: ntlm("swnpass") }
     );
 }
 
@@ -112,29 +108,18 @@ fn a_kerberos_mount_brings_no_password() {
     attributes.truncate(6);
     attributes.push((8, b""));
     let message = decode(&raw(1, &attributes)).unwrap();
-    assert!(matches!(
-        message,
-        KernelMessage::Register {
-            auth: KernelAuth::Kerberos,
-            ..
-        }
-    ));
+    assert!(matches!(message, KernelMessage::Register { auth: KernelAuth::Kerberos, .. }));
 }
 
 #[test]
 fn a_missing_attribute_is_named() {
     let (id, ip) = (7u32.to_ne_bytes(), ipv4());
-    for (kind, attribute) in [
-        (1, Attribute::RegistrationId),
-        (2, Attribute::NetName),
-        (4, Attribute::Ip),
-    ] {
+    for (kind, attribute) in
+        [(1, Attribute::RegistrationId), (2, Attribute::NetName), (4, Attribute::Ip)]
+    {
         let mut attributes = register(&id, &ip);
         attributes.retain(|(candidate, _)| *candidate != kind);
-        assert_eq!(
-            decode(&raw(1, &attributes)),
-            Err(DecodeError::Missing(attribute))
-        );
+        assert_eq!(decode(&raw(1, &attributes)), Err(DecodeError::Missing(attribute)));
     }
 }
 
@@ -191,9 +176,7 @@ fn a_password_shows_in_no_debug_output() {
 
 #[test]
 fn a_client_move_has_the_layout_the_kernel_copies() {
-    let notification = Notification::ClientMove {
-        address: "10.77.0.102".parse().unwrap(),
-    };
+    let notification = Notification::ClientMove { address: "10.77.0.102".parse().unwrap() };
     let bytes = encode_notify(0x1d, 5, 7, &notification).unwrap();
     #[rustfmt::skip]
     let mut expected = vec![
@@ -211,10 +194,8 @@ fn a_client_move_has_the_layout_the_kernel_copies() {
 
 #[test]
 fn a_resource_change_has_the_layout_the_kernel_reads() {
-    let notification = Notification::ResourceChange {
-        name: "NODE".into(),
-        state: ResourceState::Unavailable,
-    };
+    let notification =
+        Notification::ResourceChange { name: "NODE".into(), state: ResourceState::Unavailable };
     let bytes = encode_notify(0x1d, 5, 7, &notification).unwrap();
     #[rustfmt::skip]
     let expected = [
@@ -232,14 +213,10 @@ fn a_resource_change_has_the_layout_the_kernel_reads() {
 
 #[test]
 fn a_resource_name_is_cut_to_what_the_kernel_takes() {
-    for (name, expected) in [
-        ("x".repeat(300), "x".repeat(255)),
-        ("ä".repeat(128), "ä".repeat(127)),
-    ] {
-        let notification = Notification::ResourceChange {
-            name: name.into(),
-            state: ResourceState::Available,
-        };
+    for (name, expected) in [("x".repeat(300), "x".repeat(255)), ("ä".repeat(128), "ä".repeat(127))]
+    {
+        let notification =
+            Notification::ResourceChange { name: name.into(), state: ResourceState::Available };
         let bytes = encode_notify(0x1d, 5, 7, &notification).unwrap();
         let (_, notification) = decode_notify(payload(&bytes)).unwrap();
         let Notification::ResourceChange { name, .. } = notification else {
@@ -254,29 +231,20 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn any_address() -> impl Strategy<Value = IpAddr> {
-    prop_oneof![
-        any::<[u8; 4]>().prop_map(IpAddr::from),
-        any::<[u8; 16]>().prop_map(IpAddr::from),
-    ]
+    prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from),]
 }
 
 fn any_request() -> impl Strategy<Value = RegistrationRequest> {
-    (
-        text(),
-        proptest::option::of(text()),
-        any_address(),
-        any::<[bool; 3]>(),
+    (text(), proptest::option::of(text()), any_address(), any::<[bool; 3]>()).prop_map(
+        |(net_name, share_name, address, [net, share, ip])| RegistrationRequest {
+            net_name: net_name.into(),
+            share_name: share_name.map(Into::into),
+            ip_address: Some(address),
+            net_name_notify: net,
+            share_name_notify: share,
+            ip_notify: ip,
+        },
     )
-        .prop_map(
-            |(net_name, share_name, address, [net, share, ip])| RegistrationRequest {
-                net_name: net_name.into(),
-                share_name: share_name.map(Into::into),
-                ip_address: Some(address),
-                net_name_notify: net,
-                share_name_notify: share,
-                ip_notify: ip,
-            },
-        )
 }
 
 fn any_auth() -> impl Strategy<Value = KernelAuth> {
@@ -298,10 +266,8 @@ fn any_notification() -> impl Strategy<Value = Notification> {
         Just(ResourceState::Unavailable),
     ];
     prop_oneof![
-        (text(), state).prop_map(|(name, state)| Notification::ResourceChange {
-            name: name.into(),
-            state,
-        }),
+        (text(), state)
+            .prop_map(|(name, state)| Notification::ResourceChange { name: name.into(), state }),
         any_address().prop_map(|address| Notification::ClientMove { address }),
         any_address().prop_map(|address| Notification::ShareMove { address }),
         any_address().prop_map(|address| Notification::IpChange { address }),

@@ -1,0 +1,526 @@
+//! An association ([C706] 9.3.3, [MS-RPCE] 3.3): one connection to one
+//! interface of a server, authenticated or not, with any number of calls.
+//!
+//! The machine is sans-IO. The owner
+//! - writes what [`Association::take_transmit`] gives to the connection,
+//! - hands what arrives to [`Association::receive`],
+//! - and after each of both takes the events with [`Association::poll_event`].
+//!
+//! An error from [`Association::receive`] ends the association and with it
+//! every call on it, and nothing else.
+
+mod error;
+mod reassembly;
+mod secure;
+
+pub use error::{AssociationError, FaultStatus};
+pub use secure::{AuthJob, AuthOutcome};
+
+use crate::ndr::Endian;
+use crate::pdu::{
+    Bind, BindAck, BindNak, Fault, Frame, HEADER_LEN, NDR20, PacketType, PduWriter, PfcFlags,
+    PresentationContext, RejectReason, Request, Response, SyntaxId, TRAILER_LEN,
+};
+use crate::security::{AuthLevel, SecurityContext, Step};
+use reassembly::{Frames, Stub};
+use secure::Security;
+use std::collections::{BTreeMap, VecDeque};
+
+/// The longest fragment that is offered in both directions, in bytes: what
+/// Windows and Samba offer over TCP.
+pub const MAX_FRAGMENT: u16 = 5840;
+/// Every implementation takes fragments of this length ([C706] 12.6.3.1,
+/// MustRecvFragSize), in bytes.
+pub const MIN_FRAGMENT: u16 = 1432;
+/// The presentation context that every call uses.
+const CONTEXT_ID: u16 = 0;
+/// The call identifier of the bind and of what belongs to it.
+const BIND_CALL: u32 = 1;
+/// Where a request's stub starts, in bytes.
+const REQUEST_STUB: usize = HEADER_LEN + Request::LEN;
+/// A stub is padded to a multiple of this before the trailer
+/// ([MS-RPCE] 2.2.2.11), in bytes.
+const PAD_ALIGN: usize = 16;
+
+/// What an association is for and what it accepts.
+#[derive(Debug, Clone)]
+pub struct AssociationConfig {
+    /// The interface to bind to.
+    pub interface: SyntaxId,
+    /// The authentication level, where there is a security context. A server
+    /// that answers with another one is refused.
+    pub level: AuthLevel,
+    /// Whether a server that does not agree to header signing
+    /// ([MS-RPCE] 2.2.2.3) is refused.
+    pub require_header_signing: bool,
+    /// The longest response that is put together from fragments, in bytes.
+    pub max_response: usize,
+}
+
+impl AssociationConfig {
+    /// The defaults for `interface`: privacy, header signing required,
+    /// responses of up to 1 MiB.
+    pub fn new(interface: SyntaxId) -> Self {
+        Self {
+            interface,
+            level: AuthLevel::Privacy,
+            require_header_signing: true,
+            max_response: 1 << 20,
+        }
+    }
+}
+
+/// Names a call within its association.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(u32);
+
+/// A call's response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The stub, whole and without padding.
+    pub stub: Vec<u8>,
+    /// The byte order the server wrote it in.
+    pub endian: Endian,
+}
+
+/// What happens on an association.
+#[derive(Debug)]
+pub enum Event {
+    /// The bind is complete: queued calls have been sent.
+    Bound,
+    /// A call has ended. With an error the association goes on.
+    Reply {
+        /// Which call.
+        call: CallId,
+        /// Its response or the server's fault.
+        reply: Result<Reply, FaultStatus>,
+    },
+    /// The security provider may wait for something outside: run the job off
+    /// the event loop and bring its outcome to [`Association::authenticated`].
+    Authenticate(AuthJob),
+}
+
+/// Where the bind stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The security provider works on a token; `then` is the PDU to carry it.
+    Authenticating { then: Leg },
+    /// A bind or alter_context is on its way.
+    Awaiting(Leg),
+    /// Calls flow.
+    Bound,
+    /// An error or the server has ended it.
+    Closed,
+}
+
+/// A round trip of the bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leg {
+    Bind,
+    AlterContext,
+}
+
+/// A request that has been sent.
+#[derive(Debug, Default)]
+struct Call {
+    stub: Stub,
+    /// Nobody waits for the reply any more.
+    orphaned: bool,
+}
+
+/// A request that waits for the bind, or for its turn.
+#[derive(Debug)]
+struct Queued {
+    call: CallId,
+    opnum: u16,
+    stub: Vec<u8>,
+}
+
+/// One association. See the module's description.
+#[derive(Debug)]
+pub struct Association {
+    config: AssociationConfig,
+    state: State,
+    security: Option<Security>,
+    frames: Frames,
+    transmit: Vec<u8>,
+    events: VecDeque<Event>,
+    calls: BTreeMap<CallId, Call>,
+    queue: VecDeque<Queued>,
+    last_call: u32,
+    /// The longest fragment the server takes, in bytes.
+    max_xmit_frag: u16,
+    multiplexed: bool,
+}
+
+impl Association {
+    /// Starts an association: the bind is ready to be taken, or the first
+    /// event is an [`Event::Authenticate`].
+    pub fn new(
+        config: AssociationConfig,
+        security: Option<Box<dyn SecurityContext>>,
+    ) -> Result<Self, AssociationError> {
+        let level = config.level;
+        let mut this = Self {
+            config,
+            state: State::Closed,
+            security: security.map(|context| Security::new(context, level)),
+            frames: Frames::default(),
+            transmit: Vec::new(),
+            events: VecDeque::new(),
+            calls: BTreeMap::new(),
+            queue: VecDeque::new(),
+            last_call: BIND_CALL,
+            max_xmit_frag: MIN_FRAGMENT,
+            multiplexed: false,
+        };
+        if this.security.is_some() {
+            this.step(&[], Leg::Bind)?;
+        } else {
+            this.send_bind(Leg::Bind, &[]);
+        }
+        Ok(this)
+    }
+
+    /// Whether the server grants concurrent multiplexing; known once bound.
+    pub fn is_multiplexed(&self) -> bool {
+        self.multiplexed
+    }
+
+    /// Whether calls flow.
+    pub fn is_bound(&self) -> bool {
+        self.state == State::Bound
+    }
+
+    /// How many calls wait for their turn or their reply.
+    pub fn calls_under_way(&self) -> usize {
+        self.calls.len() + self.queue.len()
+    }
+
+    /// What is to be written to the connection now; empty where nothing is.
+    pub fn take_transmit(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.transmit)
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Makes a call. Before the bind is complete, or while another call is
+    /// under way and the server does not multiplex, it is queued.
+    pub fn call(&mut self, opnum: u16, stub: Vec<u8>) -> Result<CallId, AssociationError> {
+        if self.state == State::Closed {
+            return Err(AssociationError::Closed);
+        }
+        // Call identifiers come round after 2^32 calls; one that still waits
+        // for its reply is passed over.
+        let call = loop {
+            self.last_call = self.last_call.wrapping_add(1);
+            let call = CallId(self.last_call);
+            if self.last_call != BIND_CALL && !self.calls.contains_key(&call) {
+                break call;
+            }
+        };
+        self.queue.push_back(Queued { call, opnum, stub });
+        self.send_queued()?;
+        Ok(call)
+    }
+
+    /// Gives a call up: its reply is not reported. The server is told
+    /// (orphaned, [C706] 12.6.4.11) and may still answer.
+    pub fn orphan(&mut self, call: CallId) {
+        self.queue.retain(|queued| queued.call != call);
+        if let Some(under_way) = self.calls.get_mut(&call) {
+            under_way.orphaned = true;
+            self.send_bare(PacketType::Orphaned, call);
+        }
+    }
+
+    /// Asks the server to end a call early (cancel, [C706] 12.6.4.6); its
+    /// reply or fault is still reported.
+    pub fn cancel(&mut self, call: CallId) {
+        if self.calls.contains_key(&call) {
+            self.send_bare(PacketType::Cancel, call);
+        }
+    }
+
+    /// Brings back what an [`Event::Authenticate`] job came to.
+    pub fn authenticated(&mut self, outcome: AuthOutcome) -> Result<(), AssociationError> {
+        let (State::Authenticating { then }, Some(security)) = (self.state, &mut self.security)
+        else {
+            return Err(AssociationError::Closed);
+        };
+        security.restore(outcome.context);
+        let result =
+            outcome.step.map_err(AssociationError::from).and_then(|step| self.stepped(&step, then));
+        self.close_on_error(result)
+    }
+
+    /// Takes what has arrived; `data` is used as scratch space. An error ends
+    /// the association: close the connection.
+    pub fn receive(&mut self, mut data: &mut [u8]) -> Result<(), AssociationError> {
+        if self.state == State::Closed {
+            return Err(AssociationError::Closed);
+        }
+        let result = self.receive_pdus(&mut data);
+        self.close_on_error(result)
+    }
+
+    fn receive_pdus(&mut self, data: &mut &mut [u8]) -> Result<(), AssociationError> {
+        while let Some((header, mut bytes)) = self.frames.next(data)? {
+            self.receive_pdu(Frame::split(header, bytes.as_mut())?)?;
+        }
+        Ok(())
+    }
+
+    fn close_on_error<T>(
+        &mut self,
+        result: Result<T, AssociationError>,
+    ) -> Result<T, AssociationError> {
+        if result.is_err() {
+            self.state = State::Closed;
+            self.calls.clear();
+            self.queue.clear();
+        }
+        result
+    }
+
+    fn receive_pdu(&mut self, frame: Frame<'_>) -> Result<(), AssociationError> {
+        let packet_type = frame.header.packet_type;
+        match (self.state, packet_type) {
+            (State::Awaiting(Leg::Bind), PacketType::BindAck)
+            | (State::Awaiting(Leg::AlterContext), PacketType::AlterContextResponse) => {
+                self.receive_ack(frame)
+            }
+            (State::Awaiting(_), PacketType::BindNak) => {
+                let nak = BindNak::read(&mut frame.body()?)?;
+                Err(AssociationError::Rejected(RejectReason::from_wire(nak.reason)))
+            }
+            (State::Awaiting(_), PacketType::Fault) => {
+                let fault = Fault::read(&mut frame.body()?)?;
+                Err(AssociationError::AccessDenied(FaultStatus(fault.status)))
+            }
+            (State::Bound, PacketType::Response) => self.receive_response(frame),
+            (State::Bound, PacketType::Fault) => self.receive_fault(frame),
+            (_, PacketType::Shutdown) => Err(AssociationError::Shutdown),
+            _ => Err(AssociationError::Unexpected(packet_type)),
+        }
+    }
+
+    fn receive_ack(&mut self, frame: Frame<'_>) -> Result<(), AssociationError> {
+        if frame.header.call_id != BIND_CALL {
+            return Err(AssociationError::UnknownCall(frame.header.call_id));
+        }
+        if !frame.header.flags.contains(PfcFlags::WHOLE) {
+            return Err(AssociationError::FragmentOrder(frame.header.call_id));
+        }
+        if frame.header.packet_type == PacketType::BindAck {
+            self.agree(&frame)?;
+        }
+        let Some(security) = &mut self.security else {
+            return self.bound();
+        };
+        security.check_trailer(&frame)?;
+        self.step(frame.auth_value, Leg::AlterContext)
+    }
+
+    /// What the server grants in its bind_ack.
+    fn agree(&mut self, frame: &Frame<'_>) -> Result<(), AssociationError> {
+        let ack = BindAck::read(&mut frame.body()?)?;
+        match ack.results.first() {
+            Some(result) if result.result == 0 && result.transfer_syntax == NDR20 => {}
+            other => {
+                let (result, reason) = other.map_or((2, 0), |r| (r.result, r.reason));
+                return Err(AssociationError::ContextRejected { result, reason });
+            }
+        }
+        if ack.max_recv_frag < MIN_FRAGMENT {
+            return Err(AssociationError::FragmentTooShort(ack.max_recv_frag));
+        }
+        self.max_xmit_frag = ack.max_recv_frag.min(MAX_FRAGMENT);
+        self.multiplexed = frame.header.flags.contains(PfcFlags::CONC_MPX);
+        if let Some(security) = &mut self.security {
+            security.header_signing = frame.header.flags.contains(PfcFlags::SUPPORT_HEADER_SIGN);
+            if self.config.require_header_signing && !security.header_signing {
+                return Err(AssociationError::NoHeaderSigning);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the server's token to the security provider.
+    fn step(&mut self, token: &[u8], then: Leg) -> Result<(), AssociationError> {
+        let Some(security) = &mut self.security else {
+            return Ok(());
+        };
+        match security.step(token)? {
+            Ok(step) => self.stepped(&step, then),
+            Err(job) => {
+                self.state = State::Authenticating { then };
+                self.events.push_back(Event::Authenticate(job));
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the provider's token by the PDU that fits: the bind, or
+    /// alter_context where the server answers once more, or else auth3, which
+    /// leaves in one write with the first request.
+    fn stepped(&mut self, step: &Step, then: Leg) -> Result<(), AssociationError> {
+        if then == Leg::Bind || step.expects_reply {
+            self.send_bind(then, &step.token);
+            return Ok(());
+        }
+        if !step.token.is_empty() {
+            self.send_auth3(&step.token);
+        }
+        self.bound()
+    }
+
+    fn bound(&mut self) -> Result<(), AssociationError> {
+        self.state = State::Bound;
+        self.events.push_back(Event::Bound);
+        self.send_queued()
+    }
+
+    fn receive_response(&mut self, mut frame: Frame<'_>) -> Result<(), AssociationError> {
+        let call = CallId(frame.header.call_id);
+        let Some(under_way) = self.calls.get_mut(&call) else {
+            return Err(AssociationError::UnknownCall(call.0));
+        };
+        match &mut self.security {
+            Some(security) => security.unprotect(&mut frame, Response::LEN)?,
+            None if frame.trailer.is_some() => return Err(AssociationError::Unprotected),
+            None => {}
+        }
+        let mut body = frame.body()?;
+        Response::read(&mut body)?;
+        let max = self.config.max_response;
+        match under_way.stub.add(&frame.header, body.rest(), max)? {
+            Some(reply) => self.end_call(call, Ok(reply)),
+            None => Ok(()),
+        }
+    }
+
+    /// A fault may come without protection: a server sends it so where the
+    /// security context itself is at fault ([MS-RPCE] 3.3.1.5.2). A forged one
+    /// can end a call, as could a cut cable; it cannot bring data in.
+    fn receive_fault(&mut self, mut frame: Frame<'_>) -> Result<(), AssociationError> {
+        let call = CallId(frame.header.call_id);
+        if !self.calls.contains_key(&call) {
+            return Err(AssociationError::UnknownCall(call.0));
+        }
+        if let (Some(security), Some(_)) = (&mut self.security, &frame.trailer) {
+            security.unprotect(&mut frame, Fault::LEN)?;
+        }
+        let fault = Fault::read(&mut frame.body()?)?;
+        self.end_call(call, Err(FaultStatus(fault.status)))
+    }
+
+    fn end_call(
+        &mut self,
+        call: CallId,
+        reply: Result<Reply, FaultStatus>,
+    ) -> Result<(), AssociationError> {
+        if self.calls.remove(&call).is_some_and(|ended| !ended.orphaned) {
+            self.events.push_back(Event::Reply { call, reply });
+        }
+        self.send_queued()
+    }
+
+    /// Sends what may be sent now.
+    fn send_queued(&mut self) -> Result<(), AssociationError> {
+        while self.state == State::Bound && (self.multiplexed || self.calls.is_empty()) {
+            let Some(request) = self.queue.pop_front() else {
+                break;
+            };
+            self.calls.insert(request.call, Call::default());
+            self.send_request(&request)?;
+        }
+        Ok(())
+    }
+
+    fn send_request(&mut self, request: &Queued) -> Result<(), AssociationError> {
+        let auth_len = match &mut self.security {
+            Some(security) => security.signature_len()?,
+            None => 0,
+        };
+        let overhead = REQUEST_STUB + TRAILER_LEN + auth_len;
+        let room = usize::from(self.max_xmit_frag).saturating_sub(overhead) / PAD_ALIGN * PAD_ALIGN;
+        // A signature longer than a fragment: no provider has one.
+        let room = room.max(PAD_ALIGN);
+        let mut rest = request.stub.as_slice();
+        let mut flags = PfcFlags::FIRST_FRAG;
+        loop {
+            let (part, more) = rest.split_at(rest.len().min(room));
+            flags.set(PfcFlags::LAST_FRAG, more.is_empty());
+            let mut pdu = PduWriter::new(PacketType::Request, flags, request.call.0);
+            let body = Request {
+                alloc_hint: u32::try_from(rest.len()).unwrap_or(u32::MAX),
+                context_id: CONTEXT_ID,
+                opnum: request.opnum,
+            };
+            body.write(pdu.body());
+            pdu.body().bytes(part);
+            match &mut self.security {
+                None => self.transmit.append(&mut pdu.finish(0, &[])),
+                Some(security) => {
+                    pdu.trailer(security.trailer(), REQUEST_STUB, PAD_ALIGN);
+                    let mut pdu = pdu.finish(auth_len, &[]);
+                    security.protect(&mut pdu, REQUEST_STUB)?;
+                    self.transmit.append(&mut pdu);
+                }
+            }
+            if more.is_empty() {
+                return Ok(());
+            }
+            rest = more;
+            flags = PfcFlags::empty();
+        }
+    }
+
+    fn send_bind(&mut self, leg: Leg, token: &[u8]) {
+        let packet_type = match leg {
+            Leg::Bind => PacketType::Bind,
+            Leg::AlterContext => PacketType::AlterContext,
+        };
+        let mut flags = PfcFlags::WHOLE;
+        if leg == Leg::Bind {
+            flags |= PfcFlags::CONC_MPX;
+            flags.set(PfcFlags::SUPPORT_HEADER_SIGN, self.security.is_some());
+        }
+        let mut pdu = PduWriter::new(packet_type, flags, BIND_CALL);
+        let bind = Bind {
+            max_xmit_frag: MAX_FRAGMENT,
+            max_recv_frag: MAX_FRAGMENT,
+            assoc_group_id: 0,
+            contexts: vec![PresentationContext {
+                id: CONTEXT_ID,
+                abstract_syntax: self.config.interface,
+                transfer_syntaxes: vec![NDR20],
+            }],
+        };
+        bind.write(pdu.body());
+        self.send_with_token(pdu, token);
+        self.state = State::Awaiting(leg);
+    }
+
+    fn send_auth3(&mut self, token: &[u8]) {
+        let mut pdu = PduWriter::new(PacketType::Auth3, PfcFlags::WHOLE, BIND_CALL);
+        pdu.body().bytes(&[0; 4]); // Padding ([MS-RPCE] 2.2.2.10).
+        self.send_with_token(pdu, token);
+    }
+
+    fn send_with_token(&mut self, mut pdu: PduWriter, token: &[u8]) {
+        if let Some(security) = &self.security {
+            pdu.trailer(security.trailer(), 0, 4);
+        }
+        self.transmit.append(&mut pdu.finish(token.len(), token));
+    }
+
+    fn send_bare(&mut self, packet_type: PacketType, call: CallId) {
+        let pdu = PduWriter::new(packet_type, PfcFlags::WHOLE, call.0);
+        self.transmit.append(&mut pdu.finish(0, &[]));
+    }
+}

@@ -1,0 +1,230 @@
+//! The endpoint mapper ([C706] appendix O, [MS-RPCE] 2.2.1.2): which TCP port
+//! an interface listens on.
+
+use crate::ndr::{ContextHandle, Endian, NdrError, Reader, Writer};
+use crate::pdu::{NDR20, SyntaxId};
+use std::net::Ipv4Addr;
+use uuid::{Uuid, uuid};
+
+/// The well-known port of the endpoint mapper ([MS-RPCE] 2.1.1.1).
+pub const PORT: u16 = 135;
+/// The endpoint mapper's interface ([C706] appendix O).
+pub const INTERFACE: SyntaxId =
+    SyntaxId { uuid: uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa"), major: 3, minor: 0 };
+/// The operation ept_map.
+pub const EPT_MAP: u16 = 3;
+
+/// How many towers are asked for. One would do; a server may list an
+/// unusable one first.
+const MAX_TOWERS: u32 = 4;
+/// Protocol identifiers of tower floors ([C706] appendix I).
+const FLOOR_UUID: u8 = 0x0d;
+const FLOOR_RPC_CO: u8 = 0x0b;
+const FLOOR_TCP: u8 = 0x07;
+const FLOOR_IP: u8 = 0x09;
+/// EPT_S_NOT_REGISTERED: no such interface here ([C706] appendix O).
+pub const EPT_S_NOT_REGISTERED: u32 = 0x16c9_a0d6;
+
+/// Why the endpoint mapper's answer gives no port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EpmError {
+    /// The interface is not offered by this host.
+    #[error("the endpoint mapper knows no such service on this host")]
+    NotRegistered,
+    /// Another status.
+    #[error("the endpoint mapper answered {0:#010x}")]
+    Status(u32),
+    /// The answer breaks its format.
+    #[error("the endpoint mapper's answer is malformed: {0}")]
+    Malformed(#[from] NdrError),
+}
+
+/// Encodes the stub of an ept_map request for `interface` over TCP.
+pub fn encode_request(interface: &SyntaxId) -> Vec<u8> {
+    let tower = encode_tower(interface, 0, Ipv4Addr::UNSPECIFIED);
+    let mut w = Writer::new();
+    w.pointer(true);
+    w.uuid(&Uuid::nil());
+    w.pointer(true);
+    w.len(tower.len());
+    w.len(tower.len());
+    w.bytes(&tower);
+    w.context_handle(&ContextHandle::new(0, Uuid::nil()));
+    w.u32(MAX_TOWERS);
+    w.finish()
+}
+
+/// Decodes the stub of an ept_map request: the interface that is asked for.
+pub fn decode_request(stub: &[u8], endian: Endian) -> Result<SyntaxId, EpmError> {
+    let mut r = Reader::new(stub, endian);
+    if r.pointer()? {
+        r.uuid()?;
+    }
+    let invalid = NdrError::Invalid { offset: r.offset(), what: "tower" };
+    if !r.pointer()? {
+        return Err(invalid.into());
+    }
+    Ok(decode_tower(read_twr(&mut r)?).ok_or(invalid)?.0)
+}
+
+/// Decodes the stub of an ept_map response: the first TCP port in it.
+pub fn decode_response(stub: &[u8], endian: Endian) -> Result<u16, EpmError> {
+    let mut r = Reader::new(stub, endian);
+    r.context_handle()?;
+    let num_towers = r.u32()?;
+    r.u32()?; // The array's maximum count.
+    let first = r.u32()?;
+    let count = r.count(4)?;
+    let offset = r.offset();
+    if first != 0 || usize::try_from(num_towers) != Ok(count) {
+        return Err(NdrError::Invalid { offset, what: "tower array" }.into());
+    }
+    let mut present = 0;
+    for _ in 0..count {
+        present += usize::from(r.pointer()?);
+    }
+    let mut port = None;
+    for _ in 0..present {
+        let found = decode_tower(read_twr(&mut r)?).map(|(_, port)| port);
+        port = port.or(found.filter(|port| *port != 0));
+    }
+    match (r.u32()?, port) {
+        (0, Some(port)) => Ok(port),
+        (0 | EPT_S_NOT_REGISTERED, _) => Err(EpmError::NotRegistered),
+        (status, _) => Err(EpmError::Status(status)),
+    }
+}
+
+/// Encodes the stub of an ept_map response with one tower, or none.
+pub fn encode_response(interface: &SyntaxId, port: Option<u16>, address: Ipv4Addr) -> Vec<u8> {
+    let mut w = Writer::new();
+    w.context_handle(&ContextHandle::new(0, Uuid::nil()));
+    w.u32(port.is_some().into());
+    w.u32(MAX_TOWERS);
+    w.u32(0);
+    w.u32(port.is_some().into());
+    if let Some(port) = port {
+        let tower = encode_tower(interface, port, address);
+        w.pointer(true);
+        w.len(tower.len());
+        w.len(tower.len());
+        w.bytes(&tower);
+    }
+    w.u32(if port.is_some() { 0 } else { EPT_S_NOT_REGISTERED });
+    w.finish()
+}
+
+/// `twr_t`: a conformant structure of a length and as many octets.
+fn read_twr<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], NdrError> {
+    let max = r.count(1)?;
+    let offset = r.offset();
+    let len = r.count(1)?;
+    if max != len {
+        return Err(NdrError::Invalid { offset, what: "tower length" });
+    }
+    r.bytes(len)
+}
+
+/// A tower is unaligned and little-endian whatever the PDU's label says,
+/// except for port and address ([C706] appendix L).
+fn encode_tower(interface: &SyntaxId, port: u16, address: Ipv4Addr) -> Vec<u8> {
+    let mut tower = vec![5, 0];
+    let mut floor = |lhs: &[&[u8]], rhs: &[u8]| {
+        for side in [&lhs.concat(), rhs] {
+            let len = u16::try_from(side.len()).unwrap_or(u16::MAX);
+            tower.extend_from_slice(&len.to_le_bytes());
+            tower.extend_from_slice(side);
+        }
+    };
+    for syntax in [interface, &NDR20] {
+        floor(
+            &[&[FLOOR_UUID], &syntax.uuid.to_bytes_le(), &syntax.major.to_le_bytes()],
+            &syntax.minor.to_le_bytes(),
+        );
+    }
+    floor(&[&[FLOOR_RPC_CO]], &[0, 0]);
+    floor(&[&[FLOOR_TCP]], &port.to_be_bytes());
+    floor(&[&[FLOOR_IP]], &address.octets());
+    tower
+}
+
+/// The interface and the TCP port of a tower; `None` for other protocols.
+fn decode_tower(tower: &[u8]) -> Option<(SyntaxId, u16)> {
+    fn side<'a>(tower: &mut &'a [u8]) -> Option<&'a [u8]> {
+        let (len, rest) = tower.split_first_chunk()?;
+        let (side, rest) = rest.split_at_checked(u16::from_le_bytes(*len).into())?;
+        *tower = rest;
+        Some(side)
+    }
+    let (floors, mut rest) = tower.split_first_chunk()?;
+    let mut interface = None;
+    let mut port = None;
+    for index in 0..u16::from_le_bytes(*floors) {
+        let (lhs, rhs) = (side(&mut rest)?, side(&mut rest)?);
+        match (index, lhs.split_first()?) {
+            (0, (&FLOOR_UUID, id)) => {
+                let (uuid, major) = id.split_first_chunk()?;
+                interface = Some(SyntaxId {
+                    uuid: Uuid::from_bytes_le(*uuid),
+                    major: u16::from_le_bytes(*major.first_chunk()?),
+                    minor: u16::from_le_bytes(*rhs.first_chunk()?),
+                });
+            }
+            (_, (&FLOOR_TCP, _)) => port = Some(u16::from_be_bytes(*rhs.first_chunk()?)),
+            _ => {}
+        }
+    }
+    interface.zip(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WITNESS: SyntaxId =
+        SyntaxId { uuid: uuid!("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"), major: 1, minor: 1 };
+
+    #[test]
+    fn request_and_response_survive_the_wire() {
+        assert_eq!(decode_request(&encode_request(&WITNESS), Endian::Little), Ok(WITNESS));
+        let response = encode_response(&WITNESS, Some(49_152), Ipv4Addr::LOCALHOST);
+        assert_eq!(decode_response(&response, Endian::Little), Ok(49_152));
+    }
+
+    #[test]
+    fn a_service_that_is_not_there_is_an_error_of_its_own() {
+        let response = encode_response(&WITNESS, None, Ipv4Addr::LOCALHOST);
+        assert_eq!(decode_response(&response, Endian::Little), Err(EpmError::NotRegistered));
+    }
+
+    #[test]
+    fn more_towers_than_the_answer_holds_are_refused() {
+        let mut response = encode_response(&WITNESS, Some(1), Ipv4Addr::LOCALHOST);
+        for at in [20, 32] {
+            response[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        }
+        assert!(matches!(
+            decode_response(&response, Endian::Little),
+            Err(EpmError::Malformed(NdrError::Count { .. }))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoders_panic(stub: Vec<u8>, big: bool) {
+            let endian = if big { Endian::Big } else { Endian::Little };
+            let _ = decode_response(&stub, endian);
+            let _ = decode_request(&stub, endian);
+        }
+
+        #[test]
+        fn an_answer_altered_anywhere_does_not_panic(at in 0usize..140, to: u8) {
+            let mut response = encode_response(&WITNESS, Some(49_152), Ipv4Addr::LOCALHOST);
+            if let Some(byte) = response.get_mut(at) {
+                *byte = to;
+            }
+            let _ = decode_response(&response, Endian::Little);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Who logs on, and the hash that proves it.
+
+use ctutils::CtEq;
+use smol_str::SmolStr;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+use super::keys;
+use super::wire::utf16le;
+
+/// A user and the NT hash of their password.
+///
+/// The hash is as good as the password: it is wiped from memory when the value
+/// is dropped, never shown by `Debug`, and compared in constant time.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct NtlmCredentials {
+    #[zeroize(skip)]
+    user: SmolStr,
+    #[zeroize(skip)]
+    domain: SmolStr,
+    nt_hash: [u8; 16],
+}
+
+impl NtlmCredentials {
+    /// Takes what a person types. The password itself is not kept.
+    ///
+    /// Where `domain` is empty, `user` may name it, as with mount.cifs:
+    ///
+    /// | user | domain | logs on as |
+    /// | --- | --- | --- |
+    /// | `WORK\jane` or `WORK/jane` | | `jane` of `WORK` |
+    /// | `jane@work.example` | | `jane@work.example` of no domain: a user principal name, which the server resolves |
+    /// | `jane` | | `jane` of no domain: the server takes its own |
+    /// | anything | `WORK` | that user of `WORK` |
+    pub fn from_password(user: &str, domain: &str, password: &str) -> Self {
+        let password = Zeroizing::new(utf16le(password));
+        Self::from_nt_hash(user, domain, *keys::nt_hash(&password))
+    }
+
+    /// Takes the NT hash, MD4 of the password in UTF-16LE ([MS-NLMP] 3.3.1), in
+    /// place of the password. For `user` and `domain` see
+    /// [`NtlmCredentials::from_password`].
+    pub fn from_nt_hash(user: &str, domain: &str, nt_hash: [u8; 16]) -> Self {
+        let (user, domain) = split_user(user, domain);
+        Self { user: user.into(), domain: domain.into(), nt_hash }
+    }
+
+    /// The user's name, without a domain in front.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The domain; empty where the server is to find it.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    pub(super) fn nt_hash(&self) -> &[u8; 16] {
+        &self.nt_hash
+    }
+}
+
+/// The one place that knows how a user's name can carry the domain; the rule is
+/// in the table of [`NtlmCredentials::from_password`].
+fn split_user<'a>(user: &'a str, domain: &'a str) -> (&'a str, &'a str) {
+    if !domain.is_empty() {
+        return (user, domain);
+    }
+    match user.split_once(['\\', '/']) {
+        Some((domain, user)) => (user, domain),
+        None => (user, ""),
+    }
+}
+
+impl PartialEq for NtlmCredentials {
+    fn eq(&self, other: &Self) -> bool {
+        let hash = self.nt_hash.ct_eq(&other.nt_hash).to_bool();
+        hash & (self.user == other.user) & (self.domain == other.domain)
+    }
+}
+
+impl Eq for NtlmCredentials {}
+
+impl std::fmt::Debug for NtlmCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\\{}", self.domain, self.user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NtlmCredentials;
+
+    #[test]
+    fn a_user_may_name_the_domain_where_none_is_given() {
+        for (user, domain, expected) in [
+            ("WORK\\jane", "", ("jane", "WORK")),
+            ("WORK/jane", "", ("jane", "WORK")),
+            ("jane@work.example", "", ("jane@work.example", "")),
+            ("jane", "", ("jane", "")),
+            ("jane", "WORK", ("jane", "WORK")),
+            ("OTHER\\jane", "WORK", ("OTHER\\jane", "WORK")),
+        ] {
+            let credentials = NtlmCredentials::from_password(user, domain, "secret");
+            assert_eq!((credentials.user(), credentials.domain()), expected);
+        }
+    }
+
+    #[test]
+    fn debug_shows_domain_and_user_only() {
+        let credentials = NtlmCredentials::from_password("jane", "WORK", "secret");
+        assert_eq!(format!("{credentials:?}"), "WORK\\jane");
+    }
+
+    #[test]
+    fn credentials_are_equal_when_user_domain_and_password_are() {
+        let credentials = NtlmCredentials::from_password("jane", "WORK", "secret");
+        let same = NtlmCredentials::from_password("WORK\\jane", "", "secret");
+        assert_eq!(credentials, same);
+        for (user, domain, password) in
+            [("jane", "WORK", "Secret"), ("joan", "WORK", "secret"), ("jane", "HOME", "secret")]
+        {
+            assert_ne!(credentials, NtlmCredentials::from_password(user, domain, password));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Hashes, responses and keys ([MS-NLMP] 3.3 and 3.4.5).
+
+use hmac::{Hmac, KeyInit, Mac};
+use md4::Md4;
+use md5::{Digest, Md5};
+use rc4::{Rc4, StreamCipher};
+use zeroize::Zeroizing;
+
+use super::wire::utf16le;
+
+/// A key that is wiped when it is dropped.
+pub(super) type Key = Zeroizing<[u8; 16]>;
+
+/// HMAC_MD5 over the parts in a row.
+pub(super) fn hmac_md5(key: &[u8; 16], parts: &[&[u8]]) -> [u8; 16] {
+    let mut mac = keyed(key);
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+fn keyed(key: &[u8; 16]) -> Hmac<Md5> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+/// RC4 with a key of 128 bits.
+pub(super) fn rc4(key: &[u8; 16]) -> Rc4 {
+    Rc4::new_from_slice(key).expect("RC4 takes keys of 1 to 256 bytes")
+}
+
+/// NTOWFv1: the NT hash of a password in UTF-16LE ([MS-NLMP] 3.3.1).
+pub(super) fn nt_hash(password_utf16: &[u8]) -> Key {
+    Zeroizing::new(Md4::digest(password_utf16).into())
+}
+
+/// NTOWFv2, which is LMOWFv2 too ([MS-NLMP] 3.3.2).
+pub(super) fn ntowf_v2(nt_hash: &[u8; 16], user: &str, domain: &str) -> Key {
+    let user: String = user.chars().map(to_upper).collect();
+    Zeroizing::new(hmac_md5(nt_hash, &[&utf16le(&user), &utf16le(domain)]))
+}
+
+/// Uppercase as Windows has it: one UTF-16 unit becomes one. A letter whose
+/// capital belongs to another letter as well (dotless i, long s, the micro
+/// sign, ß, which has two) stays as it is, save the final sigma.
+pub(super) fn to_upper(letter: char) -> char {
+    const FINAL_SIGMA: char = '\u{3c2}';
+    let mut capitals = letter.to_uppercase();
+    let (Some(capital), None) = (capitals.next(), capitals.next()) else {
+        return letter;
+    };
+    let one_unit = letter.len_utf16() == 1 && capital.len_utf16() == 1;
+    let sole_owner = capital.to_lowercase().eq([letter]);
+    if one_unit && (sole_owner || letter == FINAL_SIGMA) { capital } else { letter }
+}
+
+/// An NTLMv2 response and the key that comes of it.
+pub(super) struct Response {
+    /// NtChallengeResponse: NTLMv2_RESPONSE ([MS-NLMP] 2.2.2.8).
+    pub(super) nt_response: Vec<u8>,
+    /// LmChallengeResponse: LMv2_RESPONSE ([MS-NLMP] 2.2.2.4).
+    pub(super) lm_response: [u8; 24],
+    /// SessionBaseKey, which is the KeyExchangeKey of NTLMv2 ([MS-NLMP] 3.4.5.1).
+    pub(super) key_exchange_key: Key,
+}
+
+/// What a response is computed from, besides the user's key.
+pub(super) struct ResponseInput<'a> {
+    pub(super) server_challenge: [u8; 8],
+    pub(super) client_challenge: [u8; 8],
+    /// FILETIME: units of 100 ns since 1601.
+    pub(super) time: u64,
+    /// The client's AV pairs.
+    pub(super) target_info: &'a [u8],
+}
+
+/// ComputeResponse of NTLMv2 ([MS-NLMP] 3.3.2).
+pub(super) fn respond(response_key: &[u8; 16], input: &ResponseInput<'_>) -> Response {
+    // NTLMv2_CLIENT_CHALLENGE ([MS-NLMP] 2.2.2.7): versions 1 and 1, reserved,
+    // time, challenge, reserved, AV pairs, and the four zeros of 3.3.2.
+    let mut client = vec![1, 1, 0, 0, 0, 0, 0, 0];
+    client.extend_from_slice(&input.time.to_le_bytes());
+    client.extend_from_slice(&input.client_challenge);
+    client.extend_from_slice(&[0; 4]);
+    client.extend_from_slice(input.target_info);
+    client.extend_from_slice(&[0; 4]);
+
+    let (proof, key_exchange_key) = prove(response_key, input.server_challenge, &client);
+    let mut nt_response = proof.to_vec();
+    nt_response.append(&mut client);
+
+    let lm = hmac_md5(response_key, &[&input.server_challenge, &input.client_challenge]);
+    let mut lm_response = [0; 24];
+    let (lm_proof, lm_challenge) = lm_response.split_at_mut(16);
+    lm_proof.copy_from_slice(&lm);
+    lm_challenge.copy_from_slice(&input.client_challenge);
+
+    Response { nt_response, lm_response, key_exchange_key }
+}
+
+/// NTProofStr and SessionBaseKey for an NTLMv2_CLIENT_CHALLENGE.
+pub(super) fn prove(
+    response_key: &[u8; 16],
+    server_challenge: [u8; 8],
+    client_challenge: &[u8],
+) -> ([u8; 16], Key) {
+    let proof = hmac_md5(response_key, &[&server_challenge, client_challenge]);
+    let key = Zeroizing::new(hmac_md5(response_key, &[&proof]));
+    (proof, key)
+}
+
+/// RC4K of a session key: encrypts and decrypts alike ([MS-NLMP] 3.1.5.1.2).
+pub(super) fn exchange_key(key_exchange_key: &[u8; 16], session_key: &[u8; 16]) -> [u8; 16] {
+    let mut key = *session_key;
+    rc4(key_exchange_key).apply_keystream(&mut key);
+    key
+}
+
+/// The MIC of AUTHENTICATE: over all three messages, with zeros in the MIC's
+/// place ([MS-NLMP] 3.1.5.1.2).
+pub(super) fn mic(
+    exported_session_key: &[u8; 16],
+    negotiate: &[u8],
+    challenge: &[u8],
+    authenticate: &[u8],
+) -> [u8; 16] {
+    hmac_md5(exported_session_key, &[negotiate, challenge, authenticate])
+}
+
+/// Who a signature or a sealed message comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    Initiator,
+    Acceptor,
+}
+
+/// SIGNKEY with extended session security ([MS-NLMP] 3.4.5.2).
+pub(super) fn sign_key(exported_session_key: &[u8; 16], sender: Sender) -> Key {
+    let purpose: &[u8] = match sender {
+        Sender::Initiator => b"session key to client-to-server signing key magic constant\0",
+        Sender::Acceptor => b"session key to server-to-client signing key magic constant\0",
+    };
+    derive(exported_session_key, purpose)
+}
+
+/// SEALKEY with extended session security and 128 bits ([MS-NLMP] 3.4.5.3).
+pub(super) fn seal_key(exported_session_key: &[u8; 16], sender: Sender) -> Key {
+    let purpose: &[u8] = match sender {
+        Sender::Initiator => b"session key to client-to-server sealing key magic constant\0",
+        Sender::Acceptor => b"session key to server-to-client sealing key magic constant\0",
+    };
+    derive(exported_session_key, purpose)
+}
+
+fn derive(exported_session_key: &[u8; 16], purpose: &[u8]) -> Key {
+    let hash = Md5::new().chain_update(exported_session_key).chain_update(purpose);
+    Zeroizing::new(hash.finalize().into())
+}

@@ -1,0 +1,58 @@
+//! The Win32 error codes that witness calls return ([MS-SWN] 2.2.3, [MS-ERREF] 2.2).
+
+/// The return value of a witness call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Status(pub u32);
+
+macro_rules! statuses {
+    ($($name:ident = $value:literal, $field:literal, $advice:literal;)*) => {
+        impl Status {
+            $(#[doc = concat!($field, ": ", $advice, ".")] pub const $name: Self = Self($value);)*
+
+            /// The name [MS-ERREF] gives the code.
+            pub fn name(self) -> Option<&'static str> {
+                match self { $(Self::$name => Some($field),)* _ => None }
+            }
+
+            /// What it means here and what to do about it.
+            pub fn advice(self) -> &'static str {
+                match self {
+                    $(Self::$name => $advice,)*
+                    _ => "see [MS-ERREF] and the server's log",
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    SUCCESS = 0, "ERROR_SUCCESS", "done";
+    ACCESS_DENIED = 5, "ERROR_ACCESS_DENIED",
+        "the server refuses this user; check user, password and domain of the mount";
+    NOT_ENOUGH_MEMORY = 8, "ERROR_NOT_ENOUGH_MEMORY", "the server is out of memory";
+    INVALID_PARAMETER = 87, "ERROR_INVALID_PARAMETER",
+        "the server does not know itself by this name; mount by the cluster's own name";
+    CALL_NOT_IMPLEMENTED = 120, "ERROR_CALL_NOT_IMPLEMENTED",
+        "the server does not offer this call";
+    MAX_SESSIONS_REACHED = 353, "ERROR_MAX_SESSIONS_REACHED",
+        "the witness has as many registrations as it takes";
+    NOT_FOUND = 1168, "ERROR_NOT_FOUND", "the witness does not know the registration any more";
+    REVISION_MISMATCH = 1306, "ERROR_REVISION_MISMATCH",
+        "the server speaks another version of the witness protocol";
+    TIMEOUT = 1460, "ERROR_TIMEOUT", "nothing new; ask again";
+    INVALID_STATE = 5023, "ERROR_INVALID_STATE",
+        "the server does not serve this address, or no share of a cluster; \
+         mount a continuously available share by the cluster's name";
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({}): {}", self.name().unwrap_or("error"), self.0, self.advice())
+    }
+}
+
+impl std::fmt::Debug for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.name().unwrap_or("error"), self.0)
+    }
+}
