@@ -25,12 +25,7 @@ pub struct Options {
     pub debug_level: u8,
 
     /// Where to log [default: stderr on a terminal, else the journal, else syslog]
-    #[arg(
-        long,
-        value_name = "journal|syslog|stderr",
-        hide_possible_values = true,
-        global = true
-    )]
+    #[arg(long, value_name = "journal|syslog|stderr", hide_possible_values = true, global = true)]
     pub log: Option<LogTarget>,
 
     /// What to do instead of serving the kernel.

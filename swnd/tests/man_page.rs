@@ -1,5 +1,11 @@
 //! swnd(8) says what `--help` says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails, which is what it is for"
+)]
+
 use clap::CommandFactory;
 use std::collections::BTreeSet;
 use swnd::options::Options;
@@ -21,16 +27,11 @@ fn section(name: &str) -> Vec<&'static str> {
 /// What the page lists in a section: `.It Fl d Ar N , Fl \-debuglevel Ar N` is
 /// `-d N` and `--debuglevel N`.
 fn listed(name: &str) -> BTreeSet<String> {
-    let items = section(name)
-        .into_iter()
-        .filter_map(|line| line.strip_prefix(".It "));
+    let items = section(name).into_iter().filter_map(|line| line.strip_prefix(".It "));
     items
         .flat_map(|item| item.split(" , "))
         .map(|item| {
-            item.replace("\\-", "-")
-                .replace("Fl ", "-")
-                .replace("Ar ", "")
-                .replace("Cm ", "")
+            item.replace("\\-", "-").replace("Fl ", "-").replace("Ar ", "").replace("Cm ", "")
         })
         .collect()
 }
@@ -69,10 +70,8 @@ fn the_page_lists_the_options_of_the_program() {
 
 #[test]
 fn the_page_lists_the_commands_of_the_program() {
-    let commands: BTreeSet<_> = command()
-        .get_subcommands()
-        .map(|command| command.get_name().to_owned())
-        .collect();
+    let commands: BTreeSet<_> =
+        command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     assert_eq!(listed("COMMANDS"), commands);
 }
 

@@ -38,12 +38,7 @@ impl Bench {
             events = Some(forwarder);
             FakeClient::default()
         });
-        let bench = Self {
-            kernel,
-            daemon,
-            events: events.unwrap(),
-            lines,
-        };
+        let bench = Self { kernel, daemon, events: events.unwrap(), lines };
         bench.settle().await;
         bench
     }
@@ -55,9 +50,7 @@ impl Bench {
     }
 
     async fn mount(&self, net_name: &str, address: &str) -> (u32, RegistrationId) {
-        let id = self
-            .kernel
-            .mount(&request(net_name, address), &auth("swnuser"));
+        let id = self.kernel.mount(&request(net_name, address), &auth("swnuser"));
         self.settle().await;
         (id, self.started())
     }
@@ -71,16 +64,12 @@ impl Bench {
     }
 
     fn report(&mut self, registration: RegistrationId, notification: Notification) {
-        self.events
-            .event(registration, Event::Notification(notification));
+        self.events.event(registration, Event::Notification(notification));
     }
 
     fn accept(&mut self, registration: RegistrationId) {
         let witness = "10.77.0.103".parse().unwrap();
-        let event = Event::Registered {
-            witness,
-            version: 2,
-        };
+        let event = Event::Registered { witness, version: 2 };
         self.events.event(registration, event);
     }
 
@@ -99,16 +88,11 @@ fn address(text: &str) -> IpAddr {
 }
 
 fn client_move(to: &str) -> Notification {
-    Notification::ClientMove {
-        address: address(to),
-    }
+    Notification::ClientMove { address: address(to) }
 }
 
 fn node(state: ResourceState) -> Notification {
-    Notification::ResourceChange {
-        name: HERE.into(),
-        state,
-    }
+    Notification::ResourceChange { name: HERE.into(), state }
 }
 
 #[tokio::test]
@@ -139,12 +123,8 @@ async fn all_notifications_are_forwarded_in_order() {
     let all = [
         node(ResourceState::Unknown),
         node(ResourceState::Available),
-        Notification::ShareMove {
-            address: address("fd00::2"),
-        },
-        Notification::IpChange {
-            address: address(THERE),
-        },
+        Notification::ShareMove { address: address("fd00::2") },
+        Notification::IpChange { address: address(THERE) },
         client_move(HERE),
     ];
     for notification in &all {
@@ -166,10 +146,7 @@ async fn a_client_move_leaves_one_registration_for_the_new_address() {
     };
     assert_eq!(*ended, old);
     assert_eq!(*asked, request("witclu", THERE));
-    assert_eq!(
-        bench.kernel.registrations(),
-        [(id, "witclu".into(), Some(address(THERE)))]
-    );
+    assert_eq!(bench.kernel.registrations(), [(id, "witclu".into(), Some(address(THERE)))]);
     assert_eq!(bench.daemon.status().mounts, 1);
 }
 
@@ -193,9 +170,7 @@ async fn what_follows_a_client_move_at_the_old_registration_is_dropped() {
 async fn a_client_move_of_a_share_mounted_twice_keeps_the_number() {
     let mut bench = Bench::new(StandInKernel::with_module()).await;
     let (id, _) = bench.mount("witclu", HERE).await;
-    let again = bench
-        .kernel
-        .mount(&request("witclu", HERE), &auth("swnuser"));
+    let again = bench.kernel.mount(&request("witclu", HERE), &auth("swnuser"));
     assert_eq!(id, again);
     bench.settle().await;
     let calls = bench.daemon.client().take_calls();
@@ -218,9 +193,7 @@ async fn a_number_that_went_to_another_mount_unseen_gets_no_notification() {
     let mut bench = Bench::new(StandInKernel::with_module()).await;
     let (id, old) = bench.mount("witclu", HERE).await;
     bench.kernel.unmount(id);
-    let other = bench
-        .kernel
-        .mount(&request("other", HERE), &auth("swnuser"));
+    let other = bench.kernel.mount(&request("other", HERE), &auth("swnuser"));
     assert_eq!(other, id);
     bench.report(old, node(ResourceState::Unavailable));
     assert_eq!(bench.taken(), []);
@@ -237,10 +210,7 @@ async fn a_mount_whose_unregister_message_was_lost_ends_with_the_kernels_answer(
     assert_eq!(bench.daemon.client().take_calls(), []);
     bench.report(registration, node(ResourceState::Unavailable));
     bench.settle().await;
-    assert_eq!(
-        bench.daemon.client().take_calls(),
-        [Call::Unregister(registration)]
-    );
+    assert_eq!(bench.daemon.client().take_calls(), [Call::Unregister(registration)]);
     let lines = bench.take_lines();
     assert!(lines.iter().any(|line| line.contains("next echo")));
     assert!(lines.last().unwrap().contains("its registration ends"));
@@ -265,27 +235,15 @@ async fn a_restarted_daemon_learns_of_every_mount_at_the_next_echo() {
 #[tokio::test]
 async fn the_module_may_come_later_and_go() {
     let bench = Bench::new(StandInKernel::new()).await;
-    assert_eq!(
-        bench.daemon.status().to_string(),
-        "waiting for the cifs module"
-    );
+    assert_eq!(bench.daemon.status().to_string(), "waiting for the cifs module");
     bench.kernel.load_module();
     bench.settle().await;
     let (_, registration) = bench.mount("witclu", HERE).await;
-    assert_eq!(
-        bench.daemon.status().to_string(),
-        "0 of 1 mounts registered"
-    );
+    assert_eq!(bench.daemon.status().to_string(), "0 of 1 mounts registered");
     bench.kernel.unload_module();
     bench.settle().await;
-    assert_eq!(
-        bench.daemon.client().take_calls(),
-        [Call::Unregister(registration)]
-    );
-    assert_eq!(
-        bench.daemon.status().to_string(),
-        "waiting for the cifs module"
-    );
+    assert_eq!(bench.daemon.client().take_calls(), [Call::Unregister(registration)]);
+    assert_eq!(bench.daemon.status().to_string(), "waiting for the cifs module");
 }
 
 #[tokio::test]
@@ -293,9 +251,11 @@ async fn a_wrong_password_makes_one_line_and_a_retry_at_each_echo() {
     let mut bench = Bench::new(StandInKernel::with_module()).await;
     let (id, registration) = bench.mount("witclu", HERE).await;
     bench.take_lines();
-    // Any error serves that the client does not retry by itself.
     let refused = || Event::Failed {
-        error: Error::NetNameIsAddress("witclu".into()),
+        error: Error::AccessDenied {
+            address: address("10.77.0.103"),
+            detail: "STATUS_LOGON_FAILURE".into(),
+        },
         retry_in: None,
     };
     for _ in 0..3 {
@@ -324,12 +284,8 @@ async fn a_message_of_no_use_is_told_once_and_disturbs_nothing() {
     let mut nowhere = request("bad", HERE);
     nowhere.ip_address = None;
     bench.kernel.mount(&nowhere, &auth("swnuser"));
-    bench
-        .kernel
-        .mount(&request("good", HERE), &KernelAuth::Kerberos);
-    bench
-        .kernel
-        .mount(&request("better", HERE), &auth("swnuser"));
+    bench.kernel.mount(&request("good", HERE), &KernelAuth::Kerberos);
+    bench.kernel.mount(&request("better", HERE), &auth("swnuser"));
     for _ in 0..3 {
         bench.kernel.echo();
         bench.settle().await;
@@ -346,9 +302,6 @@ async fn a_message_of_another_process_is_told_and_dropped() {
     bench.take_lines();
     bench.kernel.inject(Some(4711), vec![0; 64]);
     bench.settle().await;
-    assert_eq!(
-        bench.take_lines(),
-        ["dropped a message of the process at port id 4711"]
-    );
+    assert_eq!(bench.take_lines(), ["dropped a message of the process at port id 4711"]);
     assert_eq!(bench.daemon.client().take_calls(), []);
 }

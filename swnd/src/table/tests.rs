@@ -89,23 +89,16 @@ impl Bench {
     }
 
     fn unregister(&mut self, id: u32) -> Report {
-        self.table
-            .message(KernelMessage::Unregister { id }, &self.client)
+        self.table.message(KernelMessage::Unregister { id }, &self.client)
     }
 
     fn accepted(&mut self, registration: RegistrationId) -> Option<Report> {
-        let event = Event::Registered {
-            witness: WITNESS.parse().unwrap(),
-            version: 2,
-        };
+        let event = Event::Registered { witness: WITNESS.parse().unwrap(), version: 2 };
         self.table.event(registration, event).report
     }
 
     fn failed(&mut self, registration: RegistrationId, error: &Error) -> Report {
-        let event = Event::Failed {
-            error: error.clone(),
-            retry_in: None,
-        };
+        let event = Event::Failed { error: error.clone(), retry_in: None };
         self.table.event(registration, event).report.unwrap()
     }
 
@@ -129,21 +122,13 @@ impl Bench {
         id: u32,
         result: Result<(), Errno>,
     ) -> Option<Report> {
-        let answer = KernelAnswer {
-            registration,
-            id,
-            notification: node_down(),
-            result,
-        };
+        let answer = KernelAnswer { registration, id, notification: node_down(), result };
         self.table.answer(answer, &self.client)
     }
 }
 
 fn node_down() -> Notification {
-    Notification::ResourceChange {
-        name: HERE.into(),
-        state: ResourceState::Unavailable,
-    }
+    Notification::ResourceChange { name: HERE.into(), state: ResourceState::Unavailable }
 }
 
 fn by_address() -> Error {
@@ -171,11 +156,7 @@ fn a_mount_is_registered_and_its_notifications_go_to_its_number() {
     assert_eq!(bench.table.counts(), (1, 1));
 
     let outcome = bench.reports(*registration);
-    let expected = Forward {
-        id: 7,
-        registration: *registration,
-        notification: node_down(),
-    };
+    let expected = Forward { id: 7, registration: *registration, notification: node_down() };
     assert_eq!(outcome.forward, Some(expected));
 }
 
@@ -187,10 +168,7 @@ fn an_echo_costs_a_retry_and_a_debug_line() {
     for _ in 0..3 {
         let report = bench.register(7, "witclu", HERE);
         assert_eq!(report.level(), log::Level::Debug);
-        assert_eq!(
-            bench.client.take_calls(),
-            [Call::Retry(registration, ntlm("swnuser"))]
-        );
+        assert_eq!(bench.client.take_calls(), [Call::Retry(registration, ntlm("swnuser"))]);
     }
     assert_eq!(bench.table.counts(), (1, 0));
 }
@@ -201,10 +179,7 @@ fn new_credentials_are_handed_on() {
     bench.register(7, "witclu", HERE);
     let registration = bench.started();
     bench.register_as(7, "witclu", HERE, auth("other"));
-    assert_eq!(
-        bench.client.take_calls(),
-        [Call::Retry(registration, ntlm("other"))]
-    );
+    assert_eq!(bench.client.take_calls(), [Call::Retry(registration, ntlm("other"))]);
 }
 
 #[test]
@@ -232,10 +207,7 @@ fn a_client_move_ends_the_old_registration_and_starts_a_new_one() {
     assert!(bench.reports(*new).forward.is_some());
 
     let report = bench.table.event(old, Event::Unregistered).report.unwrap();
-    assert_eq!(
-        report.to_string(),
-        r"\\witclu\data: unregistered; 10.77.0.101 is watched no more"
-    );
+    assert_eq!(report.to_string(), r"\\witclu\data: unregistered; 10.77.0.101 is watched no more");
     assert!(bench.reports(*new).forward.is_some());
 }
 
@@ -245,10 +217,7 @@ fn another_address_under_a_known_number_registers_anew() {
     bench.register(7, "witclu", HERE);
     let old = bench.started();
     let report = bench.register(7, "witclu", THERE);
-    assert_eq!(
-        report.to_string(),
-        r"\\witclu\data: served by 10.77.0.102 now; registering anew"
-    );
+    assert_eq!(report.to_string(), r"\\witclu\data: served by 10.77.0.102 now; registering anew");
     let calls = bench.client.take_calls();
     assert!(
         matches!(&calls[..], [Call::Unregister(ended), Call::Register(..)] if *ended == old),
@@ -315,7 +284,7 @@ fn a_mount_by_address_is_told_once_to_mount_by_name() {
     assert_eq!(report.level(), log::Level::Warn);
     let line = report.to_string();
     assert!(line.starts_with(r"\\10.77.0.101\data: "), "{line}");
-    assert!(line.contains("mount by name"), "{line}");
+    assert!(line.contains("mount by the cluster's name"), "{line}");
     for _ in 0..3 {
         bench.register(7, HERE, HERE);
         let report = bench.failed(registration, &by_address());
@@ -346,25 +315,15 @@ fn a_failure_tells_when_the_next_attempt_comes() {
     let report = bench.failed(registration, &by_address());
     let line = report.to_string();
     assert!(line.ends_with("; next attempt when the kernel asks again"));
-    let event = Event::Failed {
-        error: by_address(),
-        retry_in: Some(Duration::from_millis(4210)),
-    };
+    let event = Event::Failed { error: by_address(), retry_in: Some(Duration::from_millis(4210)) };
     let report = bench.table.event(registration, event).report.unwrap();
     assert!(report.to_string().ends_with("; next attempt in 4.2 s"));
 }
 
 #[test]
 fn credentials_that_are_of_no_use_are_told_once_and_registered_when_they_become_so() {
-    let guest = KernelAuth::Ntlm {
-        user: Some("guest".into()),
-        domain: None,
-        password: None,
-    };
-    for (auth, hint) in [
-        (guest, "mount with credentials"),
-        (KernelAuth::Kerberos, "sec=ntlmssp"),
-    ] {
+    let guest = KernelAuth::Ntlm { user: Some("guest".into()), domain: None, password: None };
+    for (auth, hint) in [(guest, "mount with credentials"), (KernelAuth::Kerberos, "sec=ntlmssp")] {
         let mut bench = Bench::default();
         let report = bench.register_as(7, "witclu", HERE, auth.clone());
         assert_eq!(report.level(), log::Level::Warn);
@@ -451,10 +410,7 @@ fn the_end_of_the_module_ends_every_registration() {
     bench.register(2, "b", HERE);
     let b = bench.started();
     bench.table.clear(&bench.client);
-    assert_eq!(
-        bench.client.take_calls(),
-        [Call::Unregister(a), Call::Unregister(b)]
-    );
+    assert_eq!(bench.client.take_calls(), [Call::Unregister(a), Call::Unregister(b)]);
     assert_eq!(bench.table.counts(), (0, 0));
     assert!(bench.reports(a).forward.is_none());
 }
