@@ -1,0 +1,144 @@
+//! While registered ([MS-SWN] 3.2.4.2): AsyncNotify is always pending, and what it
+//! brings goes to the consumer.
+
+use crate::proto::Action;
+use crate::proto::choice;
+use crate::proto::client::Client;
+use crate::proto::link::{LinkId, Purpose};
+use crate::proto::registration::{Registered, State, Unregistering};
+use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
+use crate::{Error, Event, Notification, RegistrationId, ResourceState};
+use dcerpc::association::CallId;
+use dcerpc::ndr::ContextHandle;
+use smol_str::ToSmolStr;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A witness that answers "nothing new" sooner than this is asked again only
+/// after this time.
+const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// AsyncNotify: always one pending.
+    pub(in crate::proto) fn send_notify(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let State::Registered(registered) = &mut registration.state else {
+            return;
+        };
+        let link_id = registered.link;
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        let stub = wire::encode_context_handle(&registered.handle);
+        match link.call(Purpose::Notify(id), opnum::ASYNC_NOTIFY, stub, &mut self.actions) {
+            Ok(call) => {
+                registered.notify = Some((call, now));
+                // Version 1 has no keep-alive: no news can last for ever, and
+                // the connection's own keep-alive watches over the witness.
+                let keeps_alive = registered.version == Version::V2;
+                let deadline = keeps_alive.then_some(now + self.config.call_timeout);
+                self.set_deadline(id, deadline);
+            }
+            Err(error) => self.fail_link(link_id, error, now),
+        }
+    }
+
+    pub(in crate::proto) fn notify_answered(
+        &mut self,
+        id: RegistrationId,
+        call: CallId,
+        witness: IpAddr,
+        result: Result<Option<NotifyMessages>, Error>,
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let asked_at = match &mut registration.state {
+            State::Registered(Registered { notify, .. }) => match notify.take() {
+                Some((asked, at)) if asked == call => at,
+                other => return *notify = other,
+            },
+            State::Unregistering(Unregistering { notify, .. }) => return *notify = None,
+            _ => return,
+        };
+        match result {
+            Ok(Some(messages)) => {
+                self.report(id, witness, messages);
+                self.send_notify(id, now);
+            }
+            Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
+                if now.saturating_duration_since(asked_at) >= NOTIFY_INTERVAL {
+                    self.send_notify(id, now);
+                } else {
+                    self.set_deadline(id, Some(now + NOTIFY_INTERVAL));
+                }
+            }
+            Err(error) => self.registration_lost(id, error, now),
+        }
+    }
+
+    /// Turns a witness's messages into notifications.
+    fn report(&mut self, id: RegistrationId, witness: IpAddr, messages: NotifyMessages) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let current = registration.served_by;
+        let (what, list, notification): (_, _, fn(IpAddr) -> Notification) = match messages {
+            NotifyMessages::ResourceChange(changes) => {
+                for (name, state) in changes {
+                    if name.parse().ok() == current {
+                        registration.known_state = Some(state);
+                    }
+                    let notification = Notification::ResourceChange { name, state };
+                    self.events.push_back((id, Event::Notification(notification)));
+                }
+                return;
+            }
+            NotifyMessages::ClientMove(list) => {
+                ("client move", list, |address| Notification::ClientMove { address })
+            }
+            NotifyMessages::ShareMove(list) => {
+                ("share move", list, |address| Notification::ShareMove { address })
+            }
+            NotifyMessages::IpChange(list) => {
+                ("IP change", list, |address| Notification::IpChange { address })
+            }
+        };
+        match choice::best_address(&list, current) {
+            Some(address) => {
+                if list.len() > 1 {
+                    log::info!("{what} from witness {witness}: {address} chosen of {list:?}");
+                }
+                self.events.push_back((id, Event::Notification(notification(address))));
+            }
+            None => log::warn!(
+                "{what} from witness {witness} for {} names no usable address, not forwarded: {list:?}",
+                registration.request.net_name
+            ),
+        }
+    }
+
+    /// Compares a list with what the consumer knows. Only the node's own
+    /// address counts; one that is listed no longer is out of service.
+    fn report_missed_change(&mut self, id: RegistrationId, interfaces: &[Interface]) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let (Some(address), Some(known)) = (registration.served_by, registration.known_state)
+        else {
+            return;
+        };
+        let state = choice::state_of(interfaces, address).unwrap_or(ResourceState::Unavailable);
+        if state == known {
+            return;
+        }
+        log::info!("{address} became {state:?} while no witness was watching");
+        registration.known_state = Some(state);
+        let notification = Notification::ResourceChange { name: address.to_smolstr(), state };
+        self.events.push_back((id, Event::Notification(notification)));
+    }
+}
