@@ -4,16 +4,13 @@
 use crate::proto::Action;
 use crate::proto::choice;
 use crate::proto::client::Client;
-use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Registered, State, Unregistering};
-use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
-use crate::{Error, Event, Notification, RegistrationId, ResourceState};
-use dcerpc::association::CallId;
-use dcerpc::ndr::ContextHandle;
-use smol_str::ToSmolStr;
+use crate::proto::link::LinkId;
+use crate::proto::registration::State;
+use crate::wire::Interface;
+use crate::{Error, RegistrationId};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Client {
     /// A whole attempt, from the interface list on.

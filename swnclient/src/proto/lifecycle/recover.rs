@@ -1,17 +1,13 @@
 //! When something goes wrong: what fails, what is tried next, and when.
 
-use crate::proto::Action;
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Registered, State, Unregistering};
-use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
-use crate::{Error, Event, Notification, RegistrationId, ResourceState};
-use dcerpc::association::CallId;
+use crate::proto::registration::{Registered, State};
+use crate::wire::{self, Status, opnum};
+use crate::{Error, Event, RegistrationId};
 use dcerpc::ndr::ContextHandle;
-use smol_str::ToSmolStr;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl Client {
@@ -47,7 +43,12 @@ impl Client {
     }
 
     /// The witness has lost or spoilt this one registration; its link stands.
-    fn registration_lost(&mut self, id: RegistrationId, error: Error, now: Instant) {
+    pub(in crate::proto) fn registration_lost(
+        &mut self,
+        id: RegistrationId,
+        error: Error,
+        now: Instant,
+    ) {
         let Some(registration) = self.registrations.get(&id) else {
             return;
         };

@@ -1,19 +1,15 @@
 //! To register at a candidate ([MS-SWN] 3.2.4.1): RegisterEx, or Register where
 //! the witness speaks version 1 only.
 
-use crate::proto::Action;
-use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Registered, State, Unregistering};
-use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
-use crate::{Error, Event, Notification, RegistrationId, ResourceState};
+use crate::proto::registration::{Registered, State};
+use crate::wire::{self, Status, Version, opnum};
+use crate::{Error, Event, RegistrationId};
 use dcerpc::association::CallId;
 use dcerpc::ndr::ContextHandle;
 use smol_str::ToSmolStr;
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Client {
     /// RegisterEx; or Register where this witness has refused version 2. The

@@ -1,18 +1,13 @@
 //! To end a registration ([MS-SWN] 3.2.4.3).
 
-use crate::proto::Action;
-use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Registered, State, Unregistering};
-use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
-use crate::{Error, Event, Notification, RegistrationId, ResourceState};
+use crate::proto::registration::{State, Unregistering};
+use crate::wire::{self, opnum};
+use crate::{Event, RegistrationId};
 use dcerpc::association::CallId;
 use dcerpc::ndr::ContextHandle;
-use smol_str::ToSmolStr;
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Client {
     pub(in crate::proto) fn send_unregister(

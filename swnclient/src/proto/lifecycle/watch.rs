@@ -1,18 +1,15 @@
 //! While registered ([MS-SWN] 3.2.4.2): AsyncNotify is always pending, and what it
 //! brings goes to the consumer.
 
-use crate::proto::Action;
 use crate::proto::choice;
 use crate::proto::client::Client;
-use crate::proto::link::{LinkId, Purpose};
+use crate::proto::link::Purpose;
 use crate::proto::registration::{Registered, State, Unregistering};
 use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc::association::CallId;
-use dcerpc::ndr::ContextHandle;
 use smol_str::ToSmolStr;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A witness that answers "nothing new" sooner than this is asked again only
@@ -124,7 +121,11 @@ impl Client {
 
     /// Compares a list with what the consumer knows. Only the node's own
     /// address counts; one that is listed no longer is out of service.
-    fn report_missed_change(&mut self, id: RegistrationId, interfaces: &[Interface]) {
+    pub(in crate::proto) fn report_missed_change(
+        &mut self,
+        id: RegistrationId,
+        interfaces: &[Interface],
+    ) {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
