@@ -5,7 +5,7 @@ use crate::proto::Action;
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::LinkId;
-use crate::proto::registration::State;
+use crate::proto::registration::{Review, State};
 use crate::wire::Interface;
 use crate::{Error, RegistrationId};
 use std::net::IpAddr;
@@ -76,6 +76,7 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
+        let reviewing = matches!(registration.review, Review::Listing(link) if link == link_id);
         match (&registration.state, result) {
             (State::Listing { link }, Ok(interfaces)) if *link == link_id => {
                 let Some(served_by) = registration.served_by else {
@@ -96,6 +97,10 @@ impl Client {
                 self.leave_link(link_id, id);
                 self.list_failed(id, error.clone(), now);
             }
+            (State::Registered(_), Ok(interfaces)) if reviewing => {
+                self.reviewed(id, link_id, interfaces, now);
+            }
+            (State::Registered(_), Err(error)) if reviewing => self.review_failed(id, error),
             (State::Registered(_), Ok(interfaces)) => self.report_missed_change(id, interfaces),
             // A registration that stands does not fall over a list.
             _ => {}

@@ -3,6 +3,7 @@
 mod list;
 mod recover;
 mod register;
+mod review;
 mod unregister;
 mod watch;
 
@@ -12,10 +13,11 @@ use crate::RegistrationId;
 use std::time::Instant;
 
 impl Client {
-    /// The one place where a state changes. A deadline belongs to the state
-    /// that set it.
+    /// The one place where a state changes. A deadline and a review belong to
+    /// the state that set them.
     pub(in crate::proto) fn set_state(&mut self, id: RegistrationId, state: State) {
         self.set_deadline(id, None);
+        self.stop_review(id);
         if let Some(registration) = self.registrations.get_mut(&id) {
             registration.state = state;
         }

@@ -3,7 +3,7 @@
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Registered, State};
+use crate::proto::registration::{Registered, Review, State};
 use crate::wire::{self, Status, opnum};
 use crate::{Error, Event, RegistrationId};
 use dcerpc::ndr::ContextHandle;
@@ -24,6 +24,9 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
+        if matches!(registration.review, Review::Listing(link) if link == link_id) {
+            return self.review_failed(id, error);
+        }
         if registration.link() != Some(link_id) {
             return;
         }
@@ -123,6 +126,9 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
+        if matches!(registration.review, Review::Due(at) if at <= now) {
+            return self.start_review(id, now);
+        }
         let (link, what) = match &registration.state {
             State::Waiting => {
                 registration.last_attempt = Some(now);

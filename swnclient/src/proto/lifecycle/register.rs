@@ -140,7 +140,8 @@ impl Client {
         registration.last_error = None;
         let event = Event::Registered { witness: link.address, version: version.number() };
         self.events.push_back((id, event));
-        let registered = Registered { link: link_id, handle, version, notify: None };
+        let registered =
+            Registered { link: link_id, handle, version, notify: None, notify_due: None };
         self.set_state(id, State::Registered(registered));
         if anew {
             // Before AsyncNotify, which would keep a link that isn't

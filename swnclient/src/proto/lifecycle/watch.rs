@@ -4,7 +4,7 @@
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::Purpose;
-use crate::proto::registration::{Registered, State, Unregistering};
+use crate::proto::registration::{Registered, Review, State, Unregistering};
 use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc::association::CallId;
@@ -36,8 +36,8 @@ impl Client {
                 // Version 1 has no keep-alive: no news can last for ever, and
                 // the connection's own keep-alive watches over the witness.
                 let keeps_alive = registered.version == Version::V2;
-                let deadline = keeps_alive.then_some(now + self.config.call_timeout);
-                self.set_deadline(id, deadline);
+                registered.notify_due = keeps_alive.then_some(now + self.config.call_timeout);
+                self.arm_registered(id);
             }
             Err(error) => self.fail_link(link_id, error, now),
         }
@@ -64,34 +64,70 @@ impl Client {
         };
         match result {
             Ok(Some(messages)) => {
-                self.report(id, witness, messages);
+                self.report(id, witness, messages, now);
                 self.send_notify(id, now);
             }
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
                 if now.saturating_duration_since(asked_at) >= NOTIFY_INTERVAL {
                     self.send_notify(id, now);
                 } else {
-                    self.set_deadline(id, Some(now + NOTIFY_INTERVAL));
+                    self.pause_notify(id, now + NOTIFY_INTERVAL);
                 }
             }
             Err(error) => self.registration_lost(id, error, now),
         }
     }
 
+    /// Nothing is asked until `until`.
+    fn pause_notify(&mut self, id: RegistrationId, until: Instant) {
+        if let Some(registration) = self.registrations.get_mut(&id) {
+            if let State::Registered(registered) = &mut registration.state {
+                registered.notify_due = Some(until);
+            }
+        }
+        self.arm_registered(id);
+    }
+
+    /// The deadline of a registration that stands: the next of its own.
+    pub(in crate::proto) fn arm_registered(&mut self, id: RegistrationId) {
+        let Some(registration) = self.registrations.get(&id) else {
+            return;
+        };
+        if let State::Registered(registered) = &registration.state {
+            let review = match registration.review {
+                Review::Due(at) => Some(at),
+                Review::NotDue | Review::Listing(_) => None,
+            };
+            let next = registered.notify_due.into_iter().chain(review).min();
+            self.set_deadline(id, next);
+        }
+    }
+
     /// Turns a witness's messages into notifications.
-    fn report(&mut self, id: RegistrationId, witness: IpAddr, messages: NotifyMessages) {
+    fn report(
+        &mut self,
+        id: RegistrationId,
+        witness: IpAddr,
+        messages: NotifyMessages,
+        now: Instant,
+    ) {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
         let current = registration.served_by;
         let (what, list, notification): (_, _, fn(IpAddr) -> Notification) = match messages {
             NotifyMessages::ResourceChange(changes) => {
+                let mut back = false;
                 for (name, state) in changes {
-                    if name.parse().ok() == current {
+                    if current.is_some_and(|address| name.parse() == Ok(address)) {
                         registration.known_state = Some(state);
+                        back |= state == ResourceState::Available;
                     }
                     let notification = Notification::ResourceChange { name, state };
                     self.events.push_back((id, Event::Notification(notification)));
+                }
+                if back {
+                    self.schedule_review(id, now);
                 }
                 return;
             }
