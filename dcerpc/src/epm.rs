@@ -9,11 +9,8 @@ use uuid::{Uuid, uuid};
 /// The well-known port of the endpoint mapper ([MS-RPCE] 2.1.1.1).
 pub const PORT: u16 = 135;
 /// The endpoint mapper's interface ([C706] appendix O).
-pub const INTERFACE: SyntaxId = SyntaxId {
-    uuid: uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa"),
-    major: 3,
-    minor: 0,
-};
+pub const INTERFACE: SyntaxId =
+    SyntaxId { uuid: uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa"), major: 3, minor: 0 };
 /// The operation ept_map.
 pub const EPT_MAP: u16 = 3;
 
@@ -63,10 +60,7 @@ pub fn decode_request(stub: &[u8], endian: Endian) -> Result<SyntaxId, EpmError>
     if r.pointer()? {
         r.uuid()?;
     }
-    let invalid = NdrError::Invalid {
-        offset: r.offset(),
-        what: "tower",
-    };
+    let invalid = NdrError::Invalid { offset: r.offset(), what: "tower" };
     if !r.pointer()? {
         return Err(invalid.into());
     }
@@ -83,11 +77,7 @@ pub fn decode_response(stub: &[u8], endian: Endian) -> Result<u16, EpmError> {
     let count = r.count(4)?;
     let offset = r.offset();
     if first != 0 || usize::try_from(num_towers) != Ok(count) {
-        return Err(NdrError::Invalid {
-            offset,
-            what: "tower array",
-        }
-        .into());
+        return Err(NdrError::Invalid { offset, what: "tower array" }.into());
     }
     let mut present = 0;
     for _ in 0..count {
@@ -120,11 +110,7 @@ pub fn encode_response(interface: &SyntaxId, port: Option<u16>, address: Ipv4Add
         w.len(tower.len());
         w.bytes(&tower);
     }
-    w.u32(if port.is_some() {
-        0
-    } else {
-        EPT_S_NOT_REGISTERED
-    });
+    w.u32(if port.is_some() { 0 } else { EPT_S_NOT_REGISTERED });
     w.finish()
 }
 
@@ -134,10 +120,7 @@ fn read_twr<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], NdrError> {
     let offset = r.offset();
     let len = r.count(1)?;
     if max != len {
-        return Err(NdrError::Invalid {
-            offset,
-            what: "tower length",
-        });
+        return Err(NdrError::Invalid { offset, what: "tower length" });
     }
     r.bytes(len)
 }
@@ -155,11 +138,7 @@ fn encode_tower(interface: &SyntaxId, port: u16, address: Ipv4Addr) -> Vec<u8> {
     };
     for syntax in [interface, &NDR20] {
         floor(
-            &[
-                &[FLOOR_UUID],
-                &syntax.uuid.to_bytes_le(),
-                &syntax.major.to_le_bytes(),
-            ],
+            &[&[FLOOR_UUID], &syntax.uuid.to_bytes_le(), &syntax.major.to_le_bytes()],
             &syntax.minor.to_le_bytes(),
         );
     }
@@ -203,18 +182,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const WITNESS: SyntaxId = SyntaxId {
-        uuid: uuid!("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"),
-        major: 1,
-        minor: 1,
-    };
+    const WITNESS: SyntaxId =
+        SyntaxId { uuid: uuid!("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"), major: 1, minor: 1 };
 
     #[test]
     fn request_and_response_survive_the_wire() {
-        assert_eq!(
-            decode_request(&encode_request(&WITNESS), Endian::Little),
-            Ok(WITNESS)
-        );
+        assert_eq!(decode_request(&encode_request(&WITNESS), Endian::Little), Ok(WITNESS));
         let response = encode_response(&WITNESS, Some(49_152), Ipv4Addr::LOCALHOST);
         assert_eq!(decode_response(&response, Endian::Little), Ok(49_152));
     }
@@ -222,10 +195,7 @@ mod tests {
     #[test]
     fn a_service_that_is_not_there_is_an_error_of_its_own() {
         let response = encode_response(&WITNESS, None, Ipv4Addr::LOCALHOST);
-        assert_eq!(
-            decode_response(&response, Endian::Little),
-            Err(EpmError::NotRegistered)
-        );
+        assert_eq!(decode_response(&response, Endian::Little), Err(EpmError::NotRegistered));
     }
 
     #[test]

@@ -84,11 +84,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads `data` from its first byte.
     pub fn new(data: &'a [u8], endian: Endian) -> Self {
-        Self {
-            data,
-            pos: 0,
-            endian,
-        }
+        Self { data, pos: 0, endian }
     }
 
     /// Where the next value is read, from the first byte.
@@ -103,17 +99,13 @@ impl<'a> Reader<'a> {
 
     /// Skips to a multiple of `to` bytes.
     pub fn align(&mut self, to: usize) -> Result<(), NdrError> {
-        self.bytes(self.pos.next_multiple_of(to) - self.pos)
-            .map(drop)
+        self.bytes(self.pos.next_multiple_of(to) - self.pos).map(drop)
     }
 
     /// The next `len` bytes as they are.
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], NdrError> {
-        let truncated = NdrError::Truncated {
-            offset: self.pos,
-            needed: len,
-            left: self.remaining(),
-        };
+        let truncated =
+            NdrError::Truncated { offset: self.pos, needed: len, left: self.remaining() };
         let end = self.pos.checked_add(len).ok_or(truncated)?;
         let bytes = self.data.get(self.pos..end).ok_or(truncated)?;
         self.pos = end;
@@ -167,10 +159,7 @@ impl<'a> Reader<'a> {
 
     /// A context handle.
     pub fn context_handle(&mut self) -> Result<ContextHandle, NdrError> {
-        Ok(ContextHandle {
-            attributes: self.u32()?,
-            uuid: self.uuid()?,
-        })
+        Ok(ContextHandle { attributes: self.u32()?, uuid: self.uuid()? })
     }
 
     /// The referent identifier of a unique or full pointer: whether there is a
@@ -197,10 +186,7 @@ impl<'a> Reader<'a> {
     /// taken off ([C706] 14.3.4.2).
     pub fn wide_string(&mut self) -> Result<String, NdrError> {
         let offset = self.pos;
-        let invalid = NdrError::Invalid {
-            offset,
-            what: "string",
-        };
+        let invalid = NdrError::Invalid { offset, what: "string" };
         let max = self.u32()?;
         let first = self.u32()?;
         let actual = self.count(2)?;
@@ -349,23 +335,13 @@ mod tests {
         assert_eq!(r.u8(), Ok(1));
         assert_eq!(r.u16(), Ok(2));
         assert_eq!(r.u32(), Ok(3));
-        assert_eq!(
-            r.u8(),
-            Err(NdrError::Truncated {
-                offset: 8,
-                needed: 1,
-                left: 0
-            })
-        );
+        assert_eq!(r.u8(), Err(NdrError::Truncated { offset: 8, needed: 1, left: 0 }));
     }
 
     #[test]
     fn a_count_beyond_the_data_is_refused_before_anything_is_allocated() {
         let data = [0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4];
-        assert!(matches!(
-            Reader::new(&data, Endian::Little).count(1),
-            Err(NdrError::Count { .. })
-        ));
+        assert!(matches!(Reader::new(&data, Endian::Little).count(1), Err(NdrError::Count { .. })));
         assert!(matches!(
             Reader::new(&data, Endian::Little).count(552),
             Err(NdrError::Count { .. })

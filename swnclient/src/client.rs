@@ -1,52 +1,74 @@
-//! The tokio driver around the protocol's logic.
+//! The handle to a running client.
 
-use crate::{Credentials, Event, RegistrationId, RegistrationRequest};
+use crate::driver::{Command, Driver};
+use crate::{Config, Credentials, Event, RegistrationId, RegistrationRequest};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
 
 /// Receives the events of every registration of a client, in order, on the
-/// client's event loop. It must not block.
+/// client's event loop. It must not block. It may call the client's methods.
 pub trait EventSink: Send + 'static {
     /// Takes one event.
     fn event(&mut self, id: RegistrationId, event: Event);
 }
 
-/// How a client behaves.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Config {}
+impl<F: FnMut(RegistrationId, Event) + Send + 'static> EventSink for F {
+    fn event(&mut self, id: RegistrationId, event: Event) {
+        self(id, event);
+    }
+}
 
-/// A handle to a running client.
+/// A handle to a running client. Clones name the same client; it stops, and
+/// its connections close, when the last one is dropped.
 #[derive(Debug, Clone)]
-pub struct Client {}
+pub struct Client {
+    commands: mpsc::UnboundedSender<Command>,
+    last_id: Arc<AtomicU64>,
+}
 
 impl Client {
-    /// Starts a client on the current tokio runtime.
-    pub fn start(_config: Config, _sink: impl EventSink) -> Self {
-        unimplemented!()
+    /// Starts a client on the current tokio runtime, which should be a
+    /// current-thread one with IO and time enabled.
+    pub fn start(config: Config, sink: impl EventSink) -> Self {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(Driver::run(config, Box::new(sink), receiver));
+        Self { commands, last_id: Arc::default() }
     }
 
     /// Starts a registration; its events follow.
     pub fn register(
         &self,
-        _request: RegistrationRequest,
-        _credentials: Credentials,
+        request: RegistrationRequest,
+        credentials: Credentials,
     ) -> RegistrationId {
-        unimplemented!()
+        let id = RegistrationId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
+        self.send(Command::Register(id, request, credentials));
+        id
     }
 
     /// The consumer asked for the same registration again: takes over the
-    /// credentials where they are new, and cuts a running backoff short.
-    /// Costs nothing where the registration is in order.
-    pub fn retry(&self, _id: RegistrationId, _credentials: Credentials) {
-        unimplemented!()
+    /// credentials where they are new, and cuts a running backoff short, at
+    /// most once in a second. Costs nothing where the registration is in order.
+    pub fn retry(&self, id: RegistrationId, credentials: Credentials) {
+        self.send(Command::Retry(id, credentials));
     }
 
     /// Ends a registration; [`Event::Unregistered`] follows.
-    pub fn unregister(&self, _id: RegistrationId) {
-        unimplemented!()
+    pub fn unregister(&self, id: RegistrationId) {
+        self.send(Command::Unregister(id));
     }
 
     /// Unregisters everything at every witness, for `limit` at the longest.
-    pub async fn shutdown(&self, _limit: std::time::Duration) {
-        unimplemented!()
+    pub async fn shutdown(&self, limit: Duration) {
+        let (done, ended) = oneshot::channel();
+        self.send(Command::Shutdown(done));
+        let _ = tokio::time::timeout(limit, ended).await;
+    }
+
+    fn send(&self, command: Command) {
+        // Fails only where the runtime is gone, and every registration with it.
+        let _ = self.commands.send(command);
     }
 }

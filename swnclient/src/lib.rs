@@ -2,12 +2,15 @@
 
 mod api;
 mod client;
+mod driver;
 mod error;
+pub mod proto;
 pub mod wire;
 
 pub use api::{
     Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
 };
-pub use client::{Client, Config, EventSink};
+pub use client::{Client, EventSink};
 pub use dcerpc::security::ntlm::NtlmCredentials;
 pub use error::Error;
+pub use proto::Config;

@@ -110,10 +110,7 @@ impl FaultStatus {
 
     /// Whether the server refuses who is calling, rather than what is called.
     pub fn is_access_denied(self) -> bool {
-        matches!(
-            self,
-            Self::ACCESS_DENIED | Self::SEC_PKG_ERROR | Self::LOGON_DENIED
-        )
+        matches!(self, Self::ACCESS_DENIED | Self::SEC_PKG_ERROR | Self::LOGON_DENIED)
     }
 
     /// Whether the server's interface lacks the operation.

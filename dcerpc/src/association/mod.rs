@@ -252,10 +252,8 @@ impl Association {
             return Err(AssociationError::Closed);
         };
         security.restore(outcome.context);
-        let result = outcome
-            .step
-            .map_err(AssociationError::from)
-            .and_then(|step| self.stepped(&step, then));
+        let result =
+            outcome.step.map_err(AssociationError::from).and_then(|step| self.stepped(&step, then));
         self.close_on_error(result)
     }
 
@@ -297,9 +295,7 @@ impl Association {
             }
             (State::Awaiting(_), PacketType::BindNak) => {
                 let nak = BindNak::read(&mut frame.body()?)?;
-                Err(AssociationError::Rejected(RejectReason::from_wire(
-                    nak.reason,
-                )))
+                Err(AssociationError::Rejected(RejectReason::from_wire(nak.reason)))
             }
             (State::Awaiting(_), PacketType::Fault) => {
                 let fault = Fault::read(&mut frame.body()?)?;
@@ -427,11 +423,7 @@ impl Association {
         call: CallId,
         reply: Result<Reply, FaultStatus>,
     ) -> Result<(), AssociationError> {
-        if self
-            .calls
-            .remove(&call)
-            .is_some_and(|ended| !ended.orphaned)
-        {
+        if self.calls.remove(&call).is_some_and(|ended| !ended.orphaned) {
             self.events.push_back(Event::Reply { call, reply });
         }
         self.send_queued()

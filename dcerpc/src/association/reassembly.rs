@@ -47,10 +47,7 @@ impl Frames {
             let header = Header::read(&self.partial, MAX_FRAGMENT)?;
             let want = header.map_or(16, |header| usize::from(header.frag_length));
             if let (Some(header), true) = (header, self.partial.len() >= want) {
-                return Ok(Some((
-                    header,
-                    PduBytes::Assembled(std::mem::take(&mut self.partial)),
-                )));
+                return Ok(Some((header, PduBytes::Assembled(std::mem::take(&mut self.partial)))));
             }
             let taken = data.len().min(want - self.partial.len());
             if taken == 0 {
@@ -90,9 +87,6 @@ impl Stub {
         if !header.flags.contains(PfcFlags::LAST_FRAG) {
             return Ok(None);
         }
-        Ok(Some(Reply {
-            stub: std::mem::take(&mut self.data),
-            endian,
-        }))
+        Ok(Some(Reply { stub: std::mem::take(&mut self.data), endian }))
     }
 }

@@ -27,10 +27,7 @@ impl AuthJob {
     /// Runs the step. May block.
     pub fn run(mut self) -> AuthOutcome {
         let step = self.context.step(&self.token);
-        AuthOutcome {
-            context: self.context,
-            step,
-        }
+        AuthOutcome { context: self.context, step }
     }
 }
 
@@ -51,11 +48,7 @@ impl Security {
             pad_length: 0,
             context_id: AUTH_CONTEXT_ID,
         };
-        Self {
-            context: Some(context),
-            trailer,
-            header_signing: false,
-        }
+        Self { context: Some(context), trailer, header_signing: false }
     }
 
     fn context(&mut self) -> Result<&mut Box<dyn SecurityContext>, AssociationError> {
@@ -74,10 +67,7 @@ impl Security {
             return Ok(Ok(context.step(token)?));
         }
         let context = self.context.take().ok_or(AssociationError::Closed)?;
-        Ok(Err(AuthJob {
-            context,
-            token: token.to_vec(),
-        }))
+        Ok(Err(AuthJob { context, token: token.to_vec() }))
     }
 
     /// Takes the context back from a job.
@@ -100,15 +90,7 @@ impl Security {
         let stub = stub..pdu.len() - crate::pdu::TRAILER_LEN;
         let context = self.context()?;
         let mut signature = Vec::with_capacity(context.signature_len(level));
-        context.protect(
-            level,
-            Protected {
-                pdu,
-                stub,
-                header_signing,
-            },
-            &mut signature,
-        )?;
+        context.protect(level, Protected { pdu, stub, header_signing }, &mut signature)?;
         pdu.extend_from_slice(&signature);
         Ok(())
     }
@@ -116,19 +98,10 @@ impl Security {
     /// Whether the frame's trailer is the agreed one.
     pub(super) fn check_trailer(&self, frame: &Frame<'_>) -> Result<(), AssociationError> {
         let agreed = frame.trailer.is_some_and(|trailer| {
-            let SecurityTrailer {
-                service,
-                level,
-                pad_length: _,
-                context_id,
-            } = self.trailer;
+            let SecurityTrailer { service, level, pad_length: _, context_id } = self.trailer;
             trailer.service == service && trailer.level == level && trailer.context_id == context_id
         });
-        if agreed {
-            Ok(())
-        } else {
-            Err(AssociationError::Unprotected)
-        }
+        if agreed { Ok(()) } else { Err(AssociationError::Unprotected) }
     }
 
     /// Verifies, and for privacy unseals, a PDU whose stub starts behind
@@ -141,13 +114,7 @@ impl Security {
         self.check_trailer(frame)?;
         let stub = frame.sealed_range(fixed)?;
         let (level, header_signing) = (self.trailer.level, self.header_signing);
-        let message = Protected {
-            pdu: frame.pdu,
-            stub,
-            header_signing,
-        };
-        Ok(self
-            .context()?
-            .unprotect(level, message, frame.auth_value)?)
+        let message = Protected { pdu: frame.pdu, stub, header_signing };
+        Ok(self.context()?.unprotect(level, message, frame.auth_value)?)
     }
 }

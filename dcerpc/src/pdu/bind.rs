@@ -17,22 +17,15 @@ pub struct SyntaxId {
 }
 
 /// The NDR 2.0 transfer syntax ([C706] appendix I).
-pub const NDR20: SyntaxId = SyntaxId {
-    uuid: uuid!("8a885d04-1ceb-11c9-9fe8-08002b104860"),
-    major: 2,
-    minor: 0,
-};
+pub const NDR20: SyntaxId =
+    SyntaxId { uuid: uuid!("8a885d04-1ceb-11c9-9fe8-08002b104860"), major: 2, minor: 0 };
 
 impl SyntaxId {
     /// The length on the wire, in bytes.
     pub const LEN: usize = 20;
 
     fn read(r: &mut Reader<'_>) -> Result<Self, PduError> {
-        Ok(Self {
-            uuid: r.uuid()?,
-            major: r.u16()?,
-            minor: r.u16()?,
-        })
+        Ok(Self { uuid: r.uuid()?, major: r.u16()?, minor: r.u16()? })
     }
 
     fn write(&self, w: &mut Writer) {
@@ -84,18 +77,9 @@ impl Bind {
             for _ in 0..transfers {
                 transfer_syntaxes.push(SyntaxId::read(r)?);
             }
-            contexts.push(PresentationContext {
-                id,
-                abstract_syntax,
-                transfer_syntaxes,
-            });
+            contexts.push(PresentationContext { id, abstract_syntax, transfer_syntaxes });
         }
-        Ok(Self {
-            max_xmit_frag,
-            max_recv_frag,
-            assoc_group_id,
-            contexts,
-        })
+        Ok(Self { max_xmit_frag, max_recv_frag, assoc_group_id, contexts })
     }
 
     /// Writes the body. More than 255 contexts or syntaxes cannot be proposed;
@@ -159,19 +143,9 @@ impl BindAck {
         let mut results = Vec::new();
         for _ in 0..count {
             let (result, reason) = (r.u16()?, r.u16()?);
-            results.push(ContextResult {
-                result,
-                reason,
-                transfer_syntax: SyntaxId::read(r)?,
-            });
+            results.push(ContextResult { result, reason, transfer_syntax: SyntaxId::read(r)? });
         }
-        Ok(Self {
-            max_xmit_frag,
-            max_recv_frag,
-            assoc_group_id,
-            secondary_address,
-            results,
-        })
+        Ok(Self { max_xmit_frag, max_recv_frag, assoc_group_id, secondary_address, results })
     }
 
     /// Writes the body.

@@ -21,11 +21,7 @@ impl Request {
 
     /// Reads a body (one without object UUID).
     pub fn read(r: &mut Reader<'_>) -> Result<Self, PduError> {
-        Ok(Self {
-            alloc_hint: r.u32()?,
-            context_id: r.u16()?,
-            opnum: r.u16()?,
-        })
+        Ok(Self { alloc_hint: r.u32()?, context_id: r.u16()?, opnum: r.u16()? })
     }
 
     /// Writes the body.
@@ -51,10 +47,7 @@ impl Response {
 
     /// Reads a body.
     pub fn read(r: &mut Reader<'_>) -> Result<Self, PduError> {
-        let this = Self {
-            alloc_hint: r.u32()?,
-            context_id: r.u16()?,
-        };
+        let this = Self { alloc_hint: r.u32()?, context_id: r.u16()? };
         r.bytes(2)?;
         Ok(this)
     }
@@ -85,10 +78,7 @@ impl Fault {
         r.u32()?;
         let context_id = r.u16()?;
         r.bytes(2)?;
-        let this = Self {
-            context_id,
-            status: r.u32()?,
-        };
+        let this = Self { context_id, status: r.u32()? };
         r.bytes(4)?;
         Ok(this)
     }

@@ -152,11 +152,7 @@ impl Header {
         }
         let packet_type =
             PacketType::from_wire(packet_type).ok_or(PduError::PacketType(packet_type))?;
-        let endian = if label & 0xf0 == 0x10 {
-            Endian::Little
-        } else {
-            Endian::Big
-        };
+        let endian = if label & 0xf0 == 0x10 { Endian::Little } else { Endian::Big };
         let mut r = Reader::new(data, endian);
         r.bytes(8)?;
         let (frag_length, auth_length, call_id) = (r.u16()?, r.u16()?, r.u32()?);
@@ -195,25 +191,15 @@ impl SecurityTrailer {
     fn read(r: &mut Reader<'_>) -> Result<Self, PduError> {
         let (service, level, pad_length) = (r.u8()?, r.u8()?, r.u8()?);
         r.u8()?;
-        let known_service = [
-            AuthService::Spnego,
-            AuthService::Ntlm,
-            AuthService::Kerberos,
-        ]
-        .into_iter()
-        .find(|s| *s as u8 == service);
-        let known_level = [AuthLevel::Integrity, AuthLevel::Privacy]
+        let known_service = [AuthService::Spnego, AuthService::Ntlm, AuthService::Kerberos]
             .into_iter()
-            .find(|l| *l as u8 == level);
+            .find(|s| *s as u8 == service);
+        let known_level =
+            [AuthLevel::Integrity, AuthLevel::Privacy].into_iter().find(|l| *l as u8 == level);
         let (Some(service), Some(level)) = (known_service, known_level) else {
             return Err(PduError::Security { service, level });
         };
-        Ok(Self {
-            service,
-            level,
-            pad_length,
-            context_id: r.u32()?,
-        })
+        Ok(Self { service, level, pad_length, context_id: r.u32()? })
     }
 }
 
@@ -237,22 +223,11 @@ impl<'a> Frame<'a> {
     pub fn split(header: Header, data: &'a mut [u8]) -> Result<Self, PduError> {
         if header.auth_length == 0 {
             let body_end = data.len();
-            return Ok(Self {
-                header,
-                trailer: None,
-                pdu: data,
-                auth_value: &mut [],
-                body_end,
-            });
+            return Ok(Self { header, trailer: None, pdu: data, auth_value: &mut [], body_end });
         }
-        let too_long = |pad| PduError::AuthLength {
-            length: header.auth_length,
-            pad,
-        };
-        let trailer_end = data
-            .len()
-            .checked_sub(usize::from(header.auth_length))
-            .ok_or(too_long(0))?;
+        let too_long = |pad| PduError::AuthLength { length: header.auth_length, pad };
+        let trailer_end =
+            data.len().checked_sub(usize::from(header.auth_length)).ok_or(too_long(0))?;
         let trailer_start = trailer_end
             .checked_sub(TRAILER_LEN)
             .filter(|start| *start >= HEADER_LEN)
@@ -264,13 +239,7 @@ impl<'a> Frame<'a> {
             .checked_sub(usize::from(trailer.pad_length))
             .filter(|end| *end >= HEADER_LEN)
             .ok_or(too_long(trailer.pad_length))?;
-        Ok(Self {
-            header,
-            trailer: Some(trailer),
-            pdu,
-            auth_value,
-            body_end,
-        })
+        Ok(Self { header, trailer: Some(trailer), pdu, auth_value, body_end })
     }
 
     /// The body behind the common header, without padding and trailer.
@@ -331,14 +300,8 @@ impl PduWriter {
         self.writer.pad(from, align);
         let pad = self.writer.offset() - unpadded;
         trailer.pad_length = u8::try_from(pad).unwrap_or(0);
-        let SecurityTrailer {
-            service,
-            level,
-            pad_length,
-            ..
-        } = trailer;
-        self.writer
-            .bytes(&[service as u8, level as u8, pad_length, 0]);
+        let SecurityTrailer { service, level, pad_length, .. } = trailer;
+        self.writer.bytes(&[service as u8, level as u8, pad_length, 0]);
         self.writer.bytes(&trailer.context_id.to_le_bytes());
     }
 
@@ -351,10 +314,7 @@ impl PduWriter {
         let missing = auth_length - auth_value.len();
         let frag_length = u16::try_from(data.len() + missing).unwrap_or(u16::MAX);
         let auth_length = u16::try_from(auth_length).unwrap_or(u16::MAX);
-        let lengths = frag_length
-            .to_le_bytes()
-            .into_iter()
-            .chain(auth_length.to_le_bytes());
+        let lengths = frag_length.to_le_bytes().into_iter().chain(auth_length.to_le_bytes());
         for (byte, value) in data.iter_mut().skip(8).zip(lengths) {
             *byte = value;
         }

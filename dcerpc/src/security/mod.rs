@@ -7,6 +7,7 @@
 #[cfg(any(test, feature = "acceptor"))]
 mod acceptor;
 pub mod ntlm;
+pub mod spnego;
 #[cfg(test)]
 mod testing;
 

@@ -33,20 +33,14 @@ pub(super) enum Side<'a> {
 
 /// The plain text of the PDUs sent here.
 pub(super) fn plain() -> Vec<u8> {
-    (0..PDU_LEN)
-        .map(|byte| u8::try_from(byte).unwrap())
-        .collect()
+    (0..PDU_LEN).map(|byte| u8::try_from(byte).unwrap()).collect()
 }
 
 impl Side<'_> {
     pub(super) fn send(&mut self, (level, header_signing): (AuthLevel, bool)) -> Sent {
         let mut pdu = plain();
         let mut signature = Vec::new();
-        let message = Protected {
-            pdu: &mut pdu,
-            stub: STUB,
-            header_signing,
-        };
+        let message = Protected { pdu: &mut pdu, stub: STUB, header_signing };
         let expected_len = match self {
             Self::Initiator(context) => {
                 context.protect(level, message, &mut signature).unwrap();
@@ -62,21 +56,12 @@ impl Side<'_> {
         assert_eq!(sealed, level == AuthLevel::Privacy);
         assert_eq!(pdu[..STUB.start], plain()[..STUB.start]);
         assert_eq!(pdu[STUB.end..], plain()[STUB.end..]);
-        Sent {
-            pdu,
-            signature,
-            level,
-            header_signing,
-        }
+        Sent { pdu, signature, level, header_signing }
     }
 
     pub(super) fn receive(&mut self, sent: &Sent) -> Result<(), SecurityError> {
         let mut pdu = sent.pdu.clone();
-        let message = Protected {
-            pdu: &mut pdu,
-            stub: STUB,
-            header_signing: sent.header_signing,
-        };
+        let message = Protected { pdu: &mut pdu, stub: STUB, header_signing: sent.header_signing };
         match self {
             Self::Initiator(context) => context.unprotect(sent.level, message, &sent.signature)?,
             Self::Acceptor(context) => context.unprotect(sent.level, message, &sent.signature)?,

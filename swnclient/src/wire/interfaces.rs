@@ -46,10 +46,7 @@ pub struct Interface {
 impl Interface {
     /// Its addresses, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.ipv4
-            .map(IpAddr::V4)
-            .into_iter()
-            .chain(self.ipv6.map(IpAddr::V6))
+        self.ipv4.map(IpAddr::V4).into_iter().chain(self.ipv6.map(IpAddr::V6))
     }
 }
 
@@ -66,10 +63,7 @@ pub fn decode_interface_list(
             let offset = r.offset();
             let count = r.count(INTERFACE_LEN)?;
             if usize::try_from(num) != Ok(count) {
-                return Err(NdrError::Invalid {
-                    offset,
-                    what: "number of interfaces",
-                });
+                return Err(NdrError::Invalid { offset, what: "number of interfaces" });
             }
             interfaces.reserve_exact(count);
             for _ in 0..count {
@@ -78,11 +72,7 @@ pub fn decode_interface_list(
         }
     }
     let status = Status(r.u32()?);
-    Ok(if status == Status::SUCCESS {
-        Ok(interfaces)
-    } else {
-        Err(status)
-    })
+    Ok(if status == Status::SUCCESS { Ok(interfaces) } else { Err(status) })
 }
 
 fn read_interface(r: &mut Reader<'_>) -> Result<Interface, NdrError> {
@@ -134,11 +124,7 @@ pub fn encode_interface_list(list: Result<&[Interface], Status>) -> Vec<u8> {
 
 fn write_interface(w: &mut Writer, interface: &Interface) {
     let start = w.offset();
-    for unit in interface
-        .group_name
-        .encode_utf16()
-        .take(GROUP_NAME_CHARS - 1)
-    {
+    for unit in interface.group_name.encode_utf16().take(GROUP_NAME_CHARS - 1) {
         w.u16(unit);
     }
     w.bytes(&vec![0; start + 2 * GROUP_NAME_CHARS - w.offset()]);

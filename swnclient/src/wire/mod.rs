@@ -21,11 +21,8 @@ use dcerpc::pdu::SyntaxId;
 use uuid::uuid;
 
 /// The witness interface ([MS-SWN] 1.9), version 1.1.
-pub const INTERFACE: SyntaxId = SyntaxId {
-    uuid: uuid!("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"),
-    major: 1,
-    minor: 1,
-};
+pub const INTERFACE: SyntaxId =
+    SyntaxId { uuid: uuid!("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"), major: 1, minor: 1 };
 
 /// The operation numbers ([MS-SWN] 3.1.4).
 #[allow(missing_docs)]

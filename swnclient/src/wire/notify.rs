@@ -47,35 +47,21 @@ pub struct AddressInfo {
 impl AddressInfo {
     /// An entry for one address.
     pub fn new(address: IpAddr, online: bool) -> Self {
-        let state = if online {
-            AddressFlags::ONLINE
-        } else {
-            AddressFlags::OFFLINE
-        };
+        let state = if online { AddressFlags::ONLINE } else { AddressFlags::OFFLINE };
         match address {
-            IpAddr::V4(ipv4) => Self {
-                flags: state | AddressFlags::IPV4,
-                ipv4,
-                ipv6: Ipv6Addr::UNSPECIFIED,
-            },
-            IpAddr::V6(ipv6) => Self {
-                flags: state | AddressFlags::IPV6,
-                ipv4: Ipv4Addr::UNSPECIFIED,
-                ipv6,
-            },
+            IpAddr::V4(ipv4) => {
+                Self { flags: state | AddressFlags::IPV4, ipv4, ipv6: Ipv6Addr::UNSPECIFIED }
+            }
+            IpAddr::V6(ipv6) => {
+                Self { flags: state | AddressFlags::IPV6, ipv4: Ipv4Addr::UNSPECIFIED, ipv6 }
+            }
         }
     }
 
     /// The entry's valid addresses, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
-        let v4 = self
-            .flags
-            .contains(AddressFlags::IPV4)
-            .then_some(IpAddr::V4(self.ipv4));
-        let v6 = self
-            .flags
-            .contains(AddressFlags::IPV6)
-            .then_some(IpAddr::V6(self.ipv6));
+        let v4 = self.flags.contains(AddressFlags::IPV4).then_some(IpAddr::V4(self.ipv4));
+        let v6 = self.flags.contains(AddressFlags::IPV6).then_some(IpAddr::V6(self.ipv6));
         v4.into_iter().chain(v6)
     }
 
@@ -109,16 +95,10 @@ pub fn decode_notify_response(
         if r.pointer()? {
             let len = r.count(1)?;
             if usize::try_from(length) != Ok(len) {
-                return Err(NdrError::Invalid {
-                    offset,
-                    what: "message length",
-                });
+                return Err(NdrError::Invalid { offset, what: "message length" });
             }
             messages = read_messages(kind, r.bytes(len)?)
-                .ok_or(NdrError::Invalid {
-                    offset,
-                    what: "notification",
-                })
+                .ok_or(NdrError::Invalid { offset, what: "notification" })
                 .map(Some)?;
         }
     }

@@ -38,11 +38,7 @@ pub fn encode_register(version: Version, register: &Register<'_>) -> Vec<u8> {
     w.unique_wide_string(register.ip_address);
     w.unique_wide_string(register.client_name);
     if version == Version::V2 {
-        w.u32(if register.ip_notify {
-            IP_NOTIFICATION
-        } else {
-            0
-        });
+        w.u32(if register.ip_notify { IP_NOTIFICATION } else { 0 });
         w.u32(register.keep_alive);
     }
     w.finish()
@@ -68,17 +64,8 @@ pub fn decode_register(
     endian: Endian,
 ) -> Result<ReceivedRegister, NdrError> {
     let mut r = Reader::new(stub, endian);
-    let string = |r: &mut Reader<'_>| {
-        Ok(if r.pointer()? {
-            Some(r.wide_string()?)
-        } else {
-            None
-        })
-    };
-    let mut register = ReceivedRegister {
-        version: r.u32()?,
-        ..Default::default()
-    };
+    let string = |r: &mut Reader<'_>| Ok(if r.pointer()? { Some(r.wide_string()?) } else { None });
+    let mut register = ReceivedRegister { version: r.u32()?, ..Default::default() };
     register.net_name = string(&mut r)?;
     if version == Version::V2 {
         register.share_name = string(&mut r)?;
@@ -101,10 +88,9 @@ pub fn decode_register_response(
     let handle = r.context_handle()?;
     let offset = r.offset();
     match Status(r.u32()?) {
-        Status::SUCCESS if handle.is_null() => Err(NdrError::Invalid {
-            offset,
-            what: "null context handle with success",
-        }),
+        Status::SUCCESS if handle.is_null() => {
+            Err(NdrError::Invalid { offset, what: "null context handle with success" })
+        }
         Status::SUCCESS => Ok(Ok(handle)),
         status => Ok(Err(status)),
     }

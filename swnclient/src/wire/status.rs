@@ -47,13 +47,7 @@ statuses! {
 
 impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} ({}): {}",
-            self.name().unwrap_or("error"),
-            self.0,
-            self.advice()
-        )
+        write!(f, "{} ({}): {}", self.name().unwrap_or("error"), self.0, self.advice())
     }
 }
 

@@ -72,12 +72,7 @@ impl NtlmAcceptor {
     /// An acceptor that lets these users in. An account without a domain is
     /// found under any.
     pub fn new(accounts: Vec<NtlmCredentials>, names: ServerNames) -> Self {
-        Self {
-            accounts,
-            names,
-            timestamp: true,
-            state: State::Start,
-        }
+        Self { accounts, names, timestamp: true, state: State::Start }
     }
 
     /// Sends no MsvAvTimestamp, as servers before Windows Server 2008 R2, so
@@ -231,11 +226,7 @@ impl NtlmAcceptor {
                 user: user.into(),
                 domain: domain.into(),
                 workstation: text(message.workstation)?.into(),
-                target: pairs
-                    .get(id::TARGET_NAME)
-                    .map(text)
-                    .transpose()?
-                    .map(SmolStr::from),
+                target: pairs.get(id::TARGET_NAME).map(text).transpose()?.map(SmolStr::from),
                 mic: promises_mic,
             },
         })
@@ -251,10 +242,8 @@ impl NtlmAcceptor {
 }
 
 fn text(utf16le: &[u8]) -> Result<String, SecurityError> {
-    let units: Option<Vec<u16>> = utf16le
-        .chunks(2)
-        .map(|unit| unit.try_into().ok().map(u16::from_le_bytes))
-        .collect();
+    let units: Option<Vec<u16>> =
+        utf16le.chunks(2).map(|unit| unit.try_into().ok().map(u16::from_le_bytes)).collect();
     units
         .and_then(|units| String::from_utf16(&units).ok())
         .ok_or(invalid("a name is not in Unicode"))
@@ -272,12 +261,7 @@ impl AcceptorContext for NtlmAcceptor {
                 self.state = state;
                 Ok(reply)
             }
-            State::Challenged {
-                negotiate,
-                challenge,
-                server_challenge,
-                flags,
-            } => {
+            State::Challenged { negotiate, challenge, server_challenge, flags } => {
                 self.state =
                     self.verify_logon(&negotiate, &challenge, server_challenge, flags, token)?;
                 Ok(Vec::new())

@@ -54,8 +54,7 @@ impl<'a> AvPairs<'a> {
 
     /// The first pair of this kind.
     pub(super) fn get(self, identifier: u16) -> Option<&'a [u8]> {
-        self.iter()
-            .find_map(|(found, value)| (found == identifier).then_some(value))
+        self.iter().find_map(|(found, value)| (found == identifier).then_some(value))
     }
 
     /// MsvAvTimestamp, a FILETIME; `None` where it is absent or isn't one.

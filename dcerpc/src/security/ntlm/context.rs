@@ -46,10 +46,7 @@ pub(super) struct Nonces {
 
 impl Nonces {
     fn draw() -> Result<Self, SecurityError> {
-        let mut nonces = Self {
-            client_challenge: [0; 8],
-            session_key: Zeroizing::new([0; 16]),
-        };
+        let mut nonces = Self { client_challenge: [0; 8], session_key: Zeroizing::new([0; 16]) };
         getrandom::fill(&mut nonces.client_challenge).map_err(|_| SecurityError::NoRandom)?;
         getrandom::fill(nonces.session_key.as_mut_slice()).map_err(|_| SecurityError::NoRandom)?;
         Ok(nonces)
@@ -82,7 +79,7 @@ impl NtlmContext {
         matches!(self.state, State::Established { mic: true, .. })
     }
 
-    /// Signs `message` as GSS_GetMIC does ([MS-NLMP] 3.4.6.2). Takes a sequence
+    /// Signs `message` as GSS_GetMICEx does ([MS-NLMP] 3.4.8). Takes a sequence
     /// number.
     ///
     /// # Errors
@@ -144,11 +141,7 @@ impl NtlmContext {
             .ok_or(invalid("its target information is too long"))?;
 
         let response = keys::respond(
-            &keys::ntowf_v2(
-                credentials.nt_hash(),
-                credentials.user(),
-                credentials.domain(),
-            ),
+            &keys::ntowf_v2(credentials.nt_hash(), credentials.user(), credentials.domain()),
             &ResponseInput {
                 server_challenge: challenge.server_challenge,
                 client_challenge: nonces.client_challenge,
@@ -190,10 +183,7 @@ impl NtlmContext {
         }
 
         let session = Session::new(&exported_session_key, flags, Sender::Initiator);
-        let state = State::Established {
-            session: Box::new(session),
-            mic: timestamp.is_some(),
-        };
+        let state = State::Established { session: Box::new(session), mic: timestamp.is_some() };
         Ok((authenticate, state))
     }
 }
@@ -209,24 +199,15 @@ impl SecurityContext for NtlmContext {
                 if !token.is_empty() {
                     return Err(invalid("the client speaks first"));
                 }
-                let negotiate = Negotiate {
-                    flags: Flags::OFFERED,
-                }
-                .encode();
+                let negotiate = Negotiate { flags: Flags::OFFERED }.encode();
                 self.state = State::Negotiating(credentials, negotiate.clone());
-                Ok(Step {
-                    token: negotiate,
-                    expects_reply: true,
-                })
+                Ok(Step { token: negotiate, expects_reply: true })
             }
             State::Negotiating(credentials, negotiate) => {
                 let nonces = Nonces::draw()?;
                 let (token, state) = self.authenticate(&credentials, &negotiate, token, &nonces)?;
                 self.state = state;
-                Ok(Step {
-                    token,
-                    expects_reply: false,
-                })
+                Ok(Step { token, expects_reply: false })
             }
             established @ State::Established { .. } => {
                 self.state = established;
@@ -275,18 +256,14 @@ impl std::fmt::Debug for NtlmContext {
 }
 
 pub(super) fn invalid(reason: &'static str) -> SecurityError {
-    SecurityError::InvalidToken {
-        mechanism: "NTLM",
-        reason,
-    }
+    SecurityError::InvalidToken { mechanism: "NTLM", reason }
 }
 
 /// Now, as a FILETIME: units of 100 ns since 1601. Before 1970 it is 1970.
 pub(super) fn filetime_now() -> u64 {
     const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
-    let since_1970 = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
+    let since_1970 =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let units = u64::try_from(since_1970.as_nanos() / 100).unwrap_or(u64::MAX);
     UNIX_EPOCH.saturating_add(units)
 }

@@ -41,11 +41,7 @@ impl NtlmCredentials {
     /// [`NtlmCredentials::from_password`].
     pub fn from_nt_hash(user: &str, domain: &str, nt_hash: [u8; 16]) -> Self {
         let (user, domain) = split_user(user, domain);
-        Self {
-            user: user.into(),
-            domain: domain.into(),
-            nt_hash,
-        }
+        Self { user: user.into(), domain: domain.into(), nt_hash }
     }
 
     /// The user's name, without a domain in front.
@@ -120,15 +116,10 @@ mod tests {
         let credentials = NtlmCredentials::from_password("jane", "WORK", "secret");
         let same = NtlmCredentials::from_password("WORK\\jane", "", "secret");
         assert_eq!(credentials, same);
-        for (user, domain, password) in [
-            ("jane", "WORK", "Secret"),
-            ("joan", "WORK", "secret"),
-            ("jane", "HOME", "secret"),
-        ] {
-            assert_ne!(
-                credentials,
-                NtlmCredentials::from_password(user, domain, password)
-            );
+        for (user, domain, password) in
+            [("jane", "WORK", "Secret"), ("joan", "WORK", "secret"), ("jane", "HOME", "secret")]
+        {
+            assert_ne!(credentials, NtlmCredentials::from_password(user, domain, password));
         }
     }
 }

@@ -51,11 +51,7 @@ pub(super) fn to_upper(letter: char) -> char {
     };
     let one_unit = letter.len_utf16() == 1 && capital.len_utf16() == 1;
     let sole_owner = capital.to_lowercase().eq([letter]);
-    if one_unit && (sole_owner || letter == FINAL_SIGMA) {
-        capital
-    } else {
-        letter
-    }
+    if one_unit && (sole_owner || letter == FINAL_SIGMA) { capital } else { letter }
 }
 
 /// An NTLMv2 response and the key that comes of it.
@@ -93,20 +89,13 @@ pub(super) fn respond(response_key: &[u8; 16], input: &ResponseInput<'_>) -> Res
     let mut nt_response = proof.to_vec();
     nt_response.append(&mut client);
 
-    let lm = hmac_md5(
-        response_key,
-        &[&input.server_challenge, &input.client_challenge],
-    );
+    let lm = hmac_md5(response_key, &[&input.server_challenge, &input.client_challenge]);
     let mut lm_response = [0; 24];
     let (lm_proof, lm_challenge) = lm_response.split_at_mut(16);
     lm_proof.copy_from_slice(&lm);
     lm_challenge.copy_from_slice(&input.client_challenge);
 
-    Response {
-        nt_response,
-        lm_response,
-        key_exchange_key,
-    }
+    Response { nt_response, lm_response, key_exchange_key }
 }
 
 /// NTProofStr and SessionBaseKey for an NTLMv2_CLIENT_CHALLENGE.
@@ -164,8 +153,6 @@ pub(super) fn seal_key(exported_session_key: &[u8; 16], sender: Sender) -> Key {
 }
 
 fn derive(exported_session_key: &[u8; 16], purpose: &[u8]) -> Key {
-    let hash = Md5::new()
-        .chain_update(exported_session_key)
-        .chain_update(purpose);
+    let hash = Md5::new().chain_update(exported_session_key).chain_update(purpose);
     Zeroizing::new(hash.finalize().into())
 }

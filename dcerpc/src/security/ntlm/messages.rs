@@ -77,11 +77,7 @@ impl<'a> Challenge<'a> {
             server_challenge: array(bytes, 24)?,
             target_name: field(bytes, 12)?,
             // Without the flag the field means nothing and may be absent.
-            target_info: if flags.contains(Flags::TARGET_INFO) {
-                field(bytes, 40)?
-            } else {
-                &[]
-            },
+            target_info: if flags.contains(Flags::TARGET_INFO) { field(bytes, 40)? } else { &[] },
         })
     }
 

@@ -42,10 +42,7 @@ impl Direction {
         self.sequence = self.sequence.wrapping_add(1);
         let [c0, c1, c2, c3, c4, c5, c6, c7, ..] =
             keys::hmac_md5(&self.sign_key, &[&sequence, message]);
-        Checksum {
-            checksum: [c0, c1, c2, c3, c4, c5, c6, c7],
-            sequence,
-        }
+        Checksum { checksum: [c0, c1, c2, c3, c4, c5, c6, c7], sequence }
     }
 
     /// The signature. With key exchange the checksum is encrypted, and comes
@@ -55,10 +52,7 @@ impl Direction {
             self.cipher.apply_keystream(&mut checksum.checksum);
         }
         let mut signature = [0; SIGNATURE_LEN];
-        let parts = SIGNATURE_VERSION
-            .into_iter()
-            .chain(checksum.checksum)
-            .chain(checksum.sequence);
+        let parts = SIGNATURE_VERSION.into_iter().chain(checksum.checksum).chain(checksum.sequence);
         for (byte, part) in signature.iter_mut().zip(parts) {
             *byte = part;
         }
@@ -94,13 +88,13 @@ impl Session {
         }
     }
 
-    /// GSS_GetMIC ([MS-NLMP] 3.4.6.2): the next outgoing message's signature.
+    /// GSS_GetMICEx ([MS-NLMP] 3.4.8): the next outgoing message's signature.
     pub(super) fn sign(&mut self, message: &[u8]) -> Signature {
         let checksum = self.send.checksum(message);
         self.send.signature(checksum, self.key_exchange)
     }
 
-    /// GSS_VerifyMIC: the next incoming message's signature.
+    /// GSS_VerifyMICEx ([MS-NLMP] 3.4.9): the next incoming message's signature.
     pub(super) fn verify(&mut self, message: &[u8], signature: &[u8]) -> Result<(), SecurityError> {
         let checksum = self.receive.checksum(message);
         let expected = self.receive.signature(checksum, self.key_exchange);
@@ -123,8 +117,8 @@ impl Session {
     /// Signs, and for privacy seals, an outgoing PDU
     /// ([`SecurityContext::protect`](crate::security::SecurityContext::protect)).
     ///
-    /// With extended session security the signature covers all of the PDU,
-    /// whether or not header signing was agreed: Windows and Samba do so.
+    /// The signature covers all of the PDU, whether or not header signing was
+    /// agreed ([MS-NLMP] 3.4.6.1, 3.4.9.1: buffers not to be signed included).
     pub(super) fn protect(
         &mut self,
         level: AuthLevel,
@@ -168,6 +162,5 @@ impl Session {
 
 /// What privacy encrypts.
 fn stub(pdu: &mut [u8], range: Range<usize>) -> Result<&mut [u8], SecurityError> {
-    pdu.get_mut(range)
-        .ok_or(SecurityError::Misuse("the stub lies outside of the PDU"))
+    pdu.get_mut(range).ok_or(SecurityError::Misuse("the stub lies outside of the PDU"))
 }

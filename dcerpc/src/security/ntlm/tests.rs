@@ -119,10 +119,7 @@ fn a_server_that_offers_less_is_refused() {
     for (flag, expected) in [
         (Flags::UNICODE, "Unicode strings"),
         (Flags::SIGN, "signing"),
-        (
-            Flags::EXTENDED_SESSION_SECURITY,
-            "extended session security",
-        ),
+        (Flags::EXTENDED_SESSION_SECURITY, "extended session security"),
         (Flags::KEY_128, "128-bit session keys"),
     ] {
         let (mut initiator, mut acceptor) = (initiator(jane()), acceptor());
@@ -145,11 +142,7 @@ fn a_server_that_does_not_seal_is_good_for_integrity_only() {
 
     let sent = Side::Initiator(&mut initiator).send((AuthLevel::Integrity, true));
     Side::Acceptor(&mut acceptor).receive(&sent).unwrap();
-    let message = Protected {
-        pdu: &mut [0; 8],
-        stub: 0..8,
-        header_signing: true,
-    };
+    let message = Protected { pdu: &mut [0; 8], stub: 0..8, header_signing: true };
     assert_eq!(
         initiator.protect(AuthLevel::Privacy, message, &mut Vec::new()),
         Err(SecurityError::Downgrade { missing: "sealing" })
@@ -171,14 +164,7 @@ fn any_change_on_the_way_breaks_the_logon() {
     }
     // In AUTHENTICATE: flags, version, MIC, workstation, response, session key.
     let length = authenticate(&mut initiator(jane()), &mut acceptor()).len();
-    for offset in [
-        AUTHENTICATE_FLAGS,
-        64,
-        MIC_OFFSET,
-        101,
-        length - 40,
-        length - 1,
-    ] {
+    for offset in [AUTHENTICATE_FLAGS, 64, MIC_OFFSET, 101, length - 40, length - 1] {
         let (mut initiator, mut acceptor) = (initiator(jane()), acceptor());
         let mut token = authenticate(&mut initiator, &mut acceptor);
         token[offset] ^= 0x20;
@@ -240,11 +226,7 @@ fn a_pdu_repeated_lost_or_reflected_is_refused() {
 #[test]
 fn nothing_is_protected_before_the_logon_nor_stepped_after_it() {
     let mut early = initiator(jane());
-    let message = Protected {
-        pdu: &mut [0; 8],
-        stub: 0..8,
-        header_signing: true,
-    };
+    let message = Protected { pdu: &mut [0; 8], stub: 0..8, header_signing: true };
     let result = early.protect(AuthLevel::Integrity, message, &mut Vec::new());
     assert!(matches!(result, Err(SecurityError::Misuse(_))));
     assert!(matches!(early.get_mic(b""), Err(SecurityError::Misuse(_))));
@@ -323,9 +305,7 @@ fn names_too_long_for_the_format_are_refused() {
 
 #[test]
 fn messages_survive_encoding() {
-    let negotiate = Negotiate {
-        flags: Flags::OFFERED,
-    };
+    let negotiate = Negotiate { flags: Flags::OFFERED };
     assert_eq!(Negotiate::decode(&negotiate.encode()), Some(negotiate));
     let challenge = Challenge {
         flags: Flags::OFFERED,

@@ -15,10 +15,7 @@ fn hex(digits: &str) -> Vec<u8> {
         .filter_map(|digit| digit.to_digit(16))
         .map(|digit| u8::try_from(digit).unwrap())
         .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
 fn hex16(digits: &str) -> [u8; 16] {
@@ -63,10 +60,7 @@ fn response_key() -> keys::Key {
 
 #[test]
 fn nt_hash_and_ntowf_v2_match_4_2_4_1_1() {
-    assert_eq!(
-        *keys::nt_hash(&utf16le("Password")),
-        hex16("a4f49c406510bdcab6824ee7c30fd852")
-    );
+    assert_eq!(*keys::nt_hash(&utf16le("Password")), hex16("a4f49c406510bdcab6824ee7c30fd852"));
     assert_eq!(*response_key(), hex16("0c868a403bfd7a93a3001ef22ef02e3f"));
 }
 
@@ -86,18 +80,12 @@ fn responses_and_session_keys_match_4_2_4_2() {
             target_info: challenge.target_info,
         },
     );
-    assert_eq!(
-        *response.key_exchange_key,
-        hex16("8de40ccadbc14a82f15cb0ad0de95ca3")
-    );
+    assert_eq!(*response.key_exchange_key, hex16("8de40ccadbc14a82f15cb0ad0de95ca3"));
     assert_eq!(
         response.lm_response.to_vec(),
         hex("86c35097ac9cec102554764a57cccc19aaaaaaaaaaaaaaaa")
     );
-    assert_eq!(
-        response.nt_response[..16],
-        hex16("68cd0ab851e51c96aabc927bebef6a1c")
-    );
+    assert_eq!(response.nt_response[..16], hex16("68cd0ab851e51c96aabc927bebef6a1c"));
     assert_eq!(
         keys::exchange_key(&response.key_exchange_key, &RANDOM_SESSION_KEY),
         hex16("c5dad2544fc9799094ce1ce90bc9d03e")
@@ -110,10 +98,7 @@ fn responses_and_session_keys_match_4_2_4_2() {
     assert_eq!(authenticate.workstation, utf16le("COMPUTER"));
     assert_eq!(authenticate.lm_response, response.lm_response);
     assert_eq!(authenticate.nt_response, response.nt_response);
-    assert_eq!(
-        authenticate.encrypted_session_key,
-        hex16("c5dad2544fc9799094ce1ce90bc9d03e")
-    );
+    assert_eq!(authenticate.encrypted_session_key, hex16("c5dad2544fc9799094ce1ce90bc9d03e"));
 }
 
 #[test]
@@ -124,10 +109,7 @@ fn target_info_of_4_2_4_3_reads_as_pairs() {
     let (domain, server) = (utf16le("Domain"), utf16le("Server"));
     assert_eq!(
         pairs.iter().collect::<Vec<_>>(),
-        [
-            (id::NB_DOMAIN_NAME, domain.as_slice()),
-            (id::NB_COMPUTER_NAME, server.as_slice())
-        ]
+        [(id::NB_DOMAIN_NAME, domain.as_slice()), (id::NB_COMPUTER_NAME, server.as_slice())]
     );
     assert_eq!(pairs.timestamp(), None);
     let ours = av_pair::client_pairs(pairs, None).unwrap();
@@ -153,38 +135,26 @@ fn a_sealed_message_matches_4_2_4_4() {
     let plain = utf16le("Plaintext");
     let mut message = plain.clone();
     let mut signature = Vec::new();
-    client
-        .protect(AuthLevel::Privacy, whole(&mut message), &mut signature)
-        .unwrap();
+    client.protect(AuthLevel::Privacy, whole(&mut message), &mut signature).unwrap();
     assert_eq!(message, hex("54e50165bf1936dc996020c1811b0f06fb5f"));
     assert_eq!(signature, hex("010000007fb38ec5c55d497600000000"));
 
     let mut server = Session::new(&RANDOM_SESSION_KEY, flags, Sender::Acceptor);
-    server
-        .unprotect(AuthLevel::Privacy, whole(&mut message), &signature)
-        .unwrap();
+    server.unprotect(AuthLevel::Privacy, whole(&mut message), &signature).unwrap();
     assert_eq!(message, plain);
 }
 
 #[test]
 fn a_stub_outside_of_the_pdu_is_refused() {
     let mut session = Session::new(&RANDOM_SESSION_KEY, Flags::OFFERED, Sender::Initiator);
-    let message = Protected {
-        pdu: &mut [0; 8],
-        stub: 4..9,
-        header_signing: true,
-    };
+    let message = Protected { pdu: &mut [0; 8], stub: 4..9, header_signing: true };
     let result = session.protect(AuthLevel::Privacy, message, &mut Vec::new());
     assert!(matches!(result, Err(SecurityError::Misuse(_))));
 }
 
 /// All of `bytes` is a stub.
 fn whole(bytes: &mut [u8]) -> Protected<'_> {
-    Protected {
-        stub: 0..bytes.len(),
-        pdu: bytes,
-        header_signing: true,
-    }
+    Protected { stub: 0..bytes.len(), pdu: bytes, header_signing: true }
 }
 
 #[test]
@@ -193,8 +163,5 @@ fn user_names_are_capitalized_as_windows_does() {
         .chars()
         .map(keys::to_upper)
         .collect();
-    assert_eq!(
-        upper,
-        "JANE \u{c4}\u{dc}\u{df}\u{131}\u{17f}\u{b5}\u{3a3}\u{3a3}\u{178}\u{10428}"
-    );
+    assert_eq!(upper, "JANE \u{c4}\u{dc}\u{df}\u{131}\u{17f}\u{b5}\u{3a3}\u{3a3}\u{178}\u{10428}");
 }

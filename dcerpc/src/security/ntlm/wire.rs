@@ -35,11 +35,7 @@ pub(super) struct MessageWriter {
 
 impl MessageWriter {
     pub(super) fn new(fixed_len: usize) -> Self {
-        Self {
-            fixed: Vec::with_capacity(fixed_len),
-            payload: Vec::new(),
-            fixed_len,
-        }
+        Self { fixed: Vec::with_capacity(fixed_len), payload: Vec::new(), fixed_len }
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) {

@@ -1,0 +1,306 @@
+//! What moves the bytes: tokio sockets and timers around [`proto::Client`].
+//!
+//! Each connection has a task that reads; whatever it reads is processed on
+//! the spot, events included, so that a notification leaves without waiting
+//! for another task. Idle connections hold no buffers.
+
+use crate::client::EventSink;
+use crate::proto::{self, Action, ConnectionId};
+use crate::{Config, Credentials, RegistrationId, RegistrationRequest};
+use dcerpc::association::{AuthJob, AuthOutcome};
+use smol_str::{SmolStr, ToSmolStr};
+use socket2::{SockRef, TcpKeepalive};
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+/// How much is read at a time, in bytes: some fragments of the longest kind.
+const READ_BUFFER: usize = 16 * 1024;
+
+/// What the consumer asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Register(RegistrationId, RegistrationRequest, Credentials),
+    Retry(RegistrationId, Credentials),
+    Unregister(RegistrationId),
+    Shutdown(oneshot::Sender<()>),
+}
+
+/// One connection.
+struct Connection {
+    /// Reads, or still connects.
+    task: AbortHandle,
+    stream: Option<Arc<TcpStream>>,
+    /// What the socket did not take at once.
+    unsent: Vec<u8>,
+}
+
+/// Everything that the tasks share. Only one of them runs at a time on the
+/// current-thread runtime, so the lock is never contended there.
+struct Shared {
+    proto: proto::Client,
+    sink: Box<dyn EventSink>,
+    connections: HashMap<ConnectionId, Connection>,
+    read_buffer: Box<[u8]>,
+    /// When the timer task wakes up, as it knows it.
+    armed: Option<Instant>,
+    /// Who waits for the end of all registrations.
+    shutdown: Option<oneshot::Sender<()>>,
+    dead_after: Duration,
+}
+
+/// The shared state with its wake-ups. See the module's description.
+#[derive(Clone)]
+pub(crate) struct Driver {
+    shared: Arc<Mutex<Shared>>,
+    rearm: Arc<Notify>,
+}
+
+impl Driver {
+    /// Runs a client until its last handle is dropped.
+    pub(crate) async fn run(
+        config: Config,
+        sink: Box<dyn EventSink>,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+    ) {
+        let dead_after = config.dead_after;
+        let driver = Self {
+            shared: Arc::new(Mutex::new(Shared {
+                proto: proto::Client::new(config, fastrand::u64(..)),
+                sink,
+                connections: HashMap::new(),
+                read_buffer: vec![0; READ_BUFFER].into(),
+                armed: None,
+                shutdown: None,
+                dead_after,
+            })),
+            rearm: Arc::default(),
+        };
+        let timer = tokio::spawn(driver.clone().run_timer());
+        while let Some(command) = commands.recv().await {
+            driver.turn(|shared, now| match command {
+                Command::Register(id, request, credentials) => {
+                    shared.proto.register(id, request, credentials, now);
+                }
+                Command::Retry(id, credentials) => shared.proto.retry(id, credentials, now),
+                Command::Unregister(id) => shared.proto.unregister(id, now),
+                Command::Shutdown(done) => {
+                    shared.proto.unregister_all(now);
+                    shared.shutdown = Some(done);
+                }
+            });
+        }
+        timer.abort();
+        for (_, connection) in driver.lock().connections.drain() {
+            connection.task.abort();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // A panic while it was held ends the task that panicked; the state is
+        // plain data and stays consistent enough for the others to go on.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One turn: something happens, then everything that follows from it.
+    fn turn<T>(&self, happens: impl FnOnce(&mut Shared, Instant) -> T) -> T {
+        let mut shared = self.lock();
+        let now = Instant::now();
+        let result = happens(&mut shared, now);
+        // Events first: a notification waits for nothing.
+        while let Some((id, event)) = shared.proto.poll_event() {
+            shared.sink.event(id, event);
+        }
+        while let Some(action) = shared.proto.poll_action() {
+            self.act(&mut shared, action);
+        }
+        if shared.proto.is_empty() {
+            if let Some(done) = shared.shutdown.take() {
+                let _ = done.send(());
+            }
+        }
+        let next = shared.proto.next_deadline();
+        if next.is_some_and(|next| shared.armed.is_none_or(|armed| next < armed)) {
+            self.rearm.notify_one();
+        }
+        result
+    }
+
+    fn act(&self, shared: &mut Shared, action: Action) {
+        match action {
+            Action::Resolve { host } => {
+                tokio::spawn(self.clone().resolve(host));
+            }
+            Action::Connect { connection, address } => {
+                let connect = self.clone().run_connection(connection, address, shared.dead_after);
+                let task = tokio::spawn(connect).abort_handle();
+                let new = Connection { task, stream: None, unsent: Vec::new() };
+                shared.connections.insert(connection, new);
+            }
+            Action::Transmit { connection, bytes } => {
+                if let Some(known) = shared.connections.get_mut(&connection) {
+                    if let Some(stream) = known.send(bytes) {
+                        tokio::spawn(self.clone().send_unsent(connection, stream));
+                    }
+                }
+            }
+            Action::Close { connection } => {
+                if let Some(closed) = shared.connections.remove(&connection) {
+                    closed.task.abort();
+                }
+            }
+            Action::Authenticate { connection, job } => {
+                tokio::spawn(self.clone().authenticate(connection, job));
+            }
+        }
+    }
+
+    async fn run_timer(self) {
+        loop {
+            let next = {
+                let mut shared = self.lock();
+                shared.armed = shared.proto.next_deadline();
+                shared.armed
+            };
+            let rearmed = self.rearm.notified();
+            match next {
+                None => rearmed.await,
+                Some(at) => {
+                    if tokio::time::timeout_at(at.into(), rearmed).await.is_err() {
+                        self.turn(|shared, now| shared.proto.handle_timeout(now));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn resolve(self, host: SmolStr) {
+        // The port is not part of the question.
+        let result = match tokio::net::lookup_host((host.as_str(), 0)).await {
+            Ok(addresses) => {
+                let mut unique: Vec<IpAddr> = Vec::new();
+                for address in addresses.map(|address| address.ip()) {
+                    if !unique.contains(&address) {
+                        unique.push(address);
+                    }
+                }
+                Ok(unique)
+            }
+            Err(error) => Err(error.to_smolstr()),
+        };
+        self.turn(|shared, now| shared.proto.handle_resolved(&host, result, now));
+    }
+
+    async fn authenticate(self, connection: ConnectionId, job: AuthJob) {
+        let outcome: Result<AuthOutcome, _> = tokio::task::spawn_blocking(|| job.run()).await;
+        self.turn(|shared, now| match outcome {
+            Ok(outcome) => shared.proto.handle_authenticated(connection, outcome, now),
+            Err(_) => shared.proto.handle_closed(connection, ErrorKind::Other, now),
+        });
+    }
+
+    async fn run_connection(
+        self,
+        connection: ConnectionId,
+        address: SocketAddr,
+        dead_after: Duration,
+    ) {
+        let kind = match TcpStream::connect(address).await {
+            Ok(stream) => self.read(connection, stream, dead_after).await,
+            Err(error) => error.kind(),
+        };
+        self.turn(|shared, now| shared.proto.handle_closed(connection, kind, now));
+    }
+
+    /// Reads until the connection ends; why it has ended.
+    async fn read(
+        &self,
+        connection: ConnectionId,
+        stream: TcpStream,
+        dead_after: Duration,
+    ) -> ErrorKind {
+        if let Err(error) = set_options(&stream, dead_after) {
+            return error.kind();
+        }
+        let stream = Arc::new(stream);
+        self.turn(|shared, now| {
+            if let Some(known) = shared.connections.get_mut(&connection) {
+                known.stream = Some(Arc::clone(&stream));
+            }
+            shared.proto.handle_connected(connection, now);
+        });
+        loop {
+            if let Err(error) = stream.readable().await {
+                return error.kind();
+            }
+            let ended = self.turn(|shared, now| match stream.try_read(&mut shared.read_buffer) {
+                Ok(0) => Some(ErrorKind::UnexpectedEof),
+                Ok(len) => {
+                    let data = shared.read_buffer.get_mut(..len).unwrap_or_default();
+                    shared.proto.handle_received(connection, data, now);
+                    None
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+                Err(error) => Some(error.kind()),
+            });
+            if let Some(kind) = ended {
+                return kind;
+            }
+        }
+    }
+
+    /// Writes what the socket did not take at once. An error shows when reading.
+    async fn send_unsent(self, connection: ConnectionId, stream: Arc<TcpStream>) {
+        while stream.writable().await.is_ok() {
+            let mut shared = self.lock();
+            let Some(known) = shared.connections.get_mut(&connection) else {
+                return;
+            };
+            match stream.try_write(&known.unsent) {
+                Ok(len) => drop(known.unsent.drain(..len)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+            if known.unsent.is_empty() {
+                known.unsent = Vec::new();
+                return;
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Sends at once what the socket takes; gives the stream where a rest
+    /// remains that nobody writes yet.
+    fn send(&mut self, bytes: Vec<u8>) -> Option<Arc<TcpStream>> {
+        let stream = self.stream.as_ref()?;
+        if !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(&bytes);
+            return None;
+        }
+        // An error shows when reading.
+        let sent = stream.try_write(&bytes).unwrap_or(0);
+        let rest = bytes.get(sent..).filter(|rest| !rest.is_empty())?;
+        self.unsent = rest.to_vec();
+        Some(Arc::clone(stream))
+    }
+}
+
+/// No delay for small writes; a peer that vanishes without a word is noticed
+/// after `dead_after`, whether something is on its way or not.
+fn set_options(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
+    /// Probes that go unanswered before the connection counts as dead.
+    const PROBES: u32 = 3;
+    stream.set_nodelay(true)?;
+    let probe = (dead_after / (PROBES + 2)).max(Duration::from_secs(1));
+    let keepalive =
+        TcpKeepalive::new().with_time(2 * probe).with_interval(probe).with_retries(PROBES);
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(dead_after))
+}

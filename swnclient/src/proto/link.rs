@@ -1,0 +1,330 @@
+//! A link: the way to the witness service of one node, under one set of
+//! credentials. First its endpoint mapper is asked for the port, then the
+//! association is bound; then any number of registrations share it, as far as
+//! the server multiplexes calls.
+
+use super::interning::SharedCredentials;
+use super::{Action, ConnectionId};
+use crate::wire::INTERFACE;
+use crate::{Config, Credentials, Error, RegistrationId};
+use dcerpc::association::{
+    Association, AssociationConfig, AssociationError, AuthOutcome, CallId, Event, FaultStatus,
+    Reply,
+};
+use dcerpc::epm::{self, EpmError};
+use dcerpc::pdu::RejectReason;
+use dcerpc::security::SecurityContext;
+use dcerpc::security::ntlm::NtlmContext;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+/// Names a link within its client. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct LinkId(pub(super) u64);
+
+/// How far a link has come.
+#[derive(Debug)]
+enum Phase {
+    ConnectingToMapper,
+    Mapping(Association),
+    ConnectingToWitness,
+    Witness(Association),
+}
+
+/// What a call on a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// GetInterfaceList, for everyone who waits for it.
+    List,
+    /// Register or RegisterEx.
+    Register(RegistrationId),
+    /// AsyncNotify.
+    Notify(RegistrationId),
+    /// UnRegister.
+    Unregister(RegistrationId),
+    /// UnRegister of what nobody waits for any more.
+    Release,
+}
+
+/// What happens on a link.
+#[derive(Debug)]
+pub(super) enum LinkEvent {
+    /// Calls can be made.
+    Ready,
+    /// A call has ended.
+    Reply { purpose: Purpose, call: CallId, reply: Result<Reply, FaultStatus> },
+    /// The endpoint mapper has named the port: [`Link::connect_to_witness`] is next.
+    Mapped,
+}
+
+/// One link.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) address: IpAddr,
+    /// The net name, which the service principal is made from.
+    pub(super) target: SmolStr,
+    pub(super) credentials: SharedCredentials,
+    pub(super) connection: ConnectionId,
+    /// Until when the phase must have ended; `None` once ready.
+    pub(super) deadline: Option<Instant>,
+    /// The registrations that depend on this link, but for those that only
+    /// wait for a list.
+    pub(super) members: BTreeSet<RegistrationId>,
+    /// Who waits for the list that is under way.
+    pub(super) listing: Vec<RegistrationId>,
+    /// Who needs a list that is asked for from now on.
+    pub(super) list_next: Vec<RegistrationId>,
+    phase: Phase,
+    port: u16,
+    calls: BTreeMap<CallId, Purpose>,
+}
+
+/// Where a link puts the actions it needs.
+pub(super) type Actions = VecDeque<Action>;
+
+impl Link {
+    /// Starts a link: connects to the endpoint mapper.
+    pub(super) fn new(
+        address: IpAddr,
+        target: SmolStr,
+        credentials: SharedCredentials,
+        connection: ConnectionId,
+        config: &Config,
+        actions: &mut Actions,
+    ) -> Self {
+        let this = Self {
+            address,
+            target,
+            credentials,
+            connection,
+            deadline: None,
+            members: BTreeSet::new(),
+            listing: Vec::new(),
+            list_next: Vec::new(),
+            phase: Phase::ConnectingToMapper,
+            port: config.mapper_port,
+            calls: BTreeMap::new(),
+        };
+        actions.push_back(Action::Connect { connection, address: this.socket_address() });
+        this
+    }
+
+    /// The address and port that the link's connection goes to now.
+    pub(super) fn socket_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
+    /// Whether calls can be made.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(&self.phase, Phase::Witness(association) if association.is_bound())
+    }
+
+    /// Whether calls can be made while an AsyncNotify pends.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        matches!(&self.phase, Phase::Witness(association) if association.is_multiplexed())
+    }
+
+    /// Whether its connection is still being opened.
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::ConnectingToMapper | Phase::ConnectingToWitness)
+    }
+
+    /// Whether nobody needs it. Closing it then takes back what the server
+    /// still keeps for it ([C706] 5.1.6, context rundown).
+    pub(super) fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.listing.is_empty() && self.list_next.is_empty()
+    }
+
+    /// What the link waits for, for an error message.
+    pub(super) fn waiting_for(&self) -> &'static str {
+        match self.phase {
+            Phase::ConnectingToMapper => "the connection to its endpoint mapper",
+            Phase::Mapping(_) => "the endpoint mapper's call",
+            Phase::ConnectingToWitness => "the connection to its witness service",
+            Phase::Witness(_) => "the bind",
+        }
+    }
+
+    /// The link's connection is there.
+    pub(super) fn connected(
+        &mut self,
+        config: &Config,
+        actions: &mut Actions,
+    ) -> Result<Vec<LinkEvent>, Error> {
+        match self.phase {
+            Phase::ConnectingToMapper => {
+                let association = AssociationConfig {
+                    max_response: config.max_response,
+                    ..AssociationConfig::new(epm::INTERFACE)
+                };
+                let association = Association::new(association, None).and_then(|mut a| {
+                    a.call(epm::EPT_MAP, epm::encode_request(&INTERFACE))?;
+                    Ok(a)
+                });
+                self.phase = Phase::Mapping(self.check(association)?);
+            }
+            Phase::ConnectingToWitness => {
+                let association = AssociationConfig {
+                    level: config.auth_level,
+                    require_header_signing: config.require_header_signing,
+                    max_response: config.max_response,
+                    ..AssociationConfig::new(INTERFACE)
+                };
+                let security = self.security_context(config);
+                let association = Association::new(association, Some(security));
+                self.phase = Phase::Witness(self.check(association)?);
+            }
+            Phase::Mapping(_) | Phase::Witness(_) => {}
+        }
+        let mut events = Vec::new();
+        self.drain(&mut events, actions)?;
+        Ok(events)
+    }
+
+    fn security_context(&self, config: &Config) -> Box<dyn SecurityContext> {
+        // [MS-SWN] 3.2.4: the service principal is cifs/<host>.
+        let principal = format!("cifs/{}", self.target);
+        match self.credentials.get() {
+            Credentials::Ntlm(credentials) => Box::new(NtlmContext::new(
+                credentials.clone(),
+                Some(&principal),
+                &config.client_name,
+            )),
+        }
+    }
+
+    /// Leaves the endpoint mapper for the witness service, by `connection`.
+    pub(super) fn connect_to_witness(&mut self, connection: ConnectionId, actions: &mut Actions) {
+        actions.push_back(Action::Close { connection: self.connection });
+        self.connection = connection;
+        self.phase = Phase::ConnectingToWitness;
+        actions.push_back(Action::Connect { connection, address: self.socket_address() });
+    }
+
+    /// Takes what has arrived. `events` are what happened before an error.
+    pub(super) fn received(
+        &mut self,
+        data: &mut [u8],
+        events: &mut Vec<LinkEvent>,
+        actions: &mut Actions,
+    ) -> Result<(), Error> {
+        let (Phase::Mapping(association) | Phase::Witness(association)) = &mut self.phase else {
+            return Ok(());
+        };
+        let result = association.receive(data);
+        self.drain(events, actions)?;
+        self.check(result)
+    }
+
+    /// An authentication job has ended.
+    pub(super) fn authenticated(
+        &mut self,
+        outcome: AuthOutcome,
+        events: &mut Vec<LinkEvent>,
+        actions: &mut Actions,
+    ) -> Result<(), Error> {
+        if let Phase::Witness(association) = &mut self.phase {
+            let result = association.authenticated(outcome);
+            self.check(result)?;
+        }
+        self.drain(events, actions)
+    }
+
+    /// Makes a call; the link is ready.
+    pub(super) fn call(
+        &mut self,
+        purpose: Purpose,
+        opnum: u16,
+        stub: Vec<u8>,
+        actions: &mut Actions,
+    ) -> Result<CallId, Error> {
+        let call = match &mut self.phase {
+            Phase::Witness(association) => association.call(opnum, stub),
+            _ => Err(AssociationError::Closed),
+        };
+        let call = self.check(call)?;
+        self.calls.insert(call, purpose);
+        self.transmit(actions);
+        Ok(call)
+    }
+
+    /// Nobody waits for this call any more.
+    pub(super) fn orphan(&mut self, call: CallId, actions: &mut Actions) {
+        if let (Some(_), Phase::Witness(association)) = (self.calls.remove(&call), &mut self.phase)
+        {
+            association.orphan(call);
+            self.transmit(actions);
+        }
+    }
+
+    /// Asks the server to end a call, so that the next can be made on a link
+    /// that isn't multiplexed.
+    pub(super) fn cancel(&mut self, call: CallId, actions: &mut Actions) {
+        if let Phase::Witness(association) = &mut self.phase {
+            association.cancel(call);
+            self.transmit(actions);
+        }
+    }
+
+    fn drain(&mut self, events: &mut Vec<LinkEvent>, actions: &mut Actions) -> Result<(), Error> {
+        self.transmit(actions);
+        while let Some(event) = match &mut self.phase {
+            Phase::Mapping(association) | Phase::Witness(association) => association.poll_event(),
+            Phase::ConnectingToMapper | Phase::ConnectingToWitness => None,
+        } {
+            match (event, &self.phase) {
+                (Event::Authenticate(job), _) => {
+                    actions.push_back(Action::Authenticate { connection: self.connection, job });
+                }
+                (Event::Bound, Phase::Witness(_)) => events.push(LinkEvent::Ready),
+                (Event::Reply { call, reply }, Phase::Witness(_)) => {
+                    if let Some(purpose) = self.calls.remove(&call) {
+                        events.push(LinkEvent::Reply { purpose, call, reply });
+                    }
+                }
+                (Event::Reply { reply, .. }, _) => {
+                    self.port = self.mapped(reply)?;
+                    events.push(LinkEvent::Mapped);
+                }
+                (Event::Bound, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn mapped(&self, reply: Result<Reply, FaultStatus>) -> Result<u16, Error> {
+        let address = self.address;
+        let reply = reply.map_err(|status| Error::Fault { address, call: "ept_map", status })?;
+        match epm::decode_response(&reply.stub, reply.endian) {
+            Ok(port) => Ok(port),
+            Err(EpmError::Malformed(error)) => {
+                Err(Error::Malformed { address, call: "ept_map", error })
+            }
+            Err(error) => Err(Error::NoService { address, error }),
+        }
+    }
+
+    fn transmit(&mut self, actions: &mut Actions) {
+        if let Phase::Mapping(association) | Phase::Witness(association) = &mut self.phase {
+            let bytes = association.take_transmit();
+            if !bytes.is_empty() {
+                actions.push_back(Action::Transmit { connection: self.connection, bytes });
+            }
+        }
+    }
+
+    fn check<T>(&self, result: Result<T, AssociationError>) -> Result<T, Error> {
+        let address = self.address;
+        result.map_err(|error| match error {
+            AssociationError::AccessDenied(status) => {
+                Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") }
+            }
+            AssociationError::Rejected(reason @ RejectReason::InvalidChecksum) => {
+                Error::AccessDenied { address, detail: smol_str::format_smolstr!("{reason}") }
+            }
+            error => Error::Association { address, error },
+        })
+    }
+}

@@ -1,0 +1,286 @@
+//! The links of a client: opening, sharing, closing, and who hears of what.
+
+use super::backoff::jitter;
+use super::client::{Client, TimerKey};
+use super::link::{Link, LinkEvent, LinkId, Purpose};
+use super::registration::State;
+use super::{Action, ConnectionId};
+use crate::wire::{self, opnum};
+use crate::{Error, RegistrationId};
+use dcerpc::association::{CallId, FaultStatus, Reply};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+impl Client {
+    /// A link to the witness service at `address` for this registration: one
+    /// that is there, if it can be shared, or a new one. `Ok(true)`: it is ready.
+    pub(super) fn join_link(
+        &mut self,
+        id: RegistrationId,
+        address: IpAddr,
+        now: Instant,
+    ) -> Option<(LinkId, bool)> {
+        let registration = self.registrations.get(&id)?;
+        let target = registration.request.net_name.clone();
+        let credentials = registration.credentials.clone();
+        let shared = self.open_links.get(&address).into_iter().flatten().copied().find(|link| {
+            self.links.get(link).is_some_and(|link| {
+                link.credentials == credentials && link.target.eq_ignore_ascii_case(&target)
+            })
+        });
+        if let Some(link) = shared {
+            return Some((link, self.links.get(&link)?.is_ready()));
+        }
+        self.last_link += 1;
+        let link_id = LinkId(self.last_link);
+        let connection = self.new_connection(link_id);
+        let link =
+            Link::new(address, target, credentials, connection, &self.config, &mut self.actions);
+        self.links.insert(link_id, link);
+        self.open_links.entry(address).or_default().push(link_id);
+        self.set_link_deadline(link_id, Some(now + self.config.connect_timeout));
+        Some((link_id, false))
+    }
+
+    fn new_connection(&mut self, link: LinkId) -> ConnectionId {
+        self.last_connection += 1;
+        let connection = ConnectionId(self.last_connection);
+        self.connections.insert(connection, link);
+        connection
+    }
+
+    /// The registration depends on the link for more than a list.
+    pub(super) fn add_member(&mut self, link_id: LinkId, id: RegistrationId) {
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        link.members.insert(id);
+        self.update_open(link_id);
+    }
+
+    /// Offers a link for sharing as long as it can take more registrations.
+    fn update_open(&mut self, link_id: LinkId) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        let limit = if !link.is_ready() || link.is_multiplexed() {
+            self.config.max_registrations_per_link
+        } else {
+            1
+        };
+        let open = self.open_links.entry(link.address).or_default();
+        let offered = open.contains(&link_id);
+        match (link.members.len() < limit, offered) {
+            (true, false) => open.push(link_id),
+            (false, true) => open.retain(|other| *other != link_id),
+            _ => {}
+        }
+        if open.is_empty() {
+            self.open_links.remove(&link.address);
+        }
+    }
+
+    /// The registration does not need the link any more; a link that nobody
+    /// needs is closed.
+    pub(super) fn leave_link(&mut self, link_id: LinkId, id: RegistrationId) {
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        link.members.remove(&id);
+        link.listing.retain(|other| *other != id);
+        link.list_next.retain(|other| *other != id);
+        self.close_if_idle(link_id);
+        self.update_open(link_id);
+    }
+
+    fn close_if_idle(&mut self, link_id: LinkId) {
+        if self.links.get(&link_id).is_some_and(Link::is_idle) {
+            self.remove_link(link_id);
+        }
+    }
+
+    fn remove_link(&mut self, link_id: LinkId) -> Option<Link> {
+        self.set_link_deadline(link_id, None);
+        let link = self.links.remove(&link_id)?;
+        self.connections.remove(&link.connection);
+        if let Some(open) = self.open_links.get_mut(&link.address) {
+            open.retain(|other| *other != link_id);
+            if open.is_empty() {
+                self.open_links.remove(&link.address);
+            }
+        }
+        self.actions.push_back(Action::Close { connection: link.connection });
+        Some(link)
+    }
+
+    /// A link is of no use any more: each registration on it goes its own way.
+    pub(super) fn fail_link(&mut self, link_id: LinkId, error: Error, now: Instant) {
+        let Some(link) = self.remove_link(link_id) else {
+            return;
+        };
+        log::debug!("link to {}: {error}", link.address);
+        // A node that comes back may speak another version than before.
+        self.version_1_only.remove(&link.address);
+        // One delay for all: they come back together over one new link.
+        let spread = jitter(&mut self.rng, self.config.loss_spread);
+        let waiting = link.listing.iter().chain(&link.list_next).copied();
+        let mut concerned: Vec<RegistrationId> =
+            link.members.iter().copied().chain(waiting).collect();
+        concerned.sort_unstable();
+        concerned.dedup();
+        for id in concerned {
+            self.link_failed(id, link_id, link.address, &error, spread, now);
+        }
+    }
+
+    pub(super) fn link_events(&mut self, link_id: LinkId, events: Vec<LinkEvent>, now: Instant) {
+        for event in events {
+            match event {
+                LinkEvent::Mapped => self.link_mapped(link_id, now),
+                LinkEvent::Ready => self.link_ready(link_id, now),
+                LinkEvent::Reply { purpose, call, reply } => {
+                    self.link_reply(link_id, purpose, call, reply, now);
+                }
+            }
+        }
+    }
+
+    fn link_mapped(&mut self, link_id: LinkId, now: Instant) {
+        let connection = self.new_connection(link_id);
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        self.connections.remove(&link.connection);
+        link.connect_to_witness(connection, &mut self.actions);
+        self.set_link_deadline(link_id, Some(now + self.config.connect_timeout));
+    }
+
+    fn link_ready(&mut self, link_id: LinkId, now: Instant) {
+        self.set_link_deadline(link_id, None);
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        let mut members: Vec<RegistrationId> = link.members.iter().copied().collect();
+        let listers = std::mem::take(&mut link.list_next);
+        // Without multiplexing, one AsyncNotify occupies the whole link: one
+        // registration stays, the others get links of their own.
+        let stay = if link.is_multiplexed() { members.len() } else { members.len().min(1) };
+        let others = members.split_off(stay);
+        link.members.retain(|id| !others.contains(id));
+        self.update_open(link_id);
+        for id in listers {
+            self.request_list(link_id, id, now);
+        }
+        for id in members {
+            self.send_register(id, now);
+        }
+        for id in others {
+            self.find_own_link(id, link_id, now);
+        }
+    }
+
+    /// Asks for the interface list on behalf of `id`. Everyone who asks before
+    /// the answer comes shares it, save those who need one that is newer than
+    /// their registration.
+    pub(super) fn request_list(&mut self, link_id: LinkId, id: RegistrationId, now: Instant) {
+        let newer =
+            self.registrations.get(&id).is_some_and(|r| matches!(r.state, State::Registered(_)));
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        if !link.is_ready() || (newer && !link.listing.is_empty()) {
+            link.list_next.push(id);
+            return;
+        }
+        link.listing.push(id);
+        if link.listing.len() == 1 {
+            let stub = Vec::new();
+            let result =
+                link.call(Purpose::List, opnum::GET_INTERFACE_LIST, stub, &mut self.actions);
+            if let Err(error) = result {
+                return self.fail_link(link_id, error, now);
+            }
+        }
+        if !newer {
+            self.set_deadline(id, Some(now + self.config.call_timeout));
+        }
+    }
+
+    fn link_reply(
+        &mut self,
+        link_id: LinkId,
+        purpose: Purpose,
+        call: CallId,
+        reply: Result<Reply, FaultStatus>,
+        now: Instant,
+    ) {
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        let address = link.address;
+        match purpose {
+            Purpose::List => {
+                let asked = std::mem::take(&mut link.listing);
+                let again = std::mem::take(&mut link.list_next);
+                let result = decode(address, "GetInterfaceList", reply, |stub, endian| {
+                    wire::decode_interface_list(stub, endian)
+                });
+                let result = result.map(Into::into);
+                for id in again {
+                    self.request_list(link_id, id, now);
+                }
+                for id in asked {
+                    self.listed(id, link_id, &result, now);
+                }
+                self.close_if_idle(link_id);
+            }
+            Purpose::Register(id) => {
+                let result = decode(address, "Register", reply, wire::decode_register_response);
+                self.register_answered(id, link_id, call, result, now);
+            }
+            Purpose::Notify(id) => {
+                let result = decode(address, "AsyncNotify", reply, wire::decode_notify_response);
+                self.notify_answered(id, call, address, result, now);
+            }
+            // The registration is gone whatever the answer says: a witness that
+            // does not know it any more has nothing left to take back.
+            Purpose::Unregister(id) => self.end(id),
+            Purpose::Release => {}
+        }
+    }
+
+    fn set_link_deadline(&mut self, id: LinkId, at: Option<Instant>) {
+        if let Some(link) = self.links.get_mut(&id) {
+            self.timers.set(TimerKey::Link(id), &mut link.deadline, at);
+        }
+    }
+
+    /// The delay after a lost witness, for one registration alone.
+    pub(super) fn loss_spread(&mut self) -> Duration {
+        jitter(&mut self.rng, self.config.loss_spread)
+    }
+}
+
+/// One error type for everything that can be wrong with a reply.
+fn decode<T>(
+    address: IpAddr,
+    call: &'static str,
+    reply: Result<Reply, FaultStatus>,
+    decode: impl FnOnce(
+        &[u8],
+        dcerpc::ndr::Endian,
+    ) -> Result<Result<T, wire::Status>, dcerpc::ndr::NdrError>,
+) -> Result<T, Error> {
+    let reply = reply.map_err(|status| match status.is_access_denied() {
+        true => Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") },
+        false => Error::Fault { address, call, status },
+    })?;
+    match decode(&reply.stub, reply.endian) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(wire::Status::ACCESS_DENIED)) => {
+            Err(Error::AccessDenied { address, detail: "ERROR_ACCESS_DENIED".into() })
+        }
+        Ok(Err(status)) => Err(Error::Refused { address, call, status }),
+        Err(error) => Err(Error::Malformed { address, call, error }),
+    }
+}
