@@ -79,7 +79,7 @@ impl NtlmContext {
         matches!(self.state, State::Established { mic: true, .. })
     }
 
-    /// Signs `message` as GSS_GetMIC does ([MS-NLMP] 3.4.6.2). Takes a sequence
+    /// Signs `message` as GSS_GetMICEx does ([MS-NLMP] 3.4.8). Takes a sequence
     /// number.
     ///
     /// # Errors

@@ -88,13 +88,13 @@ impl Session {
         }
     }
 
-    /// GSS_GetMIC ([MS-NLMP] 3.4.6.2): the next outgoing message's signature.
+    /// GSS_GetMICEx ([MS-NLMP] 3.4.8): the next outgoing message's signature.
     pub(super) fn sign(&mut self, message: &[u8]) -> Signature {
         let checksum = self.send.checksum(message);
         self.send.signature(checksum, self.key_exchange)
     }
 
-    /// GSS_VerifyMIC: the next incoming message's signature.
+    /// GSS_VerifyMICEx ([MS-NLMP] 3.4.9): the next incoming message's signature.
     pub(super) fn verify(&mut self, message: &[u8], signature: &[u8]) -> Result<(), SecurityError> {
         let checksum = self.receive.checksum(message);
         let expected = self.receive.signature(checksum, self.key_exchange);
@@ -117,8 +117,8 @@ impl Session {
     /// Signs, and for privacy seals, an outgoing PDU
     /// ([`SecurityContext::protect`](crate::security::SecurityContext::protect)).
     ///
-    /// With extended session security the signature covers all of the PDU,
-    /// whether or not header signing was agreed: Windows and Samba do so.
+    /// The signature covers all of the PDU, whether or not header signing was
+    /// agreed ([MS-NLMP] 3.4.6.1, 3.4.9.1: buffers not to be signed included).
     pub(super) fn protect(
         &mut self,
         level: AuthLevel,

@@ -6,10 +6,10 @@ pub(super) mod tag {
     pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
     pub(crate) const ENUMERATED: u8 = 0x0a;
     pub(crate) const SEQUENCE: u8 = 0x30;
-    /// [APPLICATION 0], constructed.
+    /// Application 0, constructed.
     pub(crate) const APPLICATION_0: u8 = 0x60;
 
-    /// [n], explicit, for n below 31.
+    /// Context-specific `n`, constructed, for `n` below 31.
     pub(crate) const fn context(number: u8) -> u8 {
         0xa0 | number
     }
