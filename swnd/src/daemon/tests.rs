@@ -314,6 +314,7 @@ mod any_history {
 
     use super::*;
     use proptest::prelude::*;
+    use smol_str::SmolStr;
     use std::collections::BTreeMap;
 
     #[derive(Debug, Clone)]
@@ -348,7 +349,7 @@ mod any_history {
 
     /// What the client was asked to watch, and was not asked to end.
     #[derive(Default)]
-    struct Watched(BTreeMap<RegistrationId, (smol_str::SmolStr, Option<IpAddr>)>);
+    struct Watched(BTreeMap<RegistrationId, (SmolStr, Option<IpAddr>)>);
 
     impl Watched {
         fn update(&mut self, bench: &mut Bench) {
