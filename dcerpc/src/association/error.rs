@@ -57,10 +57,10 @@ pub enum AssociationError {
     /// Fragments of a response out of order.
     #[error("the server sent the fragments of call {0} out of order")]
     FragmentOrder(u32),
-    /// Responses that exceed [`super::AssociationConfig::max_response`].
-    #[error("the server's response is longer than is accepted")]
+    /// More than [`super::AssociationConfig::max_response`] to put together.
+    #[error("the server's response is too long")]
     ResponseTooLong,
-    /// The server asks the client to go ([C706] 12.6.4.12).
+    /// The server asks the client to go (C706 12.6.4.12).
     #[error("the server shuts the connection down")]
     Shutdown,
     /// Used after it had ended.
@@ -68,7 +68,7 @@ pub enum AssociationError {
     Closed,
 }
 
-/// The status code of a fault ([C706] appendix E, [MS-RPCE] 2.2.2.9): the call
+/// The status code of a fault (C706 appendix E, [MS-RPCE] 2.2.2.9): the call
 /// failed in the RPC layer; what the interface itself returns is in its stub.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FaultStatus(pub u32);
@@ -120,7 +120,7 @@ impl FaultStatus {
         matches!(self, Self::ACCESS_DENIED | Self::SEC_PKG_ERROR | Self::LOGON_DENIED)
     }
 
-    /// Whether the RPC layer itself has failed (`nca_s_*`, [C706] appendix E),
+    /// Whether the RPC layer itself has failed (`nca_s_*`, C706 appendix E),
     /// which says nothing about who is calling.
     pub fn is_rpc_layer(self) -> bool {
         self.0 >> 24 == 0x1c

@@ -1,4 +1,4 @@
-//! An association ([C706] 9.3.3, [MS-RPCE] 3.3): one connection to one
+//! An association (C706 9.3.3, [MS-RPCE] 3.3): one connection to one
 //! interface of a server, authenticated or not, with any number of calls.
 //!
 //! The machine is sans-IO. The owner
@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// The longest fragment that is offered in both directions, in bytes: what
 /// Windows and Samba offer over TCP.
 pub const MAX_FRAGMENT: u16 = 5840;
-/// Every implementation takes fragments of this length ([C706] 12.6.3.1,
+/// Every implementation takes fragments of this length (C706 12.6.3.1,
 /// MustRecvFragSize), in bytes.
 pub const MIN_FRAGMENT: u16 = 1432;
 /// The presentation context that every call uses.
@@ -53,8 +53,8 @@ pub struct AssociationConfig {
     /// Whether a server that does not agree to header signing
     /// ([MS-RPCE] 2.2.2.3) is refused.
     pub require_header_signing: bool,
-    /// The longest response that is put together from fragments, in bytes. It
-    /// bounds all responses together that have begun and not ended.
+    /// How much may be put together from fragments, in bytes: the longest
+    /// response, and the sum of all that are incomplete at a time.
     pub max_response: usize,
 }
 
@@ -147,9 +147,9 @@ pub struct Association {
     transmit: Vec<u8>,
     events: VecDeque<Event>,
     calls: BTreeMap<CallId, Call>,
-    /// How much of the responses to `calls` is there, in bytes.
-    assembled: usize,
     queue: VecDeque<Queued>,
+    /// The length of all stubs that lack fragments, in bytes.
+    incomplete: usize,
     last_call: u32,
     /// The longest fragment the server takes, in bytes.
     max_xmit_frag: u16,
@@ -172,8 +172,8 @@ impl Association {
             transmit: Vec::new(),
             events: VecDeque::new(),
             calls: BTreeMap::new(),
-            assembled: 0,
             queue: VecDeque::new(),
+            incomplete: 0,
             last_call: BIND_CALL,
             max_xmit_frag: MIN_FRAGMENT,
             multiplexed: false,
@@ -233,15 +233,16 @@ impl Association {
     }
 
     /// Gives a call up: its reply is not reported. The server is told
-    /// (orphaned, [C706] 12.6.4.11) and may still answer.
+    /// (orphaned, C706 12.6.4.11) and may still answer.
     pub fn orphan(&mut self, call: CallId) {
         self.queue.retain(|queued| queued.call != call);
-        if self.calls.get_mut(&call).is_some_and(|c| !std::mem::replace(&mut c.orphaned, true)) {
+        if let Some(under_way) = self.calls.get_mut(&call).filter(|call| !call.orphaned) {
+            under_way.orphaned = true;
             self.send_bare(PacketType::Orphaned, call);
         }
     }
 
-    /// Asks the server to end a call early (cancel, [C706] 12.6.4.6); its
+    /// Asks the server to end a call early (cancel, C706 12.6.4.6); its
     /// reply or fault is still reported.
     pub fn cancel(&mut self, call: CallId) {
         if self.calls.contains_key(&call) {
@@ -285,7 +286,7 @@ impl Association {
         if result.is_err() {
             self.state = State::Closed;
             self.calls.clear();
-            self.assembled = 0;
+            self.incomplete = 0;
             self.queue.clear();
         }
         result
@@ -397,18 +398,13 @@ impl Association {
         }
         let mut body = frame.body()?;
         Response::read(&mut body)?;
-        let part = body.rest();
+        let room = self.config.max_response.saturating_sub(self.incomplete);
         let before = under_way.stub.len();
-        let room = self.config.max_response.saturating_sub(self.assembled);
-        match under_way.stub.add(&frame.header, part, room)? {
-            Some(reply) => {
-                self.assembled -= before;
-                self.end_call(call, Ok(reply))
-            }
-            None => {
-                self.assembled += part.len();
-                Ok(())
-            }
+        let reply = under_way.stub.add(&frame.header, body.rest(), room)?;
+        self.incomplete = self.incomplete - before + under_way.stub.len();
+        match reply {
+            Some(reply) => self.end_call(call, Ok(reply)),
+            None => Ok(()),
         }
     }
 
@@ -436,11 +432,10 @@ impl Association {
         call: CallId,
         reply: Result<Reply, FaultStatus>,
     ) -> Result<(), AssociationError> {
-        if let Some(ended) = self.calls.remove(&call) {
-            self.assembled -= ended.stub.len();
-            if !ended.orphaned {
-                self.events.push_back(Event::Reply { call, reply });
-            }
+        let ended = self.calls.remove(&call).unwrap_or_default();
+        self.incomplete -= ended.stub.len();
+        if !ended.orphaned {
+            self.events.push_back(Event::Reply { call, reply });
         }
         self.send_queued()
     }
@@ -528,8 +523,7 @@ impl Association {
         self.send_with_token(pdu, token)
     }
 
-    /// These PDUs are never fragmented ([C706] 12.6.3.1), so frag_length bounds
-    /// the token.
+    /// A token is never spread over several PDUs, so frag_length bounds it.
     fn send_with_token(
         &mut self,
         mut pdu: PduWriter,
@@ -551,9 +545,9 @@ impl Association {
     }
 }
 
-/// What a fault in answer to the bind means. After the credentials were sent,
-/// any status that is not clearly about something else is taken as theirs: an
-/// attempt too many locks an account.
+/// What a fault in answer to the bind means. Any status that is not clearly
+/// about something else is a refusal of the credentials: an attempt too many
+/// locks an account.
 fn bind_fault(frame: &Frame<'_>) -> Result<AssociationError, PduError> {
     let status = FaultStatus(Fault::read(&mut frame.body()?)?.status);
     Ok(if status.is_rpc_layer() {

@@ -73,8 +73,8 @@ impl Stub {
         self.data.len()
     }
 
-    /// Adds a fragment's stub, for which there are `room` bytes; gives the
-    /// whole once the last one is there.
+    /// Adds a fragment's stub, of at most `room` bytes; gives the whole once
+    /// the last one is there.
     pub(super) fn add(
         &mut self,
         header: &Header,
