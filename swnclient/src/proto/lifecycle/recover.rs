@@ -110,7 +110,9 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
+        // The next attempt begins with a new list.
         registration.candidates.clear();
+        registration.fresh_list = false;
         let retry_in = (!error.needs_consumer()).then(|| {
             let (min, max) = (self.config.backoff_min, self.config.backoff_max);
             registration.backoff.next(&mut self.rng, min, max)
