@@ -209,6 +209,6 @@ pub const ROWS: &[Row] = &[
     happens("mixed_list", "client move to several addresses, some offline or IPv6", Happens::MixedList, 1),
     happens("useless_list", "client move to no address, and to one that is offline", Happens::UselessList, 1),
     happens("force_unregister", "the registration is removed by force", Happens::ForceUnregister, BREAK),
-    denied(happens("password_change", "the password changes; the mount has the new one a minute later", Happens::PasswordChange, BREAK), NEXT_LOGON),
+    denied(happens("password_change", "the password changes; the mount has the new one when it asks again", Happens::PasswordChange, BREAK), NEXT_LOGON),
     happens("clock_step", "the client's clock leaps by an hour", Happens::ClockStep, BACKOFF),
 ];
