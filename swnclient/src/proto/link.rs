@@ -321,11 +321,15 @@ impl Link {
 
     fn check<T>(&self, result: Result<T, AssociationError>) -> Result<T, Error> {
         let address = self.address;
+        // Nobody logs on to the endpoint mapper, and not every refusal of a
+        // bind is one of the user.
+        let logs_on = matches!(self.phase, Phase::ConnectingToWitness | Phase::Witness(_));
         result.map_err(|error| match error {
-            AssociationError::AccessDenied(status) => {
+            AssociationError::AccessDenied(status) if logs_on && status.is_access_denied() => {
                 Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") }
             }
-            AssociationError::Rejected(reason @ RejectReason::InvalidChecksum) => {
+            AssociationError::AccessDenied(status) => Error::Fault { address, call: "bind", status },
+            AssociationError::Rejected(reason @ RejectReason::InvalidChecksum) if logs_on => {
                 Error::AccessDenied { address, detail: smol_str::format_smolstr!("{reason}") }
             }
             error => Error::Association { address, error },
