@@ -236,3 +236,6 @@ pub async fn serve() -> Result<(), LinkError> {
     daemon.client().shutdown(SHUTDOWN_LIMIT).await;
     outcome
 }
+
+#[cfg(test)]
+mod tests;

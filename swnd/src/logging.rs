@@ -43,7 +43,7 @@ fn open(target: LogTarget) -> Result<Box<dyn Log>, LogError> {
             let journal = JournalLog::new().map_err(LogError::Journal)?;
             Box::new(journal.with_syslog_identifier("swnd".into()))
         }
-        LogTarget::Syslog => Box::new(Syslog::open().map_err(LogError::Syslog)?),
+        LogTarget::Syslog => Box::new(Syslog::open(syslog::unix).map_err(LogError::Syslog)?),
         LogTarget::Stderr => Box::new(Stderr),
     })
 }
@@ -68,19 +68,25 @@ fn preference(terminal: bool, journal: bool) -> &'static [LogTarget] {
 /// The system log. The crate's own adapter stays silent for good once the
 /// syslog daemon has been restarted.
 struct Syslog {
-    formatter: Formatter3164,
-    connection: Mutex<syslog::Logger<LoggerBackend, Formatter3164>>,
+    connect: fn(Formatter3164) -> syslog::Result<Connection>,
+    connection: Mutex<Connection>,
 }
 
+type Connection = syslog::Logger<LoggerBackend, Formatter3164>;
+
 impl Syslog {
-    fn open() -> Result<Self, syslog::Error> {
-        let formatter = Formatter3164 {
+    /// Connects by `connect`, now and whenever the connection breaks.
+    fn open(connect: fn(Formatter3164) -> syslog::Result<Connection>) -> syslog::Result<Self> {
+        Ok(Self { connect, connection: Mutex::new(connect(Self::formatter())?) })
+    }
+
+    fn formatter() -> Formatter3164 {
+        Formatter3164 {
             facility: Facility::LOG_DAEMON,
             hostname: None,
             process: "swnd".into(),
             pid: std::process::id(),
-        };
-        Ok(Self { connection: Mutex::new(syslog::unix(formatter.clone())?), formatter })
+        }
     }
 }
 
@@ -91,17 +97,18 @@ impl Log for Syslog {
 
     fn log(&self, record: &Record<'_>) {
         let line = record.args().to_string();
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut send = |line: &str| match record.level() {
-            Level::Error => connection.err(line),
-            Level::Warn => connection.warning(line),
-            Level::Info => connection.info(line),
-            Level::Debug | Level::Trace => connection.debug(line),
+        let send = |connection: &mut Connection| match record.level() {
+            Level::Error => connection.err(&line),
+            Level::Warn => connection.warning(&line),
+            Level::Info => connection.info(&line),
+            Level::Debug | Level::Trace => connection.debug(&line),
         };
-        if send(&line).is_err() {
-            if let Ok(anew) = syslog::unix(self.formatter.clone()) {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if send(&mut connection).is_err() {
+            if let Ok(anew) = (self.connect)(Self::formatter()) {
                 *connection = anew;
-                let _ = connection.info(line);
+                // With nowhere left to complain to.
+                let _ = send(&mut connection);
             }
         }
     }
@@ -120,7 +127,7 @@ impl Log for Stderr {
     fn log(&self, record: &Record<'_>) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let line = line(now, record.level(), record.args());
-        // With nowhere left to complain to.
+        // As above.
         let _ = io::stderr().lock().write_all(line.as_bytes());
     }
 
@@ -154,6 +161,42 @@ mod tests {
         assert_eq!(preference(true, true), [LogTarget::Stderr]);
         assert_eq!(preference(false, true), [LogTarget::Journal, LogTarget::Syslog]);
         assert_eq!(preference(false, false), [LogTarget::Syslog]);
+    }
+
+    #[test]
+    fn syslog_lines_have_their_level_and_survive_a_restart_of_the_syslog_daemon() {
+        use std::os::unix::net::UnixDatagram;
+        fn path() -> std::path::PathBuf {
+            std::env::temp_dir().join(format!("swnd-syslog-{}", std::process::id()))
+        }
+        let listen = || {
+            let _ = std::fs::remove_file(path());
+            UnixDatagram::bind(path()).unwrap()
+        };
+        let received = |daemon: &UnixDatagram| {
+            daemon.set_nonblocking(true).unwrap();
+            let mut buffer = [0; 512];
+            let length = daemon.recv(&mut buffer).unwrap();
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        };
+        log::set_max_level(LevelFilter::Info);
+
+        let daemon = listen();
+        let log = Syslog::open(|formatter| syslog::unix_custom(formatter, path())).unwrap();
+        let say = |text: &str| {
+            let arguments = format_args!("{text}");
+            log.log(&Record::builder().level(Level::Warn).args(arguments).build());
+        };
+        say("one");
+        // LOG_DAEMON and LOG_WARNING.
+        let line = received(&daemon);
+        assert!(line.starts_with("<28>") && line.ends_with(": one"), "{line}");
+        drop(daemon);
+        say("to nobody");
+        let daemon = listen();
+        say("two");
+        assert!(received(&daemon).ends_with(": two"));
+        std::fs::remove_file(path()).unwrap();
     }
 
     #[test]

@@ -3,16 +3,17 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use log::LevelFilter;
 
-/// SMB witness daemon: tells the kernel when a node of an SMB cluster fails, or
-/// its clients are to move.
-///
-/// Runs in the foreground, needs CAP_NET_ADMIN, and serves the cifs mounts that
-/// have the option `witness`.
+/// The command line. What `--help` says is in swnd(8) too; a test compares them.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(name = "swnd", version)]
+#[command(
+    name = "swnd",
+    version,
+    about = "SMB witness daemon: transparent failover for cifs mounts with the option witness",
+    after_help = "Stays in the foreground and needs CAP_NET_ADMIN. See swnd(8).",
+    disable_help_subcommand = true
+)]
 pub struct Options {
-    /// How much to log, on Samba's scale: 0 errors, 1 warnings, 2 to 5 also what
-    /// happens to each mount, 6 to 9 also what helps to find a fault, 10 all
+    /// 0 errors, 1 warnings, 2-5 what happens to each mount, 6-9 debug, 10 trace
     #[arg(
         short = 'd',
         long = "debuglevel",
@@ -23,9 +24,8 @@ pub struct Options {
     )]
     pub debug_level: u8,
 
-    /// Where to log. Default: stderr if that is a terminal, else the journal if
-    /// it runs, else syslog
-    #[arg(long, value_name = "WHERE", global = true)]
+    /// Where to log [default: stderr on a terminal, else the journal, else syslog]
+    #[arg(long, value_name = "journal|syslog|stderr", hide_possible_values = true, global = true)]
     pub log: Option<LogTarget>,
 
     /// What to do instead of serving the kernel.
@@ -47,7 +47,7 @@ pub enum LogTarget {
 /// What to do instead of serving the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Shows a failover on this machine alone: no root, no cluster, no mount
+    /// Show a failover on this machine alone, without root, cluster and mount
     Demo,
 }
 

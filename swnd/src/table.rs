@@ -285,3 +285,6 @@ fn credentials(auth: &KernelAuth) -> Result<Credentials, Unusable> {
         KernelAuth::Ntlm { .. } => Err(Unusable::NoPassword),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,307 @@
+//! The daemon between a stand-in kernel and a witness client that is told what
+//! to report.
+
+use super::*;
+use crate::kernel::{KernelAuth, StandInKernel};
+use crate::table::tests::{Call, FakeClient, auth, request};
+use std::net::IpAddr;
+use swnclient::{Error, Notification, ResourceState};
+
+const HERE: &str = "10.77.0.101";
+const THERE: &str = "10.77.0.102";
+
+/// Keeps the lines above debug level.
+#[derive(Debug, Default, Clone)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Lines {
+    fn report(&self, report: &Report) {
+        if report.level() <= log::Level::Info {
+            self.0.lock().unwrap().push(report.to_string());
+        }
+    }
+}
+
+struct Bench {
+    kernel: StandInKernel,
+    daemon: Daemon<StandInKernel, Lines, FakeClient>,
+    events: Forwarder<StandInKernel, Lines>,
+    lines: Lines,
+}
+
+impl Bench {
+    async fn new(kernel: StandInKernel) -> Self {
+        let lines = Lines::default();
+        let link = Link::open(kernel.clone()).unwrap();
+        let mut events = None;
+        let daemon = Daemon::new(link, lines.clone(), |forwarder| {
+            events = Some(forwarder);
+            FakeClient::default()
+        });
+        let bench = Self { kernel, daemon, events: events.unwrap(), lines };
+        bench.settle().await;
+        bench
+    }
+
+    /// Lets the daemon do all there is to do.
+    async fn settle(&self) {
+        let run = tokio::time::timeout(Duration::ZERO, self.daemon.run());
+        assert!(run.await.is_err(), "the link failed");
+    }
+
+    async fn mount(&self, net_name: &str, address: &str) -> (u32, RegistrationId) {
+        let id = self.kernel.mount(&request(net_name, address), &auth("swnuser"));
+        self.settle().await;
+        (id, self.started())
+    }
+
+    fn started(&self) -> RegistrationId {
+        let calls = self.daemon.client().take_calls();
+        match calls.last() {
+            Some(Call::Register(id, ..)) => *id,
+            _ => panic!("{calls:?}"),
+        }
+    }
+
+    fn report(&mut self, registration: RegistrationId, notification: Notification) {
+        self.events.event(registration, Event::Notification(notification));
+    }
+
+    fn accept(&mut self, registration: RegistrationId) {
+        let witness = "10.77.0.103".parse().unwrap();
+        let event = Event::Registered { witness, version: 2 };
+        self.events.event(registration, event);
+    }
+
+    fn taken(&self) -> Vec<(u32, Notification)> {
+        let taken = self.kernel.take_notifications();
+        taken.into_iter().map(|t| (t.id, t.notification)).collect()
+    }
+
+    fn take_lines(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines.0.lock().unwrap())
+    }
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn client_move(to: &str) -> Notification {
+    Notification::ClientMove { address: address(to) }
+}
+
+fn node(state: ResourceState) -> Notification {
+    Notification::ResourceChange { name: HERE.into(), state }
+}
+
+#[tokio::test]
+async fn a_notification_reaches_the_kernel_from_within_the_event() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, registration) = bench.mount("witclu", HERE).await;
+    bench.accept(registration);
+    let down = node(ResourceState::Unavailable);
+    bench.report(registration, down.clone());
+    // The loop has not run since.
+    assert_eq!(bench.taken(), [(id, down)]);
+    bench.settle().await;
+    assert_eq!(
+        bench.take_lines(),
+        [
+            "listening to the cifs module",
+            r"\\witclu\data: asking for a witness of 10.77.0.101",
+            r"\\witclu\data: registered at witness 10.77.0.103, which watches 10.77.0.101 (version 2)",
+            r"\\witclu\data: 10.77.0.101 is unavailable: the kernel accepted it",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn all_notifications_are_forwarded_in_order() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, registration) = bench.mount("witclu", HERE).await;
+    let all = [
+        node(ResourceState::Unknown),
+        node(ResourceState::Available),
+        Notification::ShareMove { address: address("fd00::2") },
+        Notification::IpChange { address: address(THERE) },
+        client_move(HERE),
+    ];
+    for notification in &all {
+        bench.report(registration, notification.clone());
+    }
+    assert_eq!(bench.taken(), all.map(|notification| (id, notification)));
+}
+
+#[tokio::test]
+async fn a_client_move_leaves_one_registration_for_the_new_address() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, old) = bench.mount("witclu", HERE).await;
+    bench.accept(old);
+    bench.report(old, client_move(THERE));
+    bench.settle().await;
+    let calls = bench.daemon.client().take_calls();
+    let [Call::Unregister(ended), Call::Register(_, asked, _)] = calls.as_slice() else {
+        panic!("{calls:?}");
+    };
+    assert_eq!(*ended, old);
+    assert_eq!(*asked, request("witclu", THERE));
+    assert_eq!(bench.kernel.registrations(), [(id, "witclu".into(), Some(address(THERE)))]);
+    assert_eq!(bench.daemon.status().mounts, 1);
+}
+
+#[tokio::test]
+async fn what_follows_a_client_move_at_the_old_registration_is_dropped() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, old) = bench.mount("witclu", HERE).await;
+    // One reply of the witness, handled in one go: the loop does not run between.
+    bench.report(old, client_move(THERE));
+    bench.report(old, node(ResourceState::Unavailable));
+    assert_eq!(bench.taken(), [(id, client_move(THERE))]);
+    bench.settle().await;
+    bench.report(old, node(ResourceState::Unavailable));
+    assert_eq!(bench.taken(), []);
+    let new = bench.started();
+    bench.report(new, node(ResourceState::Available));
+    assert_eq!(bench.taken(), [(id, node(ResourceState::Available))]);
+}
+
+#[tokio::test]
+async fn a_client_move_of_a_share_mounted_twice_keeps_the_number() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, _) = bench.mount("witclu", HERE).await;
+    let again = bench.kernel.mount(&request("witclu", HERE), &auth("swnuser"));
+    assert_eq!(id, again);
+    bench.settle().await;
+    let calls = bench.daemon.client().take_calls();
+    let [Call::Retry(old, _)] = calls.as_slice() else {
+        panic!("{calls:?}");
+    };
+    bench.report(*old, client_move(THERE));
+    bench.report(*old, node(ResourceState::Unavailable));
+    assert_eq!(bench.taken(), [(id, client_move(THERE))]);
+    bench.settle().await;
+    let calls = bench.daemon.client().take_calls();
+    assert!(
+        matches!(&calls[..], [Call::Unregister(ended), Call::Register(..)] if ended == old),
+        "{calls:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_went_to_another_mount_unseen_gets_no_notification() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, old) = bench.mount("witclu", HERE).await;
+    bench.kernel.unmount(id);
+    let other = bench.kernel.mount(&request("other", HERE), &auth("swnuser"));
+    assert_eq!(other, id);
+    bench.report(old, node(ResourceState::Unavailable));
+    assert_eq!(bench.taken(), []);
+}
+
+#[tokio::test]
+async fn a_mount_whose_unregister_message_was_lost_ends_with_the_kernels_answer() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, registration) = bench.mount("witclu", HERE).await;
+    bench.kernel.set_room(0);
+    bench.kernel.unmount(id);
+    bench.kernel.set_room(100);
+    bench.settle().await;
+    assert_eq!(bench.daemon.client().take_calls(), []);
+    bench.report(registration, node(ResourceState::Unavailable));
+    bench.settle().await;
+    assert_eq!(bench.daemon.client().take_calls(), [Call::Unregister(registration)]);
+    let lines = bench.take_lines();
+    assert!(lines.iter().any(|line| line.contains("next echo")));
+    assert!(lines.last().unwrap().contains("its registration ends"));
+}
+
+#[tokio::test]
+async fn a_restarted_daemon_learns_of_every_mount_at_the_next_echo() {
+    let kernel = StandInKernel::with_module();
+    for name in ["a", "b"] {
+        kernel.mount(&request(name, HERE), &auth("swnuser"));
+    }
+    let bench = Bench::new(kernel).await;
+    assert_eq!(bench.daemon.status().mounts, 0);
+    bench.kernel.echo();
+    bench.settle().await;
+    assert_eq!(bench.daemon.status().mounts, 2);
+    bench.kernel.echo();
+    bench.settle().await;
+    assert_eq!(bench.daemon.status().mounts, 2);
+}
+
+#[tokio::test]
+async fn the_module_may_come_later_and_go() {
+    let bench = Bench::new(StandInKernel::new()).await;
+    assert_eq!(bench.daemon.status().to_string(), "waiting for the cifs module");
+    bench.kernel.load_module();
+    bench.settle().await;
+    let (_, registration) = bench.mount("witclu", HERE).await;
+    assert_eq!(bench.daemon.status().to_string(), "0 of 1 mounts registered");
+    bench.kernel.unload_module();
+    bench.settle().await;
+    assert_eq!(bench.daemon.client().take_calls(), [Call::Unregister(registration)]);
+    assert_eq!(bench.daemon.status().to_string(), "waiting for the cifs module");
+}
+
+#[tokio::test]
+async fn a_wrong_password_makes_one_line_and_a_retry_at_each_echo() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, registration) = bench.mount("witclu", HERE).await;
+    bench.take_lines();
+    let refused = || Event::Failed {
+        error: Error::AccessDenied {
+            address: address("10.77.0.103"),
+            detail: "STATUS_LOGON_FAILURE".into(),
+        },
+        retry_in: None,
+    };
+    for _ in 0..3 {
+        bench.events.event(registration, refused());
+        bench.kernel.echo();
+        bench.settle().await;
+        let calls = bench.daemon.client().take_calls();
+        assert!(matches!(calls[..], [Call::Retry(..)]), "{calls:?}");
+    }
+    let lines = bench.take_lines();
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with(r"\\witclu\data: "));
+    assert!(!lines[0].contains("swnpass"));
+
+    bench.kernel.change_auth(id, &auth("other"));
+    bench.kernel.echo();
+    bench.settle().await;
+    bench.events.event(registration, refused());
+    assert_eq!(bench.take_lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_of_no_use_is_told_once_and_disturbs_nothing() {
+    let bench = Bench::new(StandInKernel::with_module()).await;
+    bench.take_lines();
+    let mut nowhere = request("bad", HERE);
+    nowhere.ip_address = None;
+    bench.kernel.mount(&nowhere, &auth("swnuser"));
+    bench.kernel.mount(&request("good", HERE), &KernelAuth::Kerberos);
+    bench.kernel.mount(&request("better", HERE), &auth("swnuser"));
+    for _ in 0..3 {
+        bench.kernel.echo();
+        bench.settle().await;
+    }
+    assert_eq!(bench.daemon.status().mounts, 2);
+    let lines = bench.take_lines();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("attribute Ip is missing"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_message_of_another_process_is_told_and_dropped() {
+    let bench = Bench::new(StandInKernel::with_module()).await;
+    bench.take_lines();
+    bench.kernel.inject(Some(4711), vec![0; 64]);
+    bench.settle().await;
+    assert_eq!(bench.take_lines(), ["dropped a message of the process at port id 4711"]);
+    assert_eq!(bench.daemon.client().take_calls(), []);
+}

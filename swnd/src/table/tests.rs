@@ -1,0 +1,437 @@
+use super::*;
+use crate::kernel::Secret;
+use std::cell::RefCell;
+use std::time::Duration;
+use swnclient::{Error, ResourceState};
+
+/// What the table asked the client for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Call {
+    Register(RegistrationId, RegistrationRequest, Credentials),
+    Retry(RegistrationId, Credentials),
+    Unregister(RegistrationId),
+}
+
+/// A client that writes down what it is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct FakeClient {
+    calls: RefCell<Vec<Call>>,
+    last: RefCell<u64>,
+}
+
+impl FakeClient {
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
+        self.calls.take()
+    }
+}
+
+impl Registrar for FakeClient {
+    fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId {
+        *self.last.borrow_mut() += 1;
+        let id = RegistrationId(*self.last.borrow());
+        let call = Call::Register(id, request, credentials);
+        self.calls.borrow_mut().push(call);
+        id
+    }
+
+    fn retry(&self, id: RegistrationId, credentials: Credentials) {
+        self.calls.borrow_mut().push(Call::Retry(id, credentials));
+    }
+
+    fn unregister(&self, id: RegistrationId) {
+        self.calls.borrow_mut().push(Call::Unregister(id));
+    }
+}
+
+pub(crate) fn request(net_name: &str, address: &str) -> RegistrationRequest {
+    RegistrationRequest {
+        net_name: net_name.into(),
+        share_name: Some("data".into()),
+        ip_address: Some(address.parse().unwrap()),
+        net_name_notify: true,
+        share_name_notify: true,
+        ip_notify: false,
+    }
+}
+
+pub(crate) fn auth(user: &str) -> KernelAuth {
+    KernelAuth::Ntlm {
+        user: Some(user.into()),
+        domain: None,
+        password: Some(Secret::new("swnpass")),
+    }
+}
+
+fn ntlm(user: &str) -> Credentials {
+    Credentials::Ntlm(NtlmCredentials::from_password(user, "", "swnpass"))
+}
+
+const HERE: &str = "10.77.0.101";
+const THERE: &str = "10.77.0.102";
+const WITNESS: &str = "10.77.0.103";
+
+/// A table, its client, and shorthands for what goes in.
+#[derive(Default)]
+struct Bench {
+    table: Table,
+    client: FakeClient,
+}
+
+impl Bench {
+    fn register(&mut self, id: u32, net_name: &str, address: &str) -> Report {
+        self.register_as(id, net_name, address, auth("swnuser"))
+    }
+
+    fn register_as(&mut self, id: u32, net_name: &str, address: &str, auth: KernelAuth) -> Report {
+        let request = request(net_name, address);
+        let message = KernelMessage::Register { id, request, auth };
+        self.table.message(message, &self.client)
+    }
+
+    fn unregister(&mut self, id: u32) -> Report {
+        self.table.message(KernelMessage::Unregister { id }, &self.client)
+    }
+
+    fn accepted(&mut self, registration: RegistrationId) -> Option<Report> {
+        let event = Event::Registered { witness: WITNESS.parse().unwrap(), version: 2 };
+        self.table.event(registration, event).report
+    }
+
+    fn failed(&mut self, registration: RegistrationId, error: &Error) -> Report {
+        let event = Event::Failed { error: error.clone(), retry_in: None };
+        self.table.event(registration, event).report.unwrap()
+    }
+
+    fn reports(&mut self, registration: RegistrationId) -> Outcome {
+        let event = Event::Notification(node_down());
+        self.table.event(registration, event)
+    }
+
+    /// The registration that a single register call made.
+    fn started(&self) -> RegistrationId {
+        let calls = self.client.take_calls();
+        match calls.as_slice() {
+            [Call::Register(id, ..)] => *id,
+            _ => panic!("{calls:?}"),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        registration: RegistrationId,
+        id: u32,
+        result: Result<(), Errno>,
+    ) -> Option<Report> {
+        let answer = KernelAnswer { registration, id, notification: node_down(), result };
+        self.table.answer(answer, &self.client)
+    }
+}
+
+fn node_down() -> Notification {
+    Notification::ResourceChange { name: HERE.into(), state: ResourceState::Unavailable }
+}
+
+fn by_address() -> Error {
+    Error::NetNameIsAddress(HERE.into())
+}
+
+#[test]
+fn a_mount_is_registered_and_its_notifications_go_to_its_number() {
+    let mut bench = Bench::default();
+    let report = bench.register(7, "witclu", HERE);
+    assert_eq!(report.level(), log::Level::Info);
+    let calls = bench.client.take_calls();
+    let [Call::Register(registration, asked, credentials)] = calls.as_slice() else {
+        panic!("{calls:?}");
+    };
+    assert_eq!(*asked, request("witclu", HERE));
+    assert_eq!(*credentials, ntlm("swnuser"));
+    assert_eq!(bench.table.counts(), (1, 0));
+
+    let report = bench.accepted(*registration).unwrap();
+    assert_eq!(
+        report.to_string(),
+        r"\\witclu\data: registered at witness 10.77.0.103, which watches 10.77.0.101 (version 2)"
+    );
+    assert_eq!(bench.table.counts(), (1, 1));
+
+    let outcome = bench.reports(*registration);
+    let expected = Forward { id: 7, registration: *registration, notification: node_down() };
+    assert_eq!(outcome.forward, Some(expected));
+}
+
+#[test]
+fn an_echo_costs_a_retry_and_a_debug_line() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    for _ in 0..3 {
+        let report = bench.register(7, "witclu", HERE);
+        assert_eq!(report.level(), log::Level::Debug);
+        assert_eq!(bench.client.take_calls(), [Call::Retry(registration, ntlm("swnuser"))]);
+    }
+    assert_eq!(bench.table.counts(), (1, 0));
+}
+
+#[test]
+fn new_credentials_are_handed_on() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    bench.register_as(7, "witclu", HERE, auth("other"));
+    assert_eq!(bench.client.take_calls(), [Call::Retry(registration, ntlm("other"))]);
+}
+
+#[test]
+fn a_client_move_ends_the_old_registration_and_starts_a_new_one() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let old = bench.started();
+    bench.accepted(old);
+
+    bench.unregister(7);
+    bench.register(7, "witclu", THERE);
+    let calls = bench.client.take_calls();
+    let [Call::Unregister(ended), Call::Register(new, asked, _)] = calls.as_slice() else {
+        panic!("{calls:?}");
+    };
+    assert_eq!(*ended, old);
+    assert_eq!(*asked, request("witclu", THERE));
+
+    // Whatever the old one still says is not for the new one's number.
+    let outcome = bench.reports(old);
+    assert_eq!(outcome.forward, None);
+    assert!(matches!(outcome.report, Some(Report::Late { .. })));
+    assert!(bench.accepted(old).is_none());
+    assert_eq!(bench.table.counts(), (1, 0));
+    assert!(bench.reports(*new).forward.is_some());
+
+    let report = bench.table.event(old, Event::Unregistered).report.unwrap();
+    assert_eq!(report.to_string(), r"\\witclu\data: unregistered; 10.77.0.101 is watched no more");
+    assert!(bench.reports(*new).forward.is_some());
+}
+
+#[test]
+fn another_address_under_a_known_number_registers_anew() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let old = bench.started();
+    let report = bench.register(7, "witclu", THERE);
+    assert_eq!(report.to_string(), r"\\witclu\data: served by 10.77.0.102 now; registering anew");
+    let calls = bench.client.take_calls();
+    assert!(
+        matches!(&calls[..], [Call::Unregister(ended), Call::Register(..)] if *ended == old),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn another_share_under_a_known_number_registers_anew() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let old = bench.started();
+    let report = bench.register(7, "other", HERE);
+    assert!(matches!(report, Report::Asked { .. }), "{report:?}");
+    let calls = bench.client.take_calls();
+    assert!(
+        matches!(&calls[..], [Call::Unregister(ended), Call::Register(..)] if *ended == old),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn what_the_kernel_took_back_supersedes_what_a_witness_reports() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    let forward = bench.reports(registration).forward.unwrap();
+    let register = |id, address| {
+        LinkEvent::Message(KernelMessage::Register {
+            id,
+            request: request("witclu", address),
+            auth: auth("swnuser"),
+        })
+    };
+    let unregister = |id| LinkEvent::Message(KernelMessage::Unregister { id });
+    for (event, expected) in [
+        (unregister(7), true),
+        (unregister(8), false),
+        (register(7, THERE), true),
+        (register(7, HERE), false),
+        (register(8, THERE), false),
+        (LinkEvent::Down, true),
+        (LinkEvent::Overrun, false),
+    ] {
+        let superseded = bench.table.supersedes(&event, &forward);
+        assert_eq!(superseded, expected, "{event:?}");
+    }
+}
+
+#[test]
+fn an_unknown_number_is_unregistered_with_a_debug_line() {
+    let mut bench = Bench::default();
+    let report = bench.unregister(9);
+    assert_eq!(report.level(), log::Level::Debug);
+    assert_eq!(bench.client.take_calls(), []);
+}
+
+#[test]
+fn a_mount_by_address_is_told_once_to_mount_by_name() {
+    let mut bench = Bench::default();
+    bench.register(7, HERE, HERE);
+    let registration = bench.started();
+    let report = bench.failed(registration, &by_address());
+    assert_eq!(report.level(), log::Level::Warn);
+    let line = report.to_string();
+    assert!(line.starts_with(r"\\10.77.0.101\data: "), "{line}");
+    assert!(line.contains("mount by the cluster's name"), "{line}");
+    for _ in 0..3 {
+        bench.register(7, HERE, HERE);
+        let report = bench.failed(registration, &by_address());
+        assert_eq!(report.level(), log::Level::Debug);
+    }
+}
+
+#[test]
+fn a_failure_is_news_again_after_a_success_or_with_new_credentials() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    let level = |bench: &mut Bench| bench.failed(registration, &by_address()).level();
+    assert_eq!(level(&mut bench), log::Level::Warn);
+    assert_eq!(level(&mut bench), log::Level::Debug);
+    bench.accepted(registration);
+    assert_eq!(level(&mut bench), log::Level::Warn);
+    bench.register_as(7, "witclu", HERE, auth("other"));
+    assert_eq!(level(&mut bench), log::Level::Warn);
+    assert_eq!(level(&mut bench), log::Level::Debug);
+}
+
+#[test]
+fn a_failure_tells_when_the_next_attempt_comes() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    let report = bench.failed(registration, &by_address());
+    let line = report.to_string();
+    assert!(line.ends_with("; next attempt when the kernel asks again"));
+    let event = Event::Failed { error: by_address(), retry_in: Some(Duration::from_millis(4210)) };
+    let report = bench.table.event(registration, event).report.unwrap();
+    assert!(report.to_string().ends_with("; next attempt in 4.2 s"));
+}
+
+#[test]
+fn credentials_that_are_of_no_use_are_told_once_and_registered_when_they_become_so() {
+    let guest = KernelAuth::Ntlm { user: Some("guest".into()), domain: None, password: None };
+    for (auth, hint) in [(guest, "mount with credentials"), (KernelAuth::Kerberos, "sec=ntlmssp")] {
+        let mut bench = Bench::default();
+        let report = bench.register_as(7, "witclu", HERE, auth.clone());
+        assert_eq!(report.level(), log::Level::Warn);
+        let line = report.to_string();
+        assert!(line.starts_with(r"\\witclu\data: "), "{line}");
+        assert!(line.contains(hint), "{line}");
+        let report = bench.register_as(7, "witclu", HERE, auth);
+        assert_eq!(report.level(), log::Level::Debug);
+        assert_eq!(bench.client.take_calls(), []);
+
+        bench.register(7, "witclu", HERE);
+        bench.started();
+    }
+}
+
+#[test]
+fn a_number_the_kernel_does_not_know_any_more_is_released() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    let report = bench.answer(registration, 7, Err(Errno::INVAL)).unwrap();
+    assert_eq!(report.level(), log::Level::Warn);
+    assert_eq!(bench.client.take_calls(), [Call::Unregister(registration)]);
+    assert_eq!(bench.table.counts(), (0, 0));
+}
+
+#[test]
+fn an_answer_to_the_old_registration_does_not_end_the_new_one() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let old = bench.started();
+    bench.unregister(7);
+    bench.register(7, "witclu", THERE);
+    bench.client.take_calls();
+    bench.answer(old, 7, Err(Errno::INVAL));
+    assert_eq!(bench.client.take_calls(), []);
+    assert_eq!(bench.table.counts(), (1, 0));
+}
+
+#[test]
+fn another_refusal_of_the_kernel_ends_nothing() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    let report = bench.answer(registration, 7, Err(Errno::PERM)).unwrap();
+    assert_eq!(report.level(), log::Level::Warn);
+    assert_eq!(bench.client.take_calls(), []);
+}
+
+#[test]
+fn an_accepted_notification_makes_one_line() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    let report = bench.answer(registration, 7, Ok(())).unwrap();
+    assert_eq!(report.level(), log::Level::Info);
+    assert_eq!(
+        report.to_string(),
+        r"\\witclu\data: 10.77.0.101 is unavailable: the kernel accepted it"
+    );
+}
+
+#[test]
+fn one_bad_registration_does_not_disturb_another() {
+    let mut bench = Bench::default();
+    bench.register(1, "good", HERE);
+    let good = bench.started();
+    bench.accepted(good);
+    bench.register_as(2, "bad", HERE, KernelAuth::Kerberos);
+    bench.register(3, "worse", HERE);
+    let worse = bench.started();
+    bench.failed(worse, &by_address());
+    bench.unregister(2);
+    bench.unregister(3);
+    assert_eq!(bench.table.counts(), (1, 1));
+    assert_eq!(bench.reports(good).forward.unwrap().id, 1);
+}
+
+#[test]
+fn the_end_of_the_module_ends_every_registration() {
+    let mut bench = Bench::default();
+    bench.register(1, "a", HERE);
+    let a = bench.started();
+    bench.register(2, "b", HERE);
+    let b = bench.started();
+    bench.table.clear(&bench.client);
+    assert_eq!(bench.client.take_calls(), [Call::Unregister(a), Call::Unregister(b)]);
+    assert_eq!(bench.table.counts(), (0, 0));
+    assert!(bench.reports(a).forward.is_none());
+}
+
+#[test]
+fn nothing_is_kept_of_a_registration_after_its_last_event() {
+    let mut bench = Bench::default();
+    for _ in 0..3 {
+        bench.register(1, "a", HERE);
+        let registration = bench.started();
+        bench.unregister(1);
+        bench.table.event(registration, Event::Unregistered);
+        bench.client.take_calls();
+    }
+    assert!(bench.table.entries.is_empty());
+    assert!(bench.table.owners.is_empty());
+}
+
+#[test]
+fn a_name_from_outside_cannot_forge_a_log_line() {
+    let mut bench = Bench::default();
+    let report = bench.register(1, "a\nroot: all is well\x1b[2J", HERE);
+    assert!(!report.to_string().chars().any(char::is_control));
+}

@@ -1,0 +1,147 @@
+//! The program as a service manager sees it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics fails, which is what it is for"
+)]
+
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+fn swnd() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swnd"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A service manager's socket and the program it started.
+struct Service {
+    socket: UnixDatagram,
+    child: Child,
+    _directory: Directory,
+}
+
+/// A directory of its own, removed at the end.
+struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("swnd-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Service {
+    fn start(name: &str) -> Self {
+        let directory = Directory::new(name);
+        let path = directory.0.join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let child = swnd().args(["--log", "stderr"]).env("NOTIFY_SOCKET", &path).spawn().unwrap();
+        Self { socket, child, _directory: directory }
+    }
+
+    /// The next message, or nothing if the program ends without one.
+    fn notified(&mut self) -> Option<String> {
+        let mut buffer = [0; 512];
+        self.socket.set_nonblocking(true).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while std::time::Instant::now() < deadline {
+            // In this order: what it sent before it ended is there by then.
+            let ended = self.child.try_wait().unwrap().is_some();
+            if let Ok(length) = self.socket.recv(&mut buffer) {
+                return Some(String::from_utf8(buffer[..length].to_vec()).unwrap());
+            }
+            if ended {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("neither a message nor an end within 10 s");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// The exit code and the log.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().unwrap();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (status.code(), log)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether this test may listen to the kernel. Where it may not, what the
+/// program says then is what is tested.
+fn privileged() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+    // CAP_NET_ADMIN
+    u64::from_str_radix(effective.trim(), 16).unwrap() & (1 << 12) != 0
+}
+
+fn ends_after(signal: &str) {
+    let mut service = Service::start(signal);
+    if !privileged() {
+        assert_eq!(service.notified(), None);
+        let (code, log) = service.end();
+        assert_eq!(code, Some(1));
+        assert!(log.contains("CAP_NET_ADMIN is missing"), "{log}");
+        return;
+    }
+    assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+    let status = service.notified().unwrap();
+    assert!(status.starts_with("STATUS="), "{status}");
+    service.signal("HUP");
+    service.signal(signal);
+    assert_eq!(service.notified().as_deref(), Some("STOPPING=1\n"));
+    let (code, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn it_is_ready_tells_its_status_and_ends_at_sigterm() {
+    ends_after("TERM");
+}
+
+#[test]
+fn it_ends_at_sigint_but_not_at_sighup() {
+    ends_after("INT");
+}
+
+fn output(arguments: &[&str]) -> Output {
+    swnd().args(arguments).output().unwrap()
+}
+
+#[test]
+fn it_tells_its_version() {
+    let output = output(&["--version"]);
+    assert!(output.status.success());
+    let expected = concat!("swnd ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
+fn a_wrong_option_is_an_error_of_its_own() {
+    assert_eq!(output(&["--no-such-option"]).status.code(), Some(2));
+}
