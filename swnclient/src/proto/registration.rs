@@ -38,6 +38,19 @@ pub(super) struct Registered {
     /// The pending AsyncNotify and since when it pends; `None` for a moment
     /// where the witness answers too fast to be asked again at once.
     pub(super) notify: Option<(CallId, Instant)>,
+    /// When the answer to it is overdue, or when to ask again.
+    pub(super) notify_due: Option<Instant>,
+}
+
+/// Whether the witness is to be chosen anew, because the address of the share
+/// has moved.
+#[derive(Debug, Default)]
+pub(super) enum Review {
+    #[default]
+    NotDue,
+    Due(Instant),
+    /// Waits for the list of the node that serves the share.
+    Listing(LinkId),
 }
 
 /// A registration that is being taken back.
@@ -55,6 +68,7 @@ pub(super) struct Registration {
     pub(super) credentials: SharedCredentials,
     pub(super) state: State,
     pub(super) deadline: Option<Instant>,
+    pub(super) review: Review,
     /// The node that serves the share: as asked for, or as resolved.
     pub(super) served_by: Option<IpAddr>,
     /// Further addresses of the net name, the next one last.
@@ -85,6 +99,7 @@ impl Registration {
             credentials,
             state: State::Waiting,
             deadline: None,
+            review: Review::NotDue,
             seeds: Vec::new(),
             interfaces: Arc::new([]),
             candidates: Vec::new(),

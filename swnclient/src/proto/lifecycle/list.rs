@@ -1,0 +1,153 @@
+//! To find a witness ([MS-SWN] 3.2.4.1): the interface list of the node that
+//! serves the share, and the candidates it names, one after the other.
+
+use crate::proto::Action;
+use crate::proto::choice;
+use crate::proto::client::Client;
+use crate::proto::link::LinkId;
+use crate::proto::registration::{Review, State};
+use crate::wire::Interface;
+use crate::{Error, RegistrationId};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Client {
+    /// A whole attempt, from the interface list on.
+    pub(in crate::proto) fn start(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        registration.last_attempt = Some(now);
+        registration.candidates.clear();
+        registration.fresh_list = false;
+        registration.last_error = None;
+        registration.seeds.clear();
+        match registration.request.ip_address {
+            Some(address) => self.list_at(id, address, now),
+            None => {
+                let host = registration.request.net_name.clone();
+                self.set_state(id, State::Resolving);
+                let waiting = self.resolving.entry(host.clone()).or_default();
+                waiting.push(id);
+                if waiting.len() == 1 {
+                    self.actions.push_back(Action::Resolve { host });
+                }
+            }
+        }
+    }
+
+    pub(in crate::proto) fn try_next_seed(
+        &mut self,
+        id: RegistrationId,
+        error: Error,
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        match registration.seeds.pop() {
+            Some(address) => {
+                registration.served_by = Some(address);
+                self.list_at(id, address, now);
+            }
+            None => self.failed(id, error, now),
+        }
+    }
+
+    fn list_at(&mut self, id: RegistrationId, address: IpAddr, now: Instant) {
+        let Some((link, _ready)) = self.join_link(id, address, now) else {
+            return;
+        };
+        self.set_state(id, State::Listing { link });
+        self.request_list(link, id, now);
+    }
+
+    /// The interface list is there: for a registration that looks for a
+    /// witness, or for one that has just found another one and must know what
+    /// it missed meanwhile.
+    pub(in crate::proto) fn listed(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        result: &Result<Arc<[Interface]>, Error>,
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let reviewing = matches!(registration.review, Review::Listing(link) if link == link_id);
+        match (&registration.state, result) {
+            (State::Listing { link }, Ok(interfaces)) if *link == link_id => {
+                let Some(served_by) = registration.served_by else {
+                    return;
+                };
+                registration.candidates =
+                    choice::witnesses(interfaces, served_by, None, &mut self.rng);
+                registration.fresh_list = true;
+                if !registration.was_registered {
+                    registration.known_state = choice::state_of(interfaces, served_by);
+                }
+                registration.interfaces = Arc::clone(interfaces);
+                self.register_next(id, now);
+                self.leave_link(link_id, id);
+            }
+            (State::Listing { link }, Err(error)) if *link == link_id => {
+                self.set_state(id, State::Waiting);
+                self.leave_link(link_id, id);
+                self.list_failed(id, error.clone(), now);
+            }
+            (State::Registered(_), Ok(interfaces)) if reviewing => {
+                self.reviewed(id, link_id, interfaces, now);
+            }
+            (State::Registered(_), Err(error)) if reviewing => self.review_failed(id, error),
+            (State::Registered(_), Ok(interfaces)) => self.report_missed_change(id, interfaces),
+            // A registration that stands does not fall over a list.
+            _ => {}
+        }
+    }
+
+    pub(in crate::proto) fn list_failed(&mut self, id: RegistrationId, error: Error, now: Instant) {
+        if error.needs_consumer() {
+            self.failed(id, error, now);
+        } else {
+            self.try_next_seed(id, error, now);
+        }
+    }
+
+    /// Tries the next witness; where none is left, a new list, or a break.
+    pub(in crate::proto) fn register_next(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        if let Some(address) = registration.candidates.pop() {
+            let Some((link, ready)) = self.join_link(id, address, now) else {
+                return;
+            };
+            self.set_state(id, State::Registering { link, call: None });
+            self.add_member(link, id);
+            if ready {
+                self.send_register(id, now);
+            }
+        } else if registration.fresh_list {
+            let error = registration.last_error.take().unwrap_or(Error::NoWitness);
+            self.failed(id, error, now);
+        } else {
+            self.start(id, now);
+        }
+    }
+
+    /// The link turned out not to be shareable.
+    pub(in crate::proto) fn find_own_link(
+        &mut self,
+        id: RegistrationId,
+        shared: LinkId,
+        now: Instant,
+    ) {
+        let address = self.links.get(&shared).map(|link| link.address);
+        if let (Some(registration), Some(address)) = (self.registrations.get_mut(&id), address) {
+            registration.candidates.push(address);
+            self.register_next(id, now);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The life of a registration ([MS-SWN] 3.2.4), a file for each of its parts.
+
+mod list;
+mod recover;
+mod register;
+mod review;
+mod unregister;
+mod watch;
+
+use super::client::{Client, TimerKey};
+use super::registration::State;
+use crate::RegistrationId;
+use std::time::Instant;
+
+impl Client {
+    /// The one place where a state changes. A deadline and a review belong to
+    /// the state that set them.
+    pub(in crate::proto) fn set_state(&mut self, id: RegistrationId, state: State) {
+        self.set_deadline(id, None);
+        self.stop_review(id);
+        if let Some(registration) = self.registrations.get_mut(&id) {
+            registration.state = state;
+        }
+    }
+
+    pub(in crate::proto) fn set_deadline(&mut self, id: RegistrationId, at: Option<Instant>) {
+        if let Some(registration) = self.registrations.get_mut(&id) {
+            self.timers.set(TimerKey::Registration(id), &mut registration.deadline, at);
+        }
+    }
+}

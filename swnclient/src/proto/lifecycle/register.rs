@@ -1,0 +1,164 @@
+//! To register at a candidate ([MS-SWN] 3.2.4.1): RegisterEx, or Register where
+//! the witness speaks version 1 only.
+
+use crate::proto::client::Client;
+use crate::proto::link::{LinkId, Purpose};
+use crate::proto::registration::{Registered, State};
+use crate::wire::{self, Status, Version, opnum};
+use crate::{Error, Event, RegistrationId};
+use dcerpc::association::CallId;
+use dcerpc::ndr::ContextHandle;
+use smol_str::ToSmolStr;
+use std::time::Instant;
+
+impl Client {
+    /// RegisterEx; or Register where this witness has refused version 2. The
+    /// interface list's version is only a hint and not asked.
+    pub(in crate::proto) fn send_register(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let State::Registering { link: link_id, call: None } = registration.state else {
+            return;
+        };
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        let version = match self.version_1_only.contains(&link.address) {
+            true => Version::V1,
+            false => Version::V2,
+        };
+        let request = &registration.request;
+        let ip_address = registration.served_by.map(|ip| ip.to_smolstr());
+        let arguments = wire::Register {
+            version: version.to_wire(),
+            net_name: Some(&request.net_name),
+            share_name: request.share_name.as_deref().filter(|_| request.share_name_notify),
+            ip_address: ip_address.as_deref(),
+            client_name: Some(&self.config.client_name),
+            ip_notify: request.ip_notify,
+            keep_alive: u32::try_from(self.config.keep_alive.as_secs()).unwrap_or(u32::MAX),
+        };
+        let stub = wire::encode_register(version, &arguments);
+        let opnum = match version {
+            Version::V1 => opnum::REGISTER,
+            Version::V2 => opnum::REGISTER_EX,
+        };
+        match link.call(Purpose::Register(id), opnum, stub, &mut self.actions) {
+            Ok(call) => {
+                self.set_state(
+                    id,
+                    State::Registering { link: link_id, call: Some((call, version)) },
+                );
+                self.set_deadline(id, Some(now + self.config.call_timeout));
+            }
+            Err(error) => self.fail_link(link_id, error, now),
+        }
+    }
+
+    pub(in crate::proto) fn register_answered(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        call: CallId,
+        result: Result<ContextHandle, Error>,
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        match registration.state {
+            State::Registering { call: Some((asked, version)), .. } if asked == call => {
+                match result {
+                    Ok(handle) => self.registered(id, link_id, handle, version, now),
+                    Err(error) => self.register_refused(id, link_id, version, error, now),
+                }
+            }
+            // Unregistered meanwhile.
+            State::Unregistering(_) => match result {
+                Ok(handle) => self.send_unregister(id, link_id, handle, None, now),
+                Err(_) => self.end(id),
+            },
+            _ => {}
+        }
+    }
+
+    pub(in crate::proto) fn register_refused(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        version: Version,
+        error: Error,
+        now: Instant,
+    ) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        if version == Version::V2 && means_version_1(&error) {
+            log::debug!("{} speaks version 1 only ({error})", link.address);
+            self.version_1_only.insert(link.address);
+            self.set_state(id, State::Registering { link: link_id, call: None });
+            self.send_register(id, now);
+            return;
+        }
+        self.set_state(id, State::Waiting);
+        self.leave_link(link_id, id);
+        self.try_next_witness(id, error, now);
+    }
+
+    pub(in crate::proto) fn try_next_witness(
+        &mut self,
+        id: RegistrationId,
+        error: Error,
+        now: Instant,
+    ) {
+        if error.needs_consumer() {
+            self.failed(id, error, now);
+        } else if let Some(registration) = self.registrations.get_mut(&id) {
+            log::debug!("{}: {error}; trying the next witness", registration.request.net_name);
+            registration.last_error = Some(error);
+            self.register_next(id, now);
+        }
+    }
+
+    pub(in crate::proto) fn registered(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        handle: ContextHandle,
+        version: Version,
+        now: Instant,
+    ) {
+        let (Some(registration), Some(link)) =
+            (self.registrations.get_mut(&id), self.links.get(&link_id))
+        else {
+            return;
+        };
+        let anew = std::mem::replace(&mut registration.was_registered, true);
+        registration.backoff.reset();
+        registration.candidates = Vec::new();
+        registration.last_error = None;
+        let event = Event::Registered { witness: link.address, version: version.number() };
+        self.events.push_back((id, event));
+        let registered =
+            Registered { link: link_id, handle, version, notify: None, notify_due: None };
+        self.set_state(id, State::Registered(registered));
+        if anew {
+            // Before AsyncNotify, which would keep a link that isn't
+            // multiplexed from answering.
+            self.request_list(link_id, id, now);
+        }
+        self.send_notify(id, now);
+    }
+}
+
+/// Whether a witness says by this error that it does not speak version 2.
+fn means_version_1(error: &Error) -> bool {
+    match error {
+        Error::Fault { status, .. } => status.is_unknown_operation(),
+        Error::Refused { status, .. } => {
+            matches!(*status, Status::REVISION_MISMATCH | Status::CALL_NOT_IMPLEMENTED)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,164 @@
+//! What tells one vendor's witness service from another's, as data.
+
+use dcerpc::association::FaultStatus;
+use std::time::Duration;
+use swnclient::wire::Status;
+
+/// A vendor's witness service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// Windows Server 2012: version 1 only.
+    Windows2012,
+    /// Windows Server 2012 R2 and later.
+    Windows2012R2,
+    /// Samba 4.20 and later with CTDB.
+    Samba,
+    /// Dell OneFS: version 1 only.
+    OneFs,
+}
+
+/// Where the name in a list or a notification comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameSource {
+    /// The cluster's DNS name.
+    Cluster,
+    /// The name of the node that the address belongs to.
+    Node,
+    /// The address as text.
+    Address,
+}
+
+/// What becomes of a dead node's addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeDeath {
+    /// They stay with the node and are unavailable until it is back.
+    Unavailable,
+    /// The surviving nodes take them over; they go home when it is back.
+    Takeover,
+}
+
+/// How a witness service behaves where services differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traits {
+    /// Whether RegisterEx exists.
+    pub version_2: bool,
+    /// The answer to an operation that does not exist.
+    pub unknown_operation: FaultStatus,
+    /// The version that the interface list claims.
+    pub list_version: u32,
+    /// InterfaceGroupName of the interface list.
+    pub group_name: NameSource,
+    /// ResourceName of a resource change.
+    pub resource_name: NameSource,
+    /// Whether GetInterfaceList waits while no node could be a witness.
+    pub list_waits_for_witness: bool,
+    /// What UnRegister of an unknown handle returns.
+    pub unknown_unregister: Status,
+    /// How long a registration lives without a call.
+    pub unused_timeout: Option<Duration>,
+    /// Whether a pending AsyncNotify keeps a registration alive for ever.
+    /// Otherwise for the keep-alive, which is none in version 1.
+    pub waiting_is_use: bool,
+    /// How long after it has sent a client away (a move to another address, a
+    /// resource that isn't available) the service drops the registration.
+    pub drop_after_leave: Option<Duration>,
+    /// Whether a client that registered for several names of the cluster gets
+    /// one notification instead of one for each.
+    pub notify_aliases_once: bool,
+    /// What becomes of a dead node's addresses.
+    pub node_death: NodeDeath,
+    /// Whether concurrent multiplexing is granted.
+    pub multiplexing: bool,
+    /// Whether header signing is granted.
+    pub header_signing: bool,
+    /// The longest fragment, in bytes.
+    pub max_fragment: u16,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 4] = [
+        Self::Windows2012,
+        Self::Windows2012R2,
+        Self::Samba,
+        Self::OneFs,
+    ];
+
+    /// The name that scripts and command lines use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Windows2012 => "windows2012",
+            Self::Windows2012R2 => "windows2012r2",
+            Self::Samba => "samba",
+            Self::OneFs => "onefs",
+        }
+    }
+
+    /// The profile of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|profile| profile.name().eq_ignore_ascii_case(name))
+    }
+
+    /// How the vendor's service behaves.
+    pub fn traits(self) -> Traits {
+        // [MS-SWN] with the notes on what Windows Server 2012 R2 does.
+        let windows_2012_r2 = Traits {
+            version_2: true,
+            unknown_operation: FaultStatus::OP_RNG_ERROR,
+            list_version: 0x0002_0000,
+            group_name: NameSource::Node,
+            resource_name: NameSource::Node,
+            list_waits_for_witness: true,
+            unknown_unregister: Status::INVALID_PARAMETER,
+            unused_timeout: Some(Duration::from_secs(30)),
+            waiting_is_use: true,
+            drop_after_leave: None,
+            notify_aliases_once: true,
+            node_death: NodeDeath::Unavailable,
+            multiplexing: true,
+            header_signing: true,
+            max_fragment: 5840,
+        };
+        match self {
+            Self::Windows2012R2 => windows_2012_r2,
+            Self::Windows2012 => Traits {
+                version_2: false,
+                list_version: 0xffff_ffff,
+                list_waits_for_witness: false,
+                unknown_unregister: Status::NOT_FOUND,
+                unused_timeout: None,
+                notify_aliases_once: false,
+                ..windows_2012_r2
+            },
+            Self::Samba => Traits {
+                group_name: NameSource::Cluster,
+                resource_name: NameSource::Address,
+                list_waits_for_witness: false,
+                unknown_unregister: Status::NOT_FOUND,
+                waiting_is_use: false,
+                drop_after_leave: Some(Duration::from_secs(5)),
+                notify_aliases_once: false,
+                node_death: NodeDeath::Takeover,
+                ..windows_2012_r2
+            },
+            Self::OneFs => Traits {
+                version_2: false,
+                list_version: 0x0001_0001,
+                resource_name: NameSource::Address,
+                list_waits_for_witness: false,
+                unknown_unregister: Status::NOT_FOUND,
+                unused_timeout: None,
+                notify_aliases_once: false,
+                ..windows_2012_r2
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,268 @@
+//! Steps: what is done to the cluster, and how it takes that.
+
+use crate::cluster::{Cluster, Timer};
+use crate::connection::ConnId;
+use crate::event::Happening;
+use crate::registration::Registration;
+use crate::topology::Power;
+use crate::{Destination, NodeId, Script, Service, Step, Time, Who};
+use std::net::IpAddr;
+use swnclient::ResourceState;
+use swnclient::wire::AddressInfo;
+
+impl Cluster {
+    /// Does something to the cluster, now.
+    pub fn run(&mut self, now: Time, step: Step) {
+        self.happened(now, Happening::Step(step.clone()));
+        match step {
+            Step::NodeDown { node, silent } => self.node_down(now, node, silent),
+            Step::NodeCut { node } => {
+                self.set_power(now, node, Power::Cut);
+                self.reconsider_reach(now);
+            }
+            Step::NodeUp { node } => self.node_up(now, node),
+            Step::AddressMove { address, node } => {
+                self.move_address(now, address, node);
+                self.retry_waiting_lists(now);
+            }
+            Step::AddressState { address, online } => {
+                if let Some(address) = self.topology.address_mut(address) {
+                    address.online = online;
+                }
+                self.reconsider_reach(now);
+                self.tell_state(now, address);
+                self.retry_waiting_lists(now);
+            }
+            Step::Service { node, port } => {
+                self.lose(now, node, true, Some(Service::Witness));
+                if let Some(node) = self.topology.node_mut(node) {
+                    node.witness_port = port;
+                }
+            }
+            Step::ClientMove { who, to } => {
+                let to = self.destination(to);
+                self.queue(now, &who, |r| r.pending.client_move(to.clone()));
+            }
+            Step::ShareMove { who, to } => {
+                let to = self.destination(to);
+                self.queue(now, &who, |r| {
+                    if r.share_name.is_some() {
+                        r.pending.share_move(to.clone());
+                    }
+                });
+            }
+            Step::IpChange { who, to } => {
+                let to = self.destination(to);
+                self.queue(now, &who, |r| {
+                    if r.ip_notify {
+                        r.pending.ip_change(to.clone());
+                    }
+                });
+            }
+            Step::Answer { who, notice } => {
+                self.queue(now, &who, |r| r.pending.force(notice.clone()));
+            }
+            Step::ForceUnregister { who } => {
+                for id in self.registrations.select(|r| who.is(r)) {
+                    self.drop_registration(now, id, "by force");
+                }
+            }
+            Step::Password { user, password } => {
+                let users = &mut self.config.users;
+                for known in users.iter_mut().filter(|known| known.name == user) {
+                    known.password = password.clone();
+                }
+                self.renew_logons();
+            }
+            Step::Fault(fault) => self.faults.add(fault),
+            Step::NoFaults => self.faults.clear(),
+        }
+    }
+
+    /// Runs a script from `start` on.
+    pub fn play(&mut self, start: Time, script: &Script) {
+        for (at, step) in &script.steps {
+            self.schedule(start + *at, step.clone());
+        }
+    }
+
+    fn set_power(&mut self, now: Time, node: NodeId, power: Power) {
+        if let Some(node) = self.topology.node_mut(node) {
+            node.power = power;
+        }
+        self.start_timer(now + self.config.detection, Timer::Notice(node));
+    }
+
+    fn node_down(&mut self, now: Time, node: NodeId, silent: bool) {
+        self.lose(now, node, !silent, None);
+        self.set_power(now, node, Power::Down { silent });
+    }
+
+    fn node_up(&mut self, now: Time, node: NodeId) {
+        if !self.topology.works(node) {
+            // What is left of before knows nothing of it any more.
+            self.lose(now, node, true, None);
+        }
+        self.set_power(now, node, Power::Up);
+        self.reconsider_reach(now);
+    }
+
+    /// A node, or one of its services, loses its connections and what it knew.
+    fn lose(&mut self, now: Time, node: NodeId, reset: bool, only: Option<Service>) {
+        let lost = self.connections_where(|_, on, service| {
+            on == node && only.is_none_or(|only| only == service)
+        });
+        for conn in lost {
+            if reset {
+                self.close(now, conn, true, "its node lost it");
+            } else {
+                self.swallow(conn);
+            }
+        }
+        if only != Some(Service::Mapper) {
+            for id in self.registrations.select(|r| r.node == node) {
+                self.drop_registration(now, id, "its witness lost it");
+            }
+        }
+    }
+
+    fn connections_where(&self, wanted: impl Fn(IpAddr, NodeId, Service) -> bool) -> Vec<ConnId> {
+        self.connections
+            .iter()
+            .filter(|(_, c)| wanted(c.local.ip(), c.node, c.service))
+            .map(|(conn, _)| *conn)
+            .collect()
+    }
+
+    /// Holds or lets through what comes on each connection, as the way is now.
+    fn reconsider_reach(&mut self, now: Time) {
+        let all: Vec<_> = self
+            .connections
+            .iter()
+            .map(|(conn, c)| (*conn, c.local.ip(), c.node))
+            .collect();
+        for (conn, address, node) in all {
+            let node_reached = self
+                .topology
+                .node(node)
+                .is_some_and(|node| node.power == Power::Up);
+            let address_reached = self
+                .topology
+                .address(address)
+                .is_some_and(|address| address.online);
+            self.hold(now, conn, !(node_reached && address_reached));
+        }
+    }
+
+    /// The cluster notices that a node died or came back.
+    pub(crate) fn notice(&mut self, now: Time, id: NodeId) {
+        let Some(node) = self.topology.node_mut(id) else {
+            return;
+        };
+        let alive = node.power == Power::Up;
+        if node.believed_up == alive {
+            return;
+        }
+        node.believed_up = alive;
+        self.happened(now, Happening::Noticed { node: id, alive });
+        let moves = self
+            .topology
+            .reallocation(id, self.config.traits.node_death);
+        let affected: Vec<IpAddr> = self
+            .topology
+            .addresses()
+            .iter()
+            .filter(|address| address.owner == id && address.online)
+            .map(|address| address.ip)
+            .collect();
+        for (address, to) in &moves {
+            self.move_address(now, *address, *to);
+        }
+        for address in affected {
+            if !moves.iter().any(|(moved, _)| *moved == address) {
+                self.tell_state(now, address);
+            }
+        }
+        self.retry_waiting_lists(now);
+    }
+
+    /// An address goes to another node: its connections break, and who is
+    /// registered for it hears that it went away and came back.
+    fn move_address(&mut self, now: Time, ip: IpAddr, to: NodeId) {
+        let Some(address) = self.topology.address_mut(ip) else {
+            return;
+        };
+        if address.owner == to {
+            return;
+        }
+        address.owner = to;
+        self.happened(now, Happening::AddressMoved { address: ip, to });
+        for conn in self.connections_where(|local, node, _| local == ip && node != to) {
+            self.close(now, conn, true, "its address moved");
+        }
+        self.tell_change(now, ip, ResourceState::Unavailable);
+        self.tell_state(now, ip);
+    }
+
+    /// Tells who is registered for an address how it is.
+    fn tell_state(&mut self, now: Time, ip: IpAddr) {
+        let Some(address) = self.topology.address(ip) else {
+            return;
+        };
+        let state = if self.topology.is_available(address) {
+            ResourceState::Available
+        } else {
+            ResourceState::Unavailable
+        };
+        self.tell_change(now, ip, state);
+    }
+
+    fn tell_change(&mut self, now: Time, ip: IpAddr, state: ResourceState) {
+        let name = self.name(self.config.traits.resource_name, ip);
+        let once = self.config.traits.notify_aliases_once;
+        let mut told = Vec::new();
+        for id in self.registrations.select(|r| r.address == ip) {
+            let Some(registration) = self.registrations.get(id) else {
+                continue;
+            };
+            // The same client and share by another name of the cluster.
+            let key = (
+                registration.client.clone(),
+                registration.share_name.clone(),
+                registration.net_name.clone(),
+            );
+            let alias = told.iter().any(|(client, share, net_name)| {
+                (client, share) == (&key.0, &key.1) && *net_name != key.2
+            });
+            if once && alias {
+                continue;
+            }
+            told.push(key);
+            self.registrations.update(id, &self.config.traits, |r| {
+                r.pending.change(&name, state);
+            });
+            self.tell(now, id);
+        }
+    }
+
+    /// Changes what registrations have pending, and tells them.
+    fn queue(&mut self, now: Time, who: &Who, change: impl Fn(&mut Registration)) {
+        for id in self.registrations.select(|r| who.is(r)) {
+            self.registrations.update(id, &self.config.traits, &change);
+            self.tell(now, id);
+        }
+    }
+
+    fn destination(&self, to: Destination) -> Vec<AddressInfo> {
+        let node = match to {
+            Destination::Addresses(list) => return list,
+            Destination::Node(node) => node,
+        };
+        self.topology
+            .addresses()
+            .iter()
+            .filter(|address| address.owner == node)
+            .map(|address| AddressInfo::new(address.ip, self.topology.is_available(address)))
+            .collect()
+    }
+}

@@ -1,0 +1,430 @@
+//! The calls of the endpoint mapper and of the witness interface
+//! ([MS-SWN] 3.1.4).
+
+use crate::cluster::Cluster;
+use crate::connection::ConnId;
+use crate::event::Happening;
+use crate::profile::NameSource;
+use crate::registration::{Due, Notice, Pending, Registration, RegistrationId, Waiting};
+use crate::rpc::{Answer, Call};
+use crate::topology::Address;
+use crate::{NodeId, Service, Stage, Time, What};
+use dcerpc::association::FaultStatus;
+use dcerpc::epm;
+use dcerpc::ndr::{ContextHandle, NdrError};
+use smol_str::{SmolStr, ToSmolStr};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+use swnclient::ResourceState;
+use swnclient::wire::{self, Interface, NotifyMessages, ReceivedRegister, Status, Version, opnum};
+
+/// RPC_S_SERVER_UNAVAILABLE: what Samba answers to a call that was orphaned.
+const SERVER_UNAVAILABLE: FaultStatus = FaultStatus(0x0000_06ba);
+
+impl Cluster {
+    /// Takes a call.
+    pub(crate) fn call(&mut self, now: Time, conn: ConnId, call: Call) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let (node, service) = (connection.node, connection.service);
+        let id = call.id;
+        if let Some(refusal) = call.refused {
+            self.answer(now, conn, Answer::fault(id, refusal.status), None);
+            if refusal.hang_up {
+                self.close(now, conn, false, "refused");
+            }
+            return;
+        }
+        let stage = match (service, call.opnum) {
+            (Service::Mapper, epm::EPT_MAP) => Stage::EptMap,
+            (Service::Witness, opnum::GET_INTERFACE_LIST) => Stage::GetInterfaceList,
+            (Service::Witness, opnum::REGISTER) => Stage::Register,
+            (Service::Witness, opnum::UN_REGISTER) => Stage::UnRegister,
+            (Service::Witness, opnum::ASYNC_NOTIFY) => Stage::AsyncNotify,
+            (Service::Witness, opnum::REGISTER_EX) if self.config.traits.version_2 => {
+                Stage::RegisterEx
+            }
+            _ => {
+                let status = self.config.traits.unknown_operation;
+                return self.answer(now, conn, Answer::fault(id, status), None);
+            }
+        };
+        let auth = call
+            .after_auth3
+            .then(|| self.take_fault(now, Stage::Auth, node))
+            .flatten()
+            .map(|what| (Stage::Auth, what));
+        let fault = auth.or_else(|| {
+            let what = self.take_fault(now, stage, node)?;
+            Some((stage, what))
+        });
+        if let Some((_, what)) = fault {
+            let instead = matches!(
+                what,
+                What::Fault(_)
+                    | What::BindNak(_)
+                    | What::Status(_)
+                    | What::Empty
+                    | What::Refuse
+                    | What::Drop
+            );
+            let unanswered = stage == Stage::AsyncNotify && what == What::NoReply;
+            if instead || unanswered {
+                let answer = Answer::response(id, Vec::new());
+                return self.answer(now, conn, answer, fault);
+            }
+        }
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.planned.extend(fault.map(|fault| (id, fault)));
+        }
+        if self.execute(now, conn, stage, &call).is_err() {
+            self.reply(now, conn, Answer::fault(id, FaultStatus::NDR));
+        }
+    }
+
+    /// Answers a call, with the fault that was planned for it.
+    pub(crate) fn reply(&mut self, now: Time, conn: ConnId, answer: Answer) {
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            let fault = connection.planned.remove(&answer.call);
+            self.answer(now, conn, answer, fault);
+        }
+    }
+
+    fn execute(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        stage: Stage,
+        call: &Call,
+    ) -> Result<(), NdrError> {
+        let stub = match stage {
+            Stage::EptMap => Some(self.map(conn, call)?),
+            Stage::GetInterfaceList => self.get_interface_list(now, conn, call.id),
+            Stage::Register => Some(self.register(now, conn, Version::V1, call)?),
+            Stage::RegisterEx => Some(self.register(now, conn, Version::V2, call)?),
+            Stage::UnRegister => self.un_register(now, conn, call)?,
+            Stage::AsyncNotify => self.async_notify(now, conn, call)?,
+            _ => None,
+        };
+        if let Some(stub) = stub {
+            self.reply(now, conn, Answer::response(call.id, stub));
+        }
+        Ok(())
+    }
+
+    /// ept_map.
+    fn map(&self, conn: ConnId, call: &Call) -> Result<Vec<u8>, NdrError> {
+        let wanted = match epm::decode_request(&call.stub, call.endian) {
+            Ok(wanted) => wanted,
+            Err(epm::EpmError::Malformed(error)) => return Err(error),
+            Err(_) => wire::INTERFACE,
+        };
+        let connection = self.connections.get(&conn);
+        let port = connection
+            .and_then(|connection| self.topology.node(connection.node)?.witness_port)
+            .filter(|_| wanted == wire::INTERFACE);
+        let address = match connection.map(|connection| connection.local.ip()) {
+            Some(IpAddr::V4(address)) => address,
+            _ => Ipv4Addr::UNSPECIFIED,
+        };
+        Ok(epm::encode_response(&wanted, port, address))
+    }
+
+    /// What a node lists.
+    pub fn interfaces(&self, asked: NodeId) -> Vec<Interface> {
+        let traits = &self.config.traits;
+        let interface = |address: &Address| Interface {
+            group_name: self.name(traits.group_name, address.ip),
+            version: traits.list_version,
+            state: if self.topology.is_available(address) {
+                ResourceState::Available
+            } else {
+                ResourceState::Unavailable
+            },
+            ipv4: match address.ip {
+                IpAddr::V4(ip) => Some(ip),
+                IpAddr::V6(_) => None,
+            },
+            ipv6: match address.ip {
+                IpAddr::V6(ip) => Some(ip),
+                IpAddr::V4(_) => None,
+            },
+            witness: address.owner != asked,
+        };
+        self.topology.addresses().iter().map(interface).collect()
+    }
+
+    pub(crate) fn name(&self, source: NameSource, address: IpAddr) -> SmolStr {
+        let owner = || {
+            let owner = self.topology.address(address)?.owner;
+            Some(self.topology.node(owner)?.name.clone())
+        };
+        match source {
+            NameSource::Cluster => self.config.dns_name(),
+            NameSource::Node => owner().unwrap_or_default(),
+            NameSource::Address => address.to_smolstr(),
+        }
+    }
+
+    fn get_interface_list(&mut self, now: Time, conn: ConnId, call: u32) -> Option<Vec<u8>> {
+        let node = self.connections.get(&conn)?.node;
+        let interfaces = self.interfaces(node);
+        let usable = |interface: &Interface| {
+            interface.witness && interface.state == ResourceState::Available
+        };
+        if self.config.traits.list_waits_for_witness && !interfaces.iter().any(usable) {
+            if !self.waiting_lists.contains(&(conn, call)) {
+                self.waiting_lists.push((conn, call));
+            }
+            return None;
+        }
+        let stage = Stage::GetInterfaceList;
+        self.happened(now, Happening::Called { conn, node, stage });
+        Some(wire::encode_interface_list(Ok(&interfaces)))
+    }
+
+    /// Looks whether calls of GetInterfaceList have waited long enough.
+    pub(crate) fn retry_waiting_lists(&mut self, now: Time) {
+        for (conn, call) in std::mem::take(&mut self.waiting_lists) {
+            if let Some(stub) = self.get_interface_list(now, conn, call) {
+                self.reply(now, conn, Answer::response(call, stub));
+            }
+        }
+    }
+
+    fn register(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        version: Version,
+        call: &Call,
+    ) -> Result<Vec<u8>, NdrError> {
+        let request = wire::decode_register(version, &call.stub, call.endian)?;
+        let result = self.try_register(now, conn, version, &request);
+        if let (Err(status), Some(connection)) = (result, self.connections.get(&conn)) {
+            let (node, client) = (connection.node, request.client_name.map(SmolStr::from));
+            let status_event = Happening::RegisterRefused {
+                node,
+                client,
+                status,
+            };
+            self.happened(now, status_event);
+        }
+        Ok(wire::encode_register_response(result))
+    }
+
+    fn try_register(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        version: Version,
+        request: &ReceivedRegister,
+    ) -> Result<ContextHandle, Status> {
+        if request.version != version.to_wire() {
+            return Err(Status::REVISION_MISMATCH);
+        }
+        let (Some(net_name), Some(address), Some(client)) =
+            (&request.net_name, &request.ip_address, &request.client_name)
+        else {
+            return Err(Status::INVALID_PARAMETER);
+        };
+        if !self.config.is_known_as(net_name) {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        let address = address
+            .parse::<IpAddr>()
+            .ok()
+            .filter(|address| self.topology.address(*address).is_some())
+            .ok_or(Status::INVALID_STATE)?;
+        let connection = self.connections.get(&conn).ok_or(Status::INVALID_STATE)?;
+        let (node, group) = (connection.node, connection.group);
+        let user = connection.rpc.user().map(SmolStr::from);
+        let (id, handle) = self.registrations.next_name();
+        let registration = Registration {
+            id,
+            handle,
+            node,
+            group,
+            version,
+            net_name: net_name.into(),
+            share_name: request.share_name.as_ref().map(SmolStr::from),
+            address,
+            client: client.into(),
+            ip_notify: request.ip_notify,
+            keep_alive: Duration::from_secs(request.keep_alive.into()),
+            waiting: VecDeque::new(),
+            pending: Pending::default(),
+            last_use: now,
+            drop_at: None,
+        };
+        self.happened(
+            now,
+            Happening::Registered {
+                registration: Box::new(registration.clone()),
+                user,
+            },
+        );
+        self.registrations.insert(registration, &self.config.traits);
+        Ok(handle)
+    }
+
+    fn find(&self, conn: ConnId, call: &Call) -> Result<Option<RegistrationId>, NdrError> {
+        let handle = wire::decode_context_handle(&call.stub, call.endian)?;
+        let connection = self.connections.get(&conn);
+        Ok(connection.and_then(|connection| self.registrations.find(&handle, connection.group)))
+    }
+
+    fn un_register(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        call: &Call,
+    ) -> Result<Option<Vec<u8>>, NdrError> {
+        let Some(id) = self.find(conn, call)? else {
+            let status = self.config.traits.unknown_unregister;
+            return Ok(Some(wire::encode_status(status)));
+        };
+        // The answer comes before those of the calls that wait.
+        self.reply(
+            now,
+            conn,
+            Answer::response(call.id, wire::encode_status(Status::SUCCESS)),
+        );
+        self.drop_registration(now, id, "unregistered");
+        Ok(None)
+    }
+
+    fn async_notify(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        call: &Call,
+    ) -> Result<Option<Vec<u8>>, NdrError> {
+        let Some(id) = self.find(conn, call)? else {
+            return Ok(Some(wire::encode_notify_response(Err(Status::NOT_FOUND))));
+        };
+        let waiting = Waiting {
+            conn,
+            call: call.id,
+            since: now,
+        };
+        self.registrations.update(id, &self.config.traits, |r| {
+            r.last_use = now;
+            r.waiting.push_back(waiting);
+        });
+        self.tell(now, id);
+        Ok(None)
+    }
+
+    /// Answers calls that wait as long as there is something to tell.
+    pub(crate) fn tell(&mut self, now: Time, id: RegistrationId) {
+        loop {
+            let leave_after = self.config.traits.drop_after_leave;
+            let told = self.registrations.update(id, &self.config.traits, |r| {
+                let waiting = *r.waiting.front()?;
+                let notice = r.pending.take()?;
+                r.waiting.pop_front();
+                r.last_use = now;
+                if leaves(&notice, r.address) {
+                    r.drop_at = leave_after.map(|time| now + time);
+                }
+                Some((waiting, notice, r.node, r.client.clone()))
+            });
+            let Some((waiting, notice, node, client)) = told.flatten() else {
+                return;
+            };
+            let told = notice.as_ref().map(Option::as_ref).map_err(|e| *e);
+            let stub = wire::encode_notify_response(told);
+            self.happened(
+                now,
+                Happening::Notified {
+                    id,
+                    node,
+                    client,
+                    notice,
+                },
+            );
+            self.reply(now, waiting.conn, Answer::response(waiting.call, stub));
+        }
+    }
+
+    /// Ends a registration: calls that wait get ERROR_NOT_FOUND.
+    pub(crate) fn drop_registration(&mut self, now: Time, id: RegistrationId, why: &'static str) {
+        let Some(registration) = self.registrations.remove(id, &self.config.traits) else {
+            return;
+        };
+        let (node, client) = (registration.node, registration.client);
+        self.happened(
+            now,
+            Happening::Unregistered {
+                id,
+                node,
+                client,
+                why,
+            },
+        );
+        let stub = wire::encode_notify_response(Err(Status::NOT_FOUND));
+        for waiting in registration.waiting {
+            let answer = Answer::response(waiting.call, stub.clone());
+            self.reply(now, waiting.conn, answer);
+        }
+    }
+
+    /// Does what the clock demands of registrations.
+    pub(crate) fn expire_registrations(&mut self, now: Time) {
+        while let Some((id, due)) = self.registrations.next_due(now, &self.config.traits) {
+            match due {
+                Due::Unused => self.drop_registration(now, id, "unused for too long"),
+                Due::Left => self.drop_registration(now, id, "the client was sent away"),
+                Due::KeepAlive => {
+                    self.registrations.update(id, &self.config.traits, |r| {
+                        r.pending.force(Err(Status::TIMEOUT));
+                    });
+                    self.tell(now, id);
+                }
+            }
+        }
+    }
+
+    /// Ends a call early, where it waits.
+    pub(crate) fn give_up(&mut self, now: Time, conn: ConnId, call: u32, orphaned: bool) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let mut found = false;
+        for id in self.registrations.of_group(connection.group) {
+            self.registrations.update(id, &self.config.traits, |r| {
+                let before = r.waiting.len();
+                r.waiting.retain(|w| (w.conn, w.call) != (conn, call));
+                if r.waiting.len() < before {
+                    found = true;
+                    r.last_use = now;
+                }
+            });
+        }
+        if found {
+            let status = if orphaned {
+                SERVER_UNAVAILABLE
+            } else {
+                FaultStatus::CANCEL
+            };
+            self.reply(now, conn, Answer::fault(call, status));
+        }
+    }
+}
+
+/// Whether a notice makes a client leave the address that it registered.
+fn leaves(notice: &Notice, registered: IpAddr) -> bool {
+    match notice {
+        Ok(Some(NotifyMessages::ResourceChange(changes))) => changes
+            .iter()
+            .any(|(_, state)| *state != ResourceState::Available),
+        Ok(Some(NotifyMessages::ClientMove(to) | NotifyMessages::ShareMove(to))) => to
+            .iter()
+            .flat_map(|entry| entry.addresses())
+            .any(|address| address != registered),
+        _ => false,
+    }
+}
