@@ -172,15 +172,7 @@ impl Cluster {
         self.groups.insert(group, (node, 1));
         let connection = Connection::new(to, node, service, group, rpc);
         self.connections.insert(conn, connection);
-        self.happened(
-            now,
-            Happening::Connected {
-                conn,
-                to,
-                node,
-                service,
-            },
-        );
+        self.happened(now, Happening::Connected { conn, to, node, service });
         if fault == Some(What::Drop) {
             self.swallow(conn);
         }
@@ -363,13 +355,7 @@ impl Cluster {
             return;
         };
         let why_closed = why.into();
-        self.happened(
-            now,
-            Happening::Closed {
-                conn,
-                why: why_closed,
-            },
-        );
+        self.happened(now, Happening::Closed { conn, why: why_closed });
         self.waiting_lists.retain(|(waiting, _)| *waiting != conn);
         let group = connection.group;
         for id in self.registrations.of_group(group) {

@@ -93,9 +93,7 @@ impl ClusterConfig {
 
     /// The cluster's DNS name.
     pub fn dns_name(&self) -> SmolStr {
-        format!("{}.{}", self.net_name, self.domain)
-            .to_ascii_lowercase()
-            .into()
+        format!("{}.{}", self.net_name, self.domain).to_ascii_lowercase().into()
     }
 
     /// Whether the cluster goes by `name`: its NetBIOS name or an alias, alone

@@ -28,51 +28,21 @@ pub enum Happening {
     /// An address changed hands.
     AddressMoved { address: IpAddr, to: NodeId },
     /// A client connected.
-    Connected {
-        conn: ConnId,
-        to: SocketAddr,
-        node: NodeId,
-        service: Service,
-    },
+    Connected { conn: ConnId, to: SocketAddr, node: NodeId, service: Service },
     /// A connection ended; the reason is for people.
     Closed { conn: ConnId, why: SmolStr },
     /// A call arrived that is not told by another event.
-    Called {
-        conn: ConnId,
-        node: NodeId,
-        stage: Stage,
-    },
+    Called { conn: ConnId, node: NodeId, stage: Stage },
     /// A call of Register or RegisterEx succeeded.
-    Registered {
-        registration: Box<Registration>,
-        user: Option<SmolStr>,
-    },
+    Registered { registration: Box<Registration>, user: Option<SmolStr> },
     /// It failed.
-    RegisterRefused {
-        node: NodeId,
-        client: Option<SmolStr>,
-        status: Status,
-    },
+    RegisterRefused { node: NodeId, client: Option<SmolStr>, status: Status },
     /// A registration ended; the reason is for people.
-    Unregistered {
-        id: RegistrationId,
-        node: NodeId,
-        client: SmolStr,
-        why: &'static str,
-    },
+    Unregistered { id: RegistrationId, node: NodeId, client: SmolStr, why: &'static str },
     /// An AsyncNotify was answered.
-    Notified {
-        id: RegistrationId,
-        node: NodeId,
-        client: SmolStr,
-        notice: Notice,
-    },
+    Notified { id: RegistrationId, node: NodeId, client: SmolStr, notice: Notice },
     /// A fault rule applied.
-    Faulted {
-        node: NodeId,
-        stage: Stage,
-        what: What,
-    },
+    Faulted { node: NodeId, stage: Stage, what: What },
 }
 
 impl std::fmt::Display for Happening {
@@ -82,12 +52,7 @@ impl std::fmt::Display for Happening {
             Self::Noticed { node, alive: true } => write!(f, "the cluster sees {node} again"),
             Self::Noticed { node, alive: false } => write!(f, "the cluster misses {node}"),
             Self::AddressMoved { address, to } => write!(f, "{to} takes {address}"),
-            Self::Connected {
-                conn,
-                to,
-                node,
-                service,
-            } => {
+            Self::Connected { conn, to, node, service } => {
                 let service = match service {
                     Service::Mapper => "endpoint mapper",
                     Service::Witness => "witness service",
@@ -104,27 +69,18 @@ impl std::fmt::Display for Happening {
                 registration.net_name,
                 registration.address,
                 registration.version.number(),
-                user.as_ref()
-                    .map(|user| format!(", as {user}"))
-                    .unwrap_or_default(),
+                user.as_ref().map(|user| format!(", as {user}")).unwrap_or_default(),
             ),
-            Self::RegisterRefused {
-                node,
-                client,
-                status,
-            } => {
+            Self::RegisterRefused { node, client, status } => {
                 let client = client.as_deref().unwrap_or("a client without name");
                 write!(f, "{node}: refused to register {client}: {status:?}")
             }
-            Self::Unregistered {
-                node, client, why, ..
-            } => write!(f, "{node}: registration of {client} ended: {why}"),
-            Self::Notified {
-                node,
-                client,
-                notice,
-                ..
-            } => write!(f, "{node}: told {client}: {}", describe(notice)),
+            Self::Unregistered { node, client, why, .. } => {
+                write!(f, "{node}: registration of {client} ended: {why}")
+            }
+            Self::Notified { node, client, notice, .. } => {
+                write!(f, "{node}: told {client}: {}", describe(notice))
+            }
             Self::Faulted { node, stage, what } => write!(f, "{node}: fault at {stage}: {what}"),
         }
     }

@@ -161,28 +161,17 @@ pub struct Fault {
 impl Fault {
     /// A fault that happens once, at any node.
     pub fn once(on: Stage, what: What) -> Self {
-        Self {
-            on,
-            node: None,
-            times: Some(1),
-            what,
-        }
+        Self { on, node: None, times: Some(1), what }
     }
 
     /// A fault that happens again and again, at any node.
     pub fn always(on: Stage, what: What) -> Self {
-        Self {
-            times: None,
-            ..Self::once(on, what)
-        }
+        Self { times: None, ..Self::once(on, what) }
     }
 
     /// The same at one node only.
     pub fn at(self, node: NodeId) -> Self {
-        Self {
-            node: Some(node),
-            ..self
-        }
+        Self { node: Some(node), ..self }
     }
 }
 

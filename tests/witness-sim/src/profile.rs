@@ -77,12 +77,7 @@ pub struct Traits {
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 4] = [
-        Self::Windows2012,
-        Self::Windows2012R2,
-        Self::Samba,
-        Self::OneFs,
-    ];
+    pub const ALL: [Self; 4] = [Self::Windows2012, Self::Windows2012R2, Self::Samba, Self::OneFs];
 
     /// The name that scripts and command lines use.
     pub fn name(self) -> &'static str {
@@ -96,9 +91,7 @@ impl Profile {
 
     /// The profile of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|profile| profile.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|profile| profile.name().eq_ignore_ascii_case(name))
     }
 
     /// How the vendor's service behaves.

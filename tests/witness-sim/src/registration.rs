@@ -95,10 +95,7 @@ impl Registration {
             (true, _) => traits.unused_timeout,
         };
         let unused = unused.map(|timeout| (self.last_use + timeout, Due::Unused));
-        [left, keep_alive, unused]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(at, _)| *at)
+        [left, keep_alive, unused].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 
@@ -144,10 +141,8 @@ impl Pending {
         if let Some(forced) = self.forced.pop_front() {
             return Some(forced);
         }
-        let change = self
-            .changes
-            .pop_front()
-            .map(|change| NotifyMessages::ResourceChange(vec![change]));
+        let change =
+            self.changes.pop_front().map(|change| NotifyMessages::ResourceChange(vec![change]));
         let messages = change
             .or_else(|| self.client_move.take().map(NotifyMessages::ClientMove))
             .or_else(|| self.share_move.take().map(NotifyMessages::ShareMove))
@@ -178,12 +173,8 @@ impl Registrations {
     pub(crate) fn insert(&mut self, registration: Registration, traits: &Traits) {
         let id = registration.id;
         self.by_handle.insert(registration.handle, id);
-        self.by_group
-            .entry(registration.group)
-            .or_default()
-            .insert(id);
-        self.deadlines
-            .extend(registration.due(traits).map(|(at, _)| (at, id)));
+        self.by_group.entry(registration.group).or_default().insert(id);
+        self.deadlines.extend(registration.due(traits).map(|(at, _)| (at, id)));
         self.by_id.insert(id, registration);
     }
 
@@ -238,10 +229,7 @@ impl Registrations {
 
     /// Those of a group.
     pub(crate) fn of_group(&self, group: GroupId) -> Vec<RegistrationId> {
-        self.by_group
-            .get(&group)
-            .map(|ids| ids.iter().copied().collect())
-            .unwrap_or_default()
+        self.by_group.get(&group).map(|ids| ids.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Those for which `wanted` is true, oldest first.

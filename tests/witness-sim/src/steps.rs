@@ -136,20 +136,12 @@ impl Cluster {
 
     /// Holds or lets through what comes on each connection, as the way is now.
     fn reconsider_reach(&mut self, now: Time) {
-        let all: Vec<_> = self
-            .connections
-            .iter()
-            .map(|(conn, c)| (*conn, c.local.ip(), c.node))
-            .collect();
+        let all: Vec<_> =
+            self.connections.iter().map(|(conn, c)| (*conn, c.local.ip(), c.node)).collect();
         for (conn, address, node) in all {
-            let node_reached = self
-                .topology
-                .node(node)
-                .is_some_and(|node| node.power == Power::Up);
-            let address_reached = self
-                .topology
-                .address(address)
-                .is_some_and(|address| address.online);
+            let node_reached = self.topology.node(node).is_some_and(|node| node.power == Power::Up);
+            let address_reached =
+                self.topology.address(address).is_some_and(|address| address.online);
             self.hold(now, conn, !(node_reached && address_reached));
         }
     }
@@ -165,9 +157,7 @@ impl Cluster {
         }
         node.believed_up = alive;
         self.happened(now, Happening::Noticed { node: id, alive });
-        let moves = self
-            .topology
-            .reallocation(id, self.config.traits.node_death);
+        let moves = self.topology.reallocation(id, self.config.traits.node_death);
         let affected: Vec<IpAddr> = self
             .topology
             .addresses()

@@ -113,13 +113,12 @@ impl Topology {
                 believed_up: true,
                 witness_port: Some(node.witness_port),
             });
-            this.addresses
-                .extend(node.addresses.iter().map(|ip| Address {
-                    ip: *ip,
-                    home: id,
-                    owner: id,
-                    online: true,
-                }));
+            this.addresses.extend(node.addresses.iter().map(|ip| Address {
+                ip: *ip,
+                home: id,
+                owner: id,
+                online: true,
+            }));
         }
         this
     }
@@ -156,16 +155,12 @@ impl Topology {
 
     /// Whether the cluster takes the address for usable.
     pub fn is_available(&self, address: &Address) -> bool {
-        address.online
-            && self
-                .node(address.owner)
-                .is_some_and(|node| node.believed_up)
+        address.online && self.node(address.owner).is_some_and(|node| node.believed_up)
     }
 
     /// Whether a node works, reachable or not.
     pub(crate) fn works(&self, id: NodeId) -> bool {
-        self.node(id)
-            .is_some_and(|node| matches!(node.power, Power::Up | Power::Cut))
+        self.node(id).is_some_and(|node| matches!(node.power, Power::Up | Power::Cut))
     }
 
     /// What a connection to `to` meets: who answers there, and how.
@@ -234,12 +229,8 @@ impl Topology {
             return mine.map(|address| (address.ip, id)).collect();
         }
         // The dead node's addresses, one each to those who have the fewest.
-        let mut load: BTreeMap<NodeId, usize> = self
-            .nodes
-            .iter()
-            .filter(|node| node.believed_up)
-            .map(|node| (node.id, 0))
-            .collect();
+        let mut load: BTreeMap<NodeId, usize> =
+            self.nodes.iter().filter(|node| node.believed_up).map(|node| (node.id, 0)).collect();
         for address in &self.addresses {
             if let Some(count) = load.get_mut(&address.owner) {
                 *count += 1;

@@ -205,11 +205,7 @@ impl Cluster {
         let result = self.try_register(now, conn, version, &request);
         if let (Err(status), Some(connection)) = (result, self.connections.get(&conn)) {
             let (node, client) = (connection.node, request.client_name.map(SmolStr::from));
-            let status_event = Happening::RegisterRefused {
-                node,
-                client,
-                status,
-            };
+            let status_event = Happening::RegisterRefused { node, client, status };
             self.happened(now, status_event);
         }
         Ok(wire::encode_register_response(result))
@@ -261,10 +257,7 @@ impl Cluster {
         };
         self.happened(
             now,
-            Happening::Registered {
-                registration: Box::new(registration.clone()),
-                user,
-            },
+            Happening::Registered { registration: Box::new(registration.clone()), user },
         );
         self.registrations.insert(registration, &self.config.traits);
         Ok(handle)
@@ -287,11 +280,7 @@ impl Cluster {
             return Ok(Some(wire::encode_status(status)));
         };
         // The answer comes before those of the calls that wait.
-        self.reply(
-            now,
-            conn,
-            Answer::response(call.id, wire::encode_status(Status::SUCCESS)),
-        );
+        self.reply(now, conn, Answer::response(call.id, wire::encode_status(Status::SUCCESS)));
         self.drop_registration(now, id, "unregistered");
         Ok(None)
     }
@@ -305,11 +294,7 @@ impl Cluster {
         let Some(id) = self.find(conn, call)? else {
             return Ok(Some(wire::encode_notify_response(Err(Status::NOT_FOUND))));
         };
-        let waiting = Waiting {
-            conn,
-            call: call.id,
-            since: now,
-        };
+        let waiting = Waiting { conn, call: call.id, since: now };
         self.registrations.update(id, &self.config.traits, |r| {
             r.last_use = now;
             r.waiting.push_back(waiting);
@@ -337,15 +322,7 @@ impl Cluster {
             };
             let told = notice.as_ref().map(Option::as_ref).map_err(|e| *e);
             let stub = wire::encode_notify_response(told);
-            self.happened(
-                now,
-                Happening::Notified {
-                    id,
-                    node,
-                    client,
-                    notice,
-                },
-            );
+            self.happened(now, Happening::Notified { id, node, client, notice });
             self.reply(now, waiting.conn, Answer::response(waiting.call, stub));
         }
     }
@@ -356,15 +333,7 @@ impl Cluster {
             return;
         };
         let (node, client) = (registration.node, registration.client);
-        self.happened(
-            now,
-            Happening::Unregistered {
-                id,
-                node,
-                client,
-                why,
-            },
-        );
+        self.happened(now, Happening::Unregistered { id, node, client, why });
         let stub = wire::encode_notify_response(Err(Status::NOT_FOUND));
         for waiting in registration.waiting {
             let answer = Answer::response(waiting.call, stub.clone());
@@ -405,11 +374,7 @@ impl Cluster {
             });
         }
         if found {
-            let status = if orphaned {
-                SERVER_UNAVAILABLE
-            } else {
-                FaultStatus::CANCEL
-            };
+            let status = if orphaned { SERVER_UNAVAILABLE } else { FaultStatus::CANCEL };
             self.reply(now, conn, Answer::fault(call, status));
         }
     }
@@ -418,13 +383,12 @@ impl Cluster {
 /// Whether a notice makes a client leave the address that it registered.
 fn leaves(notice: &Notice, registered: IpAddr) -> bool {
     match notice {
-        Ok(Some(NotifyMessages::ResourceChange(changes))) => changes
-            .iter()
-            .any(|(_, state)| *state != ResourceState::Available),
-        Ok(Some(NotifyMessages::ClientMove(to) | NotifyMessages::ShareMove(to))) => to
-            .iter()
-            .flat_map(|entry| entry.addresses())
-            .any(|address| address != registered),
+        Ok(Some(NotifyMessages::ResourceChange(changes))) => {
+            changes.iter().any(|(_, state)| *state != ResourceState::Available)
+        }
+        Ok(Some(NotifyMessages::ClientMove(to) | NotifyMessages::ShareMove(to))) => {
+            to.iter().flat_map(|entry| entry.addresses()).any(|address| address != registered)
+        }
         _ => false,
     }
 }

@@ -13,10 +13,7 @@ use swnclient::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum}
 use witness_sim::{ClusterConfig, NodeId, Profile};
 
 fn changed(name: &str, state: ResourceState) -> common::Told {
-    Ok(Some(NotifyMessages::ResourceChange(vec![(
-        name.into(),
-        state,
-    )])))
+    Ok(Some(NotifyMessages::ResourceChange(vec![(name.into(), state)])))
 }
 
 #[test]
@@ -57,10 +54,7 @@ fn the_mapper_names_the_port_of_its_own_node() {
     b.step("service node 2 stop");
     let call = b.call(conn, epm::EPT_MAP, epm::encode_request(&wire::INTERFACE));
     let reply = b.reply(conn, call).unwrap().unwrap();
-    assert_eq!(
-        epm::decode_response(&reply.stub, reply.endian),
-        Err(epm::EpmError::NotRegistered)
-    );
+    assert_eq!(epm::decode_response(&reply.stub, reply.endian), Err(epm::EpmError::NotRegistered));
 }
 
 #[test]
@@ -126,10 +120,7 @@ fn what_is_wrong_with_a_registration_has_a_code_of_its_own() {
         }),
     ];
     for (status, register) in wrong {
-        assert_eq!(
-            b.try_register(conn, Version::V2, &register),
-            Ok(Err(status))
-        );
+        assert_eq!(b.try_register(conn, Version::V2, &register), Ok(Err(status)));
     }
     for name in ["cluster", "Cluster.Example.Test"] {
         let mut register = right.clone();
@@ -141,10 +132,9 @@ fn what_is_wrong_with_a_registration_has_a_code_of_its_own() {
 
 #[test]
 fn an_unknown_handle_gets_what_the_vendor_says() {
-    for (profile, status) in [
-        (Profile::Samba, Status::NOT_FOUND),
-        (Profile::Windows2012R2, Status::INVALID_PARAMETER),
-    ] {
+    for (profile, status) in
+        [(Profile::Samba, Status::NOT_FOUND), (Profile::Windows2012R2, Status::INVALID_PARAMETER)]
+    {
         let mut b = Bench::new(profile);
         let conn = b.open(2, Logon::PRIVACY);
         let handle = b.register(conn, Version::V2, 1);
@@ -221,10 +211,7 @@ fn samba_tells_of_a_takeover_that_the_address_went_and_came() {
     assert_eq!(b.told(conn, call), Some(gone));
     let back = changed("10.0.0.11", ResourceState::Available);
     assert_eq!(b.ask(conn, &handle), back);
-    assert_ne!(
-        b.cluster.topology().address(b.address(1)).unwrap().owner,
-        NodeId(1)
-    );
+    assert_ne!(b.cluster.topology().address(b.address(1)).unwrap().owner, NodeId(1));
 }
 
 #[test]
@@ -343,10 +330,7 @@ fn only_who_asked_for_it_hears_of_shares_and_addresses() {
     let mut register = request(Version::V2, &ip);
     register.share_name = None;
     register.ip_notify = false;
-    let handle = b
-        .try_register(conn, Version::V2, &register)
-        .unwrap()
-        .unwrap();
+    let handle = b.try_register(conn, Version::V2, &register).unwrap().unwrap();
     let deaf = b.notify(conn, &handle);
     let handle = b.register(conn, Version::V2, 1);
     let listening = b.notify(conn, &handle);
@@ -398,9 +382,6 @@ fn an_interface_that_is_not_offered_is_refused() {
     let conn = b.open_as(b.mapper(1), wire::INTERFACE, Logon::Nobody, "");
     assert_eq!(
         b.link(conn).error,
-        Some(AssociationError::ContextRejected {
-            result: 2,
-            reason: 1
-        })
+        Some(AssociationError::ContextRejected { result: 2, reason: 1 })
     );
 }

@@ -37,10 +37,7 @@ impl Client {
         } else {
             Association::new(config, None)
         };
-        Self {
-            stream,
-            association: association.unwrap(),
-        }
+        Self { stream, association: association.unwrap() }
     }
 
     async fn send(&mut self, opnum: u16, stub: Vec<u8>) {
@@ -63,9 +60,7 @@ impl Client {
             if len == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            self.association
-                .receive(buffer.get_mut(..len).unwrap())
-                .unwrap();
+            self.association.receive(buffer.get_mut(..len).unwrap()).unwrap();
         }
     }
 
@@ -83,9 +78,7 @@ async fn start(profile: Profile) -> RunningCluster {
 }
 
 async fn endpoint(cluster: &RunningCluster, node: u8) -> SocketAddr {
-    let ip = cluster
-        .with(move |cluster, _| cluster.config().address(NodeId(node)).unwrap())
-        .await;
+    let ip = cluster.with(move |cluster, _| cluster.config().address(NodeId(node)).unwrap()).await;
     let mut mapper = Client::connect((ip, MAPPER_PORT).into(), epm::INTERFACE).await;
     let stub = epm::encode_request(&wire::INTERFACE);
     let reply = mapper.call(epm::EPT_MAP, stub).await;
@@ -111,14 +104,11 @@ async fn a_client_move_arrives_over_tcp() {
     };
     let stub = wire::encode_register(Version::V2, &register);
     let reply = client.call(opnum::REGISTER_EX, stub).await;
-    let handle = wire::decode_register_response(&reply.stub, reply.endian)
-        .unwrap()
-        .unwrap();
+    let handle = wire::decode_register_response(&reply.stub, reply.endian).unwrap().unwrap();
     let stub = wire::encode_context_handle(&handle);
     client.send(opnum::ASYNC_NOTIFY, stub).await;
-    let waiting = cluster.wait_until(SOON, |cluster| {
-        cluster.registrations().any(|r| !r.waiting.is_empty())
-    });
+    let waiting =
+        cluster.wait_until(SOON, |cluster| cluster.registrations().any(|r| !r.waiting.is_empty()));
     waiting.await.unwrap();
     let step: Step = "client-move all to node 3".parse().unwrap();
     cluster.run(step).await;
@@ -140,12 +130,7 @@ async fn a_killed_node_resets_and_refuses() {
     let mut client = Client::connect(to, wire::INTERFACE).await;
     client.call(opnum::GET_INTERFACE_LIST, Vec::new()).await;
     let node = NodeId(1);
-    cluster
-        .run(Step::NodeDown {
-            node,
-            silent: false,
-        })
-        .await;
+    cluster.run(Step::NodeDown { node, silent: false }).await;
     let error = client.reply().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     let error = TcpStream::connect(to).await.unwrap_err();

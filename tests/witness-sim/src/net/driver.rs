@@ -168,8 +168,7 @@ impl Driver {
             }
         }
         while let Some(event) = self.cluster.poll_event() {
-            self.subscriptions
-                .retain(|Subscription(sender)| sender.send(event.clone()).is_ok());
+            self.subscriptions.retain(|Subscription(sender)| sender.send(event.clone()).is_ok());
         }
         let cluster = &self.cluster;
         let wishes = std::mem::take(&mut self.wishes);

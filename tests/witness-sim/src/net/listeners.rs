@@ -36,8 +36,7 @@ impl Listeners {
         &mut self,
         wanted: &BTreeMap<SocketAddr, Reach>,
     ) -> Result<(), StartError> {
-        self.bound
-            .retain(|address, (reach, _)| wanted.get(address) == Some(reach));
+        self.bound.retain(|address, (reach, _)| wanted.get(address) == Some(reach));
         let mut result = Ok(());
         for (address, reach) in wanted {
             if self.bound.contains_key(address) {
@@ -109,8 +108,5 @@ fn silent(address: SocketAddr) -> io::Result<Listener> {
         drop(filler.connect(&SockAddr::from(address)));
         fillers.push(filler);
     }
-    Ok(Listener::Silent {
-        _listener: listener,
-        _fillers: fillers,
-    })
+    Ok(Listener::Silent { _listener: listener, _fillers: fillers })
 }

@@ -158,8 +158,7 @@ impl RunningCluster {
 
     /// Runs a script from now on.
     pub async fn play(&self, script: Script) {
-        self.with(move |cluster, now| cluster.play(now, &script))
-            .await;
+        self.with(move |cluster, now| cluster.play(now, &script)).await;
     }
 
     /// What happens from now on.
@@ -179,10 +178,7 @@ impl RunningCluster {
         condition: impl FnMut(&Cluster) -> bool + Send + 'static,
     ) -> Result<(), NotInTime> {
         let (done, met) = oneshot::channel();
-        self.command(Command::Wait(Wish {
-            condition: Box::new(condition),
-            done,
-        }));
+        self.command(Command::Wait(Wish { condition: Box::new(condition), done }));
         match tokio::time::timeout(limit, met).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(NotInTime(limit)),

@@ -65,12 +65,7 @@ pub(super) fn bind_answer(
     token: Option<Vec<u8>>,
 ) -> Answer {
     let packet_type = PacketType::BindAck;
-    let body = Body::Ack {
-        packet_type,
-        flags,
-        ack,
-        token,
-    };
+    let body = Body::Ack { packet_type, flags, ack, token };
     Answer::new(call, body)
 }
 
@@ -98,18 +93,9 @@ impl ServerAssociation {
     /// are encoded: signatures are numbered.
     pub(crate) fn encode(&mut self, answer: &Answer, shape: Shape) -> Vec<u8> {
         self.under_way.remove(&answer.call);
-        let call = if shape.wrong_call_id {
-            answer.call.wrapping_add(0x1000)
-        } else {
-            answer.call
-        };
+        let call = if shape.wrong_call_id { answer.call.wrapping_add(0x1000) } else { answer.call };
         match &answer.body {
-            Body::Ack {
-                packet_type,
-                flags,
-                ack,
-                token,
-            } => {
+            Body::Ack { packet_type, flags, ack, token } => {
                 let mut pdu = PduWriter::new(*packet_type, *flags, call);
                 ack.write(pdu.body());
                 match (token, self.security.trailer()) {
@@ -128,10 +114,7 @@ impl ServerAssociation {
             // Without protection, as Samba sends it.
             Body::Fault(status) => {
                 let mut pdu = PduWriter::new(PacketType::Fault, PfcFlags::WHOLE, call);
-                let body = Fault {
-                    context_id: CONTEXT_ID,
-                    status: status.0,
-                };
+                let body = Fault { context_id: CONTEXT_ID, status: status.0 };
                 body.write(pdu.body());
                 pdu.finish(0, &[])
             }
@@ -141,11 +124,7 @@ impl ServerAssociation {
 
     fn encode_response(&mut self, call: u32, stub: &[u8], shape: Shape) -> Vec<u8> {
         let protected = !shape.unprotected && self.security.is_established();
-        let signature_len = if protected {
-            self.security.signature_len()
-        } else {
-            0
-        };
+        let signature_len = if protected { self.security.signature_len() } else { 0 };
         let overhead = HEADER_LEN + Response::LEN + TRAILER_LEN + signature_len;
         let room = usize::from(self.max_xmit_frag).saturating_sub(overhead) / PAD_ALIGN * PAD_ALIGN;
         let room = room.min(shape.fragment.unwrap_or(room)).max(1);

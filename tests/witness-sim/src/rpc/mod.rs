@@ -237,8 +237,7 @@ impl ServerAssociation {
     ) -> Result<Incoming, Hangup> {
         // The body ends by its own counts; the trailer may be unreadable.
         let mut body = dcerpc::ndr::Reader::new(pdu, header.endian);
-        body.bytes(dcerpc::pdu::HEADER_LEN)
-            .map_err(PduError::from)?;
+        body.bytes(dcerpc::pdu::HEADER_LEN).map_err(PduError::from)?;
         Ok(Incoming::Bind(BindRequest {
             call: header.call_id,
             flags: header.flags,
@@ -288,11 +287,7 @@ impl ServerAssociation {
                 transfer_syntax: if result == 0 {
                     NDR20
                 } else {
-                    SyntaxId {
-                        uuid: uuid::Uuid::nil(),
-                        major: 0,
-                        minor: 0,
-                    }
+                    SyntaxId { uuid: uuid::Uuid::nil(), major: 0, minor: 0 }
                 },
             }
         });

@@ -62,11 +62,7 @@ impl Acceptor {
 
 impl Security {
     pub(super) fn new(logons: Option<Arc<Logons>>) -> Self {
-        Self {
-            logons,
-            state: State::Anonymous,
-            header_signing: false,
-        }
+        Self { logons, state: State::Anonymous, header_signing: false }
     }
 
     pub(super) fn user(&self) -> Option<String> {
@@ -85,10 +81,8 @@ impl Security {
         let Some(trailer) = frame.trailer else {
             return Ok(None);
         };
-        let acceptor = self
-            .logons
-            .as_deref()
-            .and_then(|logons| Acceptor::new(trailer.service, logons));
+        let acceptor =
+            self.logons.as_deref().and_then(|logons| Acceptor::new(trailer.service, logons));
         let Some(acceptor) = acceptor else {
             return Ok(Some(Err(RejectReason::AuthTypeNotRecognized)));
         };
@@ -184,14 +178,9 @@ impl Security {
                     return Err(Hangup::Unprotected);
                 }
                 let stub = frame.sealed_range(fixed)?;
-                let message = Protected {
-                    pdu: frame.pdu,
-                    stub,
-                    header_signing: self.header_signing,
-                };
-                acceptor
-                    .context()
-                    .unprotect(trailer.level, message, frame.auth_value)?;
+                let message =
+                    Protected { pdu: frame.pdu, stub, header_signing: self.header_signing };
+                acceptor.context().unprotect(trailer.level, message, frame.auth_value)?;
                 Ok(None)
             }
         }

@@ -202,10 +202,7 @@ impl std::str::FromStr for Step {
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NodeDown {
-                node,
-                silent: false,
-            } => write!(f, "{node} down"),
+            Self::NodeDown { node, silent: false } => write!(f, "{node} down"),
             Self::NodeDown { node, silent: true } => write!(f, "{node} down silent"),
             Self::NodeCut { node } => write!(f, "{node} cut"),
             Self::NodeUp { node } => write!(f, "{node} up"),
@@ -215,10 +212,7 @@ impl std::fmt::Display for Step {
                 write!(f, "address {address} {state}")
             }
             Self::Service { node, port: None } => write!(f, "service {node} stop"),
-            Self::Service {
-                node,
-                port: Some(port),
-            } => write!(f, "service {node} port {port}"),
+            Self::Service { node, port: Some(port) } => write!(f, "service {node} port {port}"),
             Self::ClientMove { who, to } => write!(f, "client-move {who} to {to}"),
             Self::ShareMove { who, to } => write!(f, "share-move {who} to {to}"),
             Self::IpChange { who, to } => write!(f, "ip-change {who} to {to}"),

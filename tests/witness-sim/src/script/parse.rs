@@ -50,9 +50,7 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn new(text: &'a str) -> Self {
-        Self {
-            rest: text.split_whitespace().peekable(),
-        }
+        Self { rest: text.split_whitespace().peekable() }
     }
 
     fn is_empty(&mut self) -> bool {
@@ -76,8 +74,7 @@ impl<'a> Words<'a> {
 
     fn parse<T: std::str::FromStr>(&mut self, what: &str) -> Result<T> {
         let word = self.next(what)?;
-        word.parse()
-            .map_err(|_| format!("{what} expected, not `{word}`"))
+        word.parse().map_err(|_| format!("{what} expected, not `{word}`"))
     }
 
     fn node(&mut self) -> Result<NodeId> {
@@ -102,10 +99,7 @@ fn read_step(mut words: Words<'_>) -> Result<Step> {
             match words.next("up, down or cut")? {
                 "up" => Step::NodeUp { node },
                 "cut" => Step::NodeCut { node },
-                "down" => Step::NodeDown {
-                    node,
-                    silent: words.accept("silent"),
-                },
+                "down" => Step::NodeDown { node, silent: words.accept("silent") },
                 other => return Err(format!("a node can go up, down or be cut, not `{other}`")),
             }
         }
@@ -117,14 +111,8 @@ fn read_step(mut words: Words<'_>) -> Result<Step> {
                     let node = words.node()?;
                     Step::AddressMove { address, node }
                 }
-                "online" => Step::AddressState {
-                    address,
-                    online: true,
-                },
-                "offline" => Step::AddressState {
-                    address,
-                    online: false,
-                },
+                "online" => Step::AddressState { address, online: true },
+                "offline" => Step::AddressState { address, online: false },
                 other => return Err(format!("an address goes nowhere by `{other}`")),
             }
         }
@@ -159,9 +147,7 @@ fn read_step(mut words: Words<'_>) -> Result<Step> {
             };
             Step::Answer { who, notice }
         }
-        "force-unregister" => Step::ForceUnregister {
-            who: who(&mut words)?,
-        },
+        "force-unregister" => Step::ForceUnregister { who: who(&mut words)? },
         "password" => Step::Password {
             user: words.next("a user")?.into(),
             password: words.next("a password")?.into(),
@@ -187,9 +173,8 @@ fn movement(words: &mut Words<'_>) -> Result<(Who, Destination)> {
             Some(address) => (address, false),
             None => (word, true),
         };
-        let address: IpAddr = address
-            .parse()
-            .map_err(|_| format!("an address expected, not `{address}`"))?;
+        let address: IpAddr =
+            address.parse().map_err(|_| format!("an address expected, not `{address}`"))?;
         let offline = last && (words.accept("offline") || words.accept("offline,"));
         list.push(AddressInfo::new(address, !offline));
     }
@@ -209,11 +194,7 @@ fn who(words: &mut Words<'_>) -> Result<Who> {
 fn fault(words: &mut Words<'_>) -> Result<Fault> {
     let stage = words.next("a stage")?;
     let on = Stage::from_name(stage).ok_or_else(|| format!("there is no stage `{stage}`"))?;
-    let node = if words.accept("node") {
-        Some(words.node()?)
-    } else {
-        None
-    };
+    let node = if words.accept("node") { Some(words.node()?) } else { None };
     let times = if words.accept("always") {
         None
     } else if words.accept("times") {
@@ -241,12 +222,7 @@ fn fault(words: &mut Words<'_>) -> Result<Fault> {
         "empty" => What::Empty,
         other => return Err(format!("there is no fault `{other}`")),
     };
-    Ok(Fault {
-        on,
-        node,
-        times,
-        what,
-    })
+    Ok(Fault { on, node, times, what })
 }
 
 fn time(word: &str) -> Result<Time> {
@@ -325,18 +301,15 @@ mod tests {
 
     #[test]
     fn a_script_has_times_comments_and_an_order() {
-        let script: Script = "# a failover\nat 2s node 1 up\n\nat 200ms node 1 down # bang\n"
-            .parse()
-            .unwrap();
+        let script: Script =
+            "# a failover\nat 2s node 1 up\n\nat 200ms node 1 down # bang\n".parse().unwrap();
         let times: Vec<Time> = script.steps.iter().map(|(at, _)| *at).collect();
         assert_eq!(times, [Duration::from_millis(200), Duration::from_secs(2)]);
     }
 
     #[test]
     fn an_error_names_the_line_and_what_was_expected() {
-        let error = "at 1s node 1 up\nat 2s node 0 up"
-            .parse::<Script>()
-            .unwrap_err();
+        let error = "at 1s node 1 up\nat 2s node 0 up".parse::<Script>().unwrap_err();
         assert_eq!(error.to_string(), "line 2: nodes are counted from 1");
         for wrong in [
             "at 1s",

@@ -76,11 +76,7 @@ impl Bench {
     }
 
     pub fn with(config: ClusterConfig) -> Self {
-        Self {
-            cluster: Cluster::new(config),
-            now: Time::ZERO,
-            links: BTreeMap::new(),
-        }
+        Self { cluster: Cluster::new(config), now: Time::ZERO, links: BTreeMap::new() }
     }
 
     pub fn address(&self, node: u8) -> IpAddr {
@@ -203,9 +199,7 @@ impl Bench {
     pub fn list(&mut self, conn: ConnId) -> Vec<Interface> {
         let call = self.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
         let reply = self.reply(conn, call).unwrap().unwrap();
-        wire::decode_interface_list(&reply.stub, reply.endian)
-            .unwrap()
-            .unwrap()
+        wire::decode_interface_list(&reply.stub, reply.endian).unwrap().unwrap()
     }
 
     pub fn try_register(
@@ -226,17 +220,11 @@ impl Bench {
     /// Registers the client `ws1` with share `data`, for the address of a node.
     pub fn register(&mut self, conn: ConnId, version: Version, served_by: u8) -> ContextHandle {
         let ip = self.address(served_by).to_string();
-        self.try_register(conn, version, &request(version, &ip))
-            .unwrap()
-            .unwrap()
+        self.try_register(conn, version, &request(version, &ip)).unwrap().unwrap()
     }
 
     pub fn notify(&mut self, conn: ConnId, handle: &ContextHandle) -> CallId {
-        self.call(
-            conn,
-            opnum::ASYNC_NOTIFY,
-            wire::encode_context_handle(handle),
-        )
+        self.call(conn, opnum::ASYNC_NOTIFY, wire::encode_context_handle(handle))
     }
 
     /// What an AsyncNotify came to; `None` while it waits.
