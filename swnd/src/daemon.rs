@@ -5,6 +5,7 @@ use crate::kernel::{Link, LinkError, LinkEvent, Transport};
 use crate::report::Report;
 use crate::service_manager;
 use crate::table::{Registrar, Table};
+use smol_str::SmolStr;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -211,6 +212,11 @@ impl<T, O, C> fmt::Debug for Daemon<T, O, C> {
     }
 }
 
+/// What the cluster's administrator sees in the list of registrations.
+fn host_name() -> SmolStr {
+    rustix::system::uname().nodename().to_string_lossy().into()
+}
+
 /// Runs the daemon on the kernel's socket until SIGTERM or SIGINT.
 pub async fn serve() -> Result<(), LinkError> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -222,9 +228,8 @@ pub async fn serve() -> Result<(), LinkError> {
     if !socket.is_privileged() {
         return Err(LinkError::NotPermitted);
     }
-    let daemon = Daemon::new(Link::open(socket)?, LogObserver, |sink| {
-        Client::start(Config::default(), sink)
-    });
+    let config = Config { client_name: host_name(), ..Config::default() };
+    let daemon = Daemon::new(Link::open(socket)?, LogObserver, |sink| Client::start(config, sink));
     service_manager::ready();
 
     let outcome = tokio::select! {

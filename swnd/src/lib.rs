@@ -6,6 +6,7 @@
 //! nothing here is an interface for others.
 
 pub mod daemon;
+#[cfg(feature = "demo")]
 pub mod demo;
 pub mod kernel;
 pub mod logging;

@@ -2,11 +2,16 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use swnd::options::{Command, Options};
-use swnd::{daemon, demo, logging};
+#[cfg(feature = "demo")]
+use swnd::demo;
+#[cfg(feature = "demo")]
+use swnd::options::Command;
+use swnd::options::Options;
+use swnd::{daemon, logging};
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    #[cfg(feature = "demo")]
     if options.command == Some(Command::Demo) {
         return exit(demo::run());
     }

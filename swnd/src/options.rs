@@ -48,6 +48,7 @@ pub enum LogTarget {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Show a failover on this machine alone, without root, cluster and mount
+    #[cfg(feature = "demo")]
     Demo,
 }
 

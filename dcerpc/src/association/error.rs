@@ -50,9 +50,9 @@ pub enum AssociationError {
     /// Fragments of a response out of order.
     #[error("the server sent the fragments of call {0} out of order")]
     FragmentOrder(u32),
-    /// A response longer than [`super::AssociationConfig::max_response`].
-    #[error("the server's response exceeds {0} bytes")]
-    ResponseTooLong(usize),
+    /// More than [`super::AssociationConfig::max_response`] to put together.
+    #[error("the server's response is too long")]
+    ResponseTooLong,
     /// The server asks the client to go ([C706] 12.6.4.12).
     #[error("the server shuts the connection down")]
     Shutdown,

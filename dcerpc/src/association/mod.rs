@@ -53,7 +53,8 @@ pub struct AssociationConfig {
     /// Whether a server that does not agree to header signing
     /// ([MS-RPCE] 2.2.2.3) is refused.
     pub require_header_signing: bool,
-    /// The longest response that is put together from fragments, in bytes.
+    /// How much may be put together from fragments, in bytes: the longest
+    /// response, and the sum of all that are incomplete at a time.
     pub max_response: usize,
 }
 
@@ -147,6 +148,8 @@ pub struct Association {
     events: VecDeque<Event>,
     calls: BTreeMap<CallId, Call>,
     queue: VecDeque<Queued>,
+    /// The length of all stubs that lack fragments, in bytes.
+    incomplete: usize,
     last_call: u32,
     /// The longest fragment the server takes, in bytes.
     max_xmit_frag: u16,
@@ -170,6 +173,7 @@ impl Association {
             events: VecDeque::new(),
             calls: BTreeMap::new(),
             queue: VecDeque::new(),
+            incomplete: 0,
             last_call: BIND_CALL,
             max_xmit_frag: MIN_FRAGMENT,
             multiplexed: false,
@@ -396,8 +400,11 @@ impl Association {
         }
         let mut body = frame.body()?;
         Response::read(&mut body)?;
-        let max = self.config.max_response;
-        match under_way.stub.add(&frame.header, body.rest(), max)? {
+        let room = self.config.max_response.saturating_sub(self.incomplete);
+        let before = under_way.stub.len();
+        let reply = under_way.stub.add(&frame.header, body.rest(), room)?;
+        self.incomplete = self.incomplete - before + under_way.stub.len();
+        match reply {
             Some(reply) => self.end_call(call, Ok(reply)),
             None => Ok(()),
         }
@@ -423,7 +430,9 @@ impl Association {
         call: CallId,
         reply: Result<Reply, FaultStatus>,
     ) -> Result<(), AssociationError> {
-        if self.calls.remove(&call).is_some_and(|ended| !ended.orphaned) {
+        let ended = self.calls.remove(&call).unwrap_or_default();
+        self.incomplete -= ended.stub.len();
+        if !ended.orphaned {
             self.events.push_back(Event::Reply { call, reply });
         }
         self.send_queued()

@@ -68,20 +68,26 @@ pub(super) struct Stub {
 }
 
 impl Stub {
-    /// Adds a fragment's stub; gives the whole once the last one is there.
+    /// How much is there, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Adds a fragment's stub, of at most `room` bytes; gives the whole once
+    /// the last one is there.
     pub(super) fn add(
         &mut self,
         header: &Header,
         part: &[u8],
-        max: usize,
+        room: usize,
     ) -> Result<Option<Reply>, AssociationError> {
         let first = header.flags.contains(PfcFlags::FIRST_FRAG);
         if first != self.endian.is_none() {
             return Err(AssociationError::FragmentOrder(header.call_id));
         }
         let endian = *self.endian.get_or_insert(header.endian);
-        if part.len() > max - self.data.len() {
-            return Err(AssociationError::ResponseTooLong(max));
+        if part.len() > room {
+            return Err(AssociationError::ResponseTooLong);
         }
         self.data.extend_from_slice(part);
         if !header.flags.contains(PfcFlags::LAST_FRAG) {

@@ -173,6 +173,14 @@ impl StandInKernel {
         self.0.arrived.notify_one();
     }
 
+    /// Reconnects a mount to another address by itself; the next
+    /// [`StandInKernel::echo`] tells.
+    pub fn reconnect(&self, id: u32, address: IpAddr) {
+        if let Some(registration) = self.state().registrations.get_mut(&id) {
+            registration.request.ip_address = Some(address);
+        }
+    }
+
     /// Changes the credentials of a mount, as a remount does.
     pub fn change_auth(&self, id: u32, auth: &KernelAuth) {
         if let Some(registration) = self.state().registrations.get_mut(&id) {
