@@ -16,6 +16,7 @@ use smol_str::{SmolStr, format_smolstr};
 pub struct KerberosContext {
     /// The server's names, the one to try first at the front.
     hosts: Vec<SmolStr>,
+    level: AuthLevel,
     state: State,
 }
 
@@ -39,15 +40,15 @@ struct Asked {
 
 struct Established {
     context: Context,
-    sign_len: usize,
-    seal_len: usize,
+    level: AuthLevel,
+    signature_len: usize,
 }
 
 impl KerberosContext {
     /// A context for the service `cifs` of the first of `hosts` that the KDC
-    /// knows.
-    pub fn new(credentials: KerberosCredentials, hosts: impl IntoIterator<Item = SmolStr>) -> Self {
-        Self { hosts: hosts.into_iter().collect(), state: State::Start(credentials) }
+    /// knows, and for PDUs at `level` alone.
+    pub fn new(credentials: KerberosCredentials, hosts: Vec<SmolStr>, level: AuthLevel) -> Self {
+        Self { hosts, level, state: State::Start(credentials) }
     }
 
     /// Tries the sources in order.
@@ -69,7 +70,7 @@ impl KerberosContext {
         let cred = acquire(source).map_err(explain)?;
         for host in &self.hosts {
             let target = Name::cifs_service(host).map_err(explain)?;
-            let mut context = Context::new();
+            let mut context = Context::new(self.level);
             match context.init(&cred, &target, &[]) {
                 Ok(token) => {
                     let source = format_smolstr!("{source}");
@@ -90,11 +91,23 @@ impl KerberosContext {
             _ => Err(SecurityError::Misuse("Kerberos is not established")),
         }
     }
+
+    fn established_at(&mut self, level: AuthLevel) -> Result<&mut Established, SecurityError> {
+        let established = self.established()?;
+        match established.level == level {
+            true => Ok(established),
+            false => Err(SecurityError::Misuse("Kerberos was established for another level")),
+        }
+    }
 }
 
 impl Asked {
     /// Takes the AP-REP; the reply to it is the third leg.
-    fn proceed(mut self, token: &[u8]) -> Result<(Vec<u8>, Established), SecurityError> {
+    fn proceed(
+        mut self,
+        token: &[u8],
+        level: AuthLevel,
+    ) -> Result<(Vec<u8>, Established), SecurityError> {
         let answer = self.context.init(&self.cred, &self.target, token);
         let reply = answer.map_err(|failure| {
             let what = format_smolstr!("{}: {}", self.source, failure.text);
@@ -105,12 +118,15 @@ impl Asked {
         }
         if !self.context.has_all_flags() {
             return Err(SecurityError::Downgrade {
-                missing: "mutual authentication with signing and sealing",
+                missing: "mutual authentication and the level of protection asked for",
             });
         }
-        let sign_len = self.context.sign_len().map_err(failed)?;
-        let seal_len = self.context.seal_len().map_err(failed)?;
-        Ok((reply.bytes, Established { context: self.context, sign_len, seal_len }))
+        let signature_len = match level {
+            AuthLevel::Integrity => self.context.sign_len(),
+            AuthLevel::Privacy => self.context.seal_len(),
+        };
+        let signature_len = signature_len.map_err(failed)?;
+        Ok((reply.bytes, Established { context: self.context, level, signature_len }))
     }
 }
 
@@ -130,7 +146,7 @@ impl SecurityContext for KerberosContext {
                 Ok(Step { token, expects_reply: true })
             }
             State::Asked(asked) => {
-                let (token, established) = asked.proceed(token)?;
+                let (token, established) = asked.proceed(token, self.level)?;
                 self.state = State::Established(established);
                 Ok(Step { token, expects_reply: false })
             }
@@ -147,10 +163,9 @@ impl SecurityContext for KerberosContext {
         matches!(self.state, State::Start(_))
     }
 
-    fn signature_len(&self, level: AuthLevel) -> usize {
-        match (&self.state, level) {
-            (State::Established(established), AuthLevel::Integrity) => established.sign_len,
-            (State::Established(established), AuthLevel::Privacy) => established.seal_len,
+    fn signature_len(&self, _level: AuthLevel) -> usize {
+        match &self.state {
+            State::Established(established) => established.signature_len,
             _ => 0,
         }
     }
@@ -161,18 +176,18 @@ impl SecurityContext for KerberosContext {
         Protected { pdu, stub, header_signing }: Protected<'_>,
         signature: &mut Vec<u8>,
     ) -> Result<(), SecurityError> {
-        let Established { context, sign_len, seal_len } = self.established()?;
+        let Established { context, signature_len, .. } = self.established_at(level)?;
         match level {
             AuthLevel::Integrity => {
                 let mic = context.sign(signed(pdu, stub, header_signing)?).map_err(failed)?;
-                if mic.len() != *sign_len {
+                if mic.len() != *signature_len {
                     return Err(SecurityError::Misuse("a signature has an unexpected length"));
                 }
                 signature.extend_from_slice(&mic);
             }
             AuthLevel::Privacy => {
                 let start = signature.len();
-                signature.resize(start + *seal_len, 0);
+                signature.resize(start + *signature_len, 0);
                 let place = signature.get_mut(start..).unwrap_or_default();
                 context.seal(pdu, stub, header_signing, place).map_err(failed)?;
             }
@@ -186,7 +201,7 @@ impl SecurityContext for KerberosContext {
         Protected { pdu, stub, header_signing }: Protected<'_>,
         signature: &[u8],
     ) -> Result<(), SecurityError> {
-        let context = &mut self.established()?.context;
+        let context = &mut self.established_at(level)?.context;
         let valid = match level {
             AuthLevel::Integrity => context.verify(signed(pdu, stub, header_signing)?, signature),
             AuthLevel::Privacy => context.unseal(pdu, stub, header_signing, signature),

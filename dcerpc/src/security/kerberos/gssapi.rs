@@ -4,6 +4,7 @@
 
 use super::error::Failure;
 use super::sys::*;
+use crate::security::AuthLevel;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::ops::Range;
 use std::ptr;
@@ -228,7 +229,7 @@ impl Cred {
             )
         };
         check(major, minor)?;
-        Ok(Self(cred))
+        Ok(Self(cred).without_unasked_flags())
     }
 
     /// The credentials that `name` gets for a password, in a cache that lives
@@ -251,7 +252,29 @@ impl Cred {
             )
         };
         check(major, minor)?;
-        Ok(Self(cred))
+        Ok(Self(cred).without_unasked_flags())
+    }
+}
+
+impl Cred {
+    /// The library would ask each server for confidentiality, wanted or not,
+    /// which makes Samba expect signatures of another length at integrity
+    /// level. Versions that always ask refuse this option; all else works with
+    /// them.
+    fn without_unasked_flags(mut self) -> Self {
+        let empty = in_buffer(&[]);
+        let mut minor = 0;
+        // SAFETY: the pointers are to live locals, statics and the library's
+        // own object.
+        unsafe {
+            gss_set_cred_option(
+                &raw mut minor,
+                &raw mut self.0,
+                &raw const KRB5_CRED_NO_CI_FLAGS,
+                &raw const empty,
+            )
+        };
+        self
     }
 }
 
@@ -269,11 +292,10 @@ pub(super) struct Token {
     pub(super) complete: bool,
 }
 
-/// What is asked of a context, and must be granted.
+/// What is asked of every context, and must be granted.
 const FLAGS: OM_uint32 = GSS_C_MUTUAL_FLAG
     | GSS_C_REPLAY_FLAG
     | GSS_C_SEQUENCE_FLAG
-    | GSS_C_CONF_FLAG
     | GSS_C_INTEG_FLAG
     | GSS_C_DCE_STYLE;
 
@@ -281,6 +303,7 @@ const FLAGS: OM_uint32 = GSS_C_MUTUAL_FLAG
 /// signatures apart from the message.
 pub(super) struct Context {
     handle: gss_ctx_id_t,
+    asked: OM_uint32,
     granted: OM_uint32,
 }
 
@@ -289,13 +312,18 @@ pub(super) struct Context {
 unsafe impl Send for Context {}
 
 impl Context {
-    pub(super) fn new() -> Self {
-        Self { handle: ptr::null_mut(), granted: 0 }
+    /// A context for messages at `level`, which asks for no more than that.
+    pub(super) fn new(level: AuthLevel) -> Self {
+        let asked = match level {
+            AuthLevel::Integrity => FLAGS,
+            AuthLevel::Privacy => FLAGS | GSS_C_CONF_FLAG,
+        };
+        Self { handle: ptr::null_mut(), asked, granted: 0 }
     }
 
     /// Whether everything that was asked for is granted.
     pub(super) fn has_all_flags(&self) -> bool {
-        self.granted & FLAGS == FLAGS
+        self.granted & self.asked == self.asked
     }
 
     /// GSS_Init_sec_context. The first call may wait for a KDC.
@@ -317,7 +345,7 @@ impl Context {
                 &raw mut self.handle,
                 target.0,
                 &raw const KRB5_MECHANISM,
-                FLAGS,
+                self.asked,
                 0,
                 ptr::null(),
                 &raw const input,

@@ -79,6 +79,10 @@ pub(super) static KRB5_PRINCIPAL_NAME: gss_OID_desc = gss_OID_desc {
     elements: b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x01".as_ptr().cast(),
 };
 
+/// 1.2.752.43.13.29, GSS_KRB5_CRED_NO_CI_FLAGS_X (gssapi_krb5.h).
+pub(super) static KRB5_CRED_NO_CI_FLAGS: gss_OID_desc =
+    gss_OID_desc { length: 6, elements: b"\x2a\x85\x70\x2b\x0d\x1d".as_ptr().cast() };
+
 // Flags of a context (RFC 2744 appendix A; DCE style: gssapi_ext.h).
 pub(super) const GSS_C_MUTUAL_FLAG: OM_uint32 = 2;
 pub(super) const GSS_C_REPLAY_FLAG: OM_uint32 = 4;
@@ -136,6 +140,12 @@ unsafe extern "C" {
         cred: *mut gss_cred_id_t,
         actual_mechanisms: *mut *mut gss_OID_set_desc,
         actual_lifetime: *mut OM_uint32,
+    ) -> OM_uint32;
+    pub(super) fn gss_set_cred_option(
+        minor: *mut OM_uint32,
+        cred: *mut gss_cred_id_t,
+        option: *const gss_OID_desc,
+        value: *const gss_buffer_desc,
     ) -> OM_uint32;
     pub(super) fn gss_release_cred(minor: *mut OM_uint32, cred: *mut gss_cred_id_t) -> OM_uint32;
     pub(super) fn gss_init_sec_context(
