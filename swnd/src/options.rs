@@ -103,6 +103,7 @@ mod tests {
         assert!(parse(&["--log", "nowhere"]).is_err());
     }
 
+    #[cfg(feature = "demo")]
     #[test]
     fn the_demonstration_takes_the_same_options() {
         let options = parse(&["demo", "-d", "10"]).unwrap();

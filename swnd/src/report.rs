@@ -1,7 +1,6 @@
 //! What an administrator is told: one line each, and what to do where something
 //! is wrong. No secret is ever part of one.
 
-use crate::kernel::LinkError;
 use crate::kernel::message::DecodeError;
 use rustix::io::Errno;
 use smol_str::SmolStr;
@@ -173,15 +172,12 @@ pub enum Report {
         /// Its port id, where it has one.
         sender: Option<u32>,
     },
-    /// The link to the kernel failed.
-    LinkFailed(LinkError),
 }
 
 impl Report {
     /// How much it matters.
     pub fn level(&self) -> log::Level {
         match self {
-            Self::LinkFailed(_) => log::Level::Error,
             Self::Failed { again: true, .. }
             | Self::Unusable { again: true, .. }
             | Self::Undecodable { again: true, .. } => log::Level::Debug,
@@ -289,7 +285,6 @@ impl fmt::Display for Report {
                 Some(port) => write!(f, "dropped a message of the process at port id {port}"),
                 None => f.write_str("dropped a message of unknown origin"),
             },
-            Self::LinkFailed(error) => error.fmt(f),
         }
     }
 }

@@ -68,6 +68,7 @@ fn the_page_lists_the_options_of_the_program() {
     assert_eq!(listed("OPTIONS"), options);
 }
 
+#[cfg(feature = "demo")]
 #[test]
 fn the_page_lists_the_commands_of_the_program() {
     let commands: BTreeSet<_> =

@@ -45,8 +45,11 @@ impl Bench {
 
     /// Lets the daemon do all there is to do.
     async fn settle(&self) {
-        let run = tokio::time::timeout(Duration::ZERO, self.daemon.run());
-        assert!(run.await.is_err(), "the link failed");
+        tokio::select! {
+            biased;
+            error = self.daemon.run() => panic!("{error}"),
+            () = std::future::ready(()) => {}
+        }
     }
 
     async fn mount(&self, net_name: &str, address: &str) -> (u32, RegistrationId) {
@@ -203,9 +206,8 @@ async fn a_number_that_went_to_another_mount_unseen_gets_no_notification() {
 async fn a_mount_whose_unregister_message_was_lost_ends_with_the_kernels_answer() {
     let mut bench = Bench::new(StandInKernel::with_module()).await;
     let (id, registration) = bench.mount("witclu", HERE).await;
-    bench.kernel.set_room(0);
+    bench.kernel.lose(1);
     bench.kernel.unmount(id);
-    bench.kernel.set_room(100);
     bench.settle().await;
     assert_eq!(bench.daemon.client().take_calls(), []);
     bench.report(registration, node(ResourceState::Unavailable));
@@ -304,4 +306,138 @@ async fn a_message_of_another_process_is_told_and_dropped() {
     bench.settle().await;
     assert_eq!(bench.take_lines(), ["dropped a message of the process at port id 4711"]);
     assert_eq!(bench.daemon.client().take_calls(), []);
+}
+
+mod any_history {
+    //! Whatever happens, and whatever is lost on the way: one echo later, and
+    //! one report of each registration, the witnesses watch what is mounted.
+
+    use super::*;
+    use proptest::prelude::*;
+    use smol_str::SmolStr;
+    use std::collections::BTreeMap;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Mount(&'static str, &'static str),
+        Unmount(u32),
+        Echo,
+        Reload,
+        Notify(prop::sample::Index, Notification),
+        Accept(prop::sample::Index),
+        /// So many of the next messages are lost.
+        Lose(usize),
+        Settle,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let name = prop::sample::select(vec!["a", "b", "c"]);
+        let address = || prop::sample::select(vec![HERE, THERE]);
+        let index = any::<prop::sample::Index>;
+        prop_oneof![
+            4 => (name, address()).prop_map(|(name, address)| Step::Mount(name, address)),
+            3 => (1u32..5).prop_map(Step::Unmount),
+            1 => Just(Step::Echo),
+            1 => Just(Step::Reload),
+            3 => (index(), address()).prop_map(|(i, to)| Step::Notify(i, client_move(to))),
+            2 => index().prop_map(|i| Step::Notify(i, node(ResourceState::Available))),
+            1 => index().prop_map(Step::Accept),
+            1 => (1usize..4).prop_map(Step::Lose),
+            6 => Just(Step::Settle),
+        ]
+    }
+
+    /// What the client was asked to watch, and was not asked to end.
+    #[derive(Default)]
+    struct Watched(BTreeMap<RegistrationId, (SmolStr, Option<IpAddr>)>);
+
+    impl Watched {
+        fn update(&mut self, bench: &mut Bench) {
+            for call in bench.daemon.client().take_calls() {
+                match call {
+                    Call::Register(id, request, _) => {
+                        self.0.insert(id, (request.net_name, request.ip_address));
+                    }
+                    Call::Retry(id, _) => assert!(self.0.contains_key(&id), "{id:?} has ended"),
+                    Call::Unregister(id) => {
+                        assert!(self.0.remove(&id).is_some(), "{id:?} ended twice");
+                        bench.events.event(id, Event::Unregistered);
+                    }
+                }
+            }
+        }
+
+        fn ids(&self) -> Vec<RegistrationId> {
+            self.0.keys().copied().collect()
+        }
+    }
+
+    async fn live(steps: Vec<Step>) {
+        let mut bench = Bench::new(StandInKernel::with_module()).await;
+        let mut watched = Watched::default();
+        for step in steps {
+            match step {
+                Step::Mount(name, address) => {
+                    bench.kernel.mount(&request(name, address), &auth("swnuser"));
+                }
+                Step::Unmount(id) => bench.kernel.unmount(id),
+                Step::Echo => bench.kernel.echo(),
+                Step::Reload => {
+                    bench.kernel.unload_module();
+                    bench.kernel.load_module();
+                }
+                Step::Notify(index, notification) => {
+                    if let Some(id) = index.get_or_none(&watched.ids()) {
+                        bench.report(*id, notification);
+                    }
+                }
+                Step::Accept(index) => {
+                    if let Some(id) = index.get_or_none(&watched.ids()) {
+                        bench.accept(*id);
+                    }
+                }
+                Step::Lose(datagrams) => bench.kernel.lose(datagrams),
+                Step::Settle => {
+                    bench.settle().await;
+                    watched.update(&mut bench);
+                }
+            }
+        }
+        bench.kernel.lose(0);
+        bench.settle().await;
+        bench.kernel.echo();
+        bench.settle().await;
+        watched.update(&mut bench);
+        for id in watched.ids() {
+            bench.report(id, node(ResourceState::Unknown));
+        }
+        bench.settle().await;
+        watched.update(&mut bench);
+
+        let mut mounted: Vec<_> =
+            bench.kernel.registrations().into_iter().map(|(_, name, at)| (name, at)).collect();
+        let mut watched: Vec<_> = watched.0.into_values().collect();
+        mounted.sort();
+        watched.sort();
+        assert_eq!(watched, mounted);
+        assert_eq!(bench.daemon.status().mounts, mounted.len());
+    }
+
+    trait GetOrNone {
+        fn get_or_none<'a, T>(&self, slice: &'a [T]) -> Option<&'a T>;
+    }
+
+    impl GetOrNone for prop::sample::Index {
+        fn get_or_none<'a, T>(&self, slice: &'a [T]) -> Option<&'a T> {
+            (!slice.is_empty()).then(|| self.get(slice))
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ends_with_a_watch_on_each_mount(steps in prop::collection::vec(step(), 0..60)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(live(steps));
+        }
+    }
 }

@@ -125,6 +125,8 @@ enum Asked {
 struct State {
     /// The family's id while the link is up.
     family: Option<u16>,
+    /// Whether the controller's group is joined.
+    listening: bool,
     /// Whether the daemon has been told about `family`.
     announced: bool,
     sequence: u32,
@@ -156,6 +158,7 @@ impl<T: Transport> Link<T> {
             name: name.into(),
             state: Mutex::new(State {
                 family: None,
+                listening: false,
                 announced: false,
                 sequence: 0,
                 asked: BTreeMap::new(),
@@ -249,6 +252,7 @@ impl<T: Transport> Link<T> {
     }
 
     fn receive_all(&self, state: &mut State, buffer: &mut [u8]) -> Result<(), LinkError> {
+        let mut lost = false;
         loop {
             match self.transport.receive(buffer) {
                 Ok(datagram) => {
@@ -258,21 +262,28 @@ impl<T: Transport> Link<T> {
                     buffer.get_mut(..used).unwrap_or_default().zeroize();
                     outcome?;
                 }
+                Err(error) if is(&error, Errno::NOBUFS) => {
+                    lost = true;
+                    state.push(LinkEvent::Overrun);
+                }
+                // Not before there is room again for the answer.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && lost => {
+                    lost = false;
+                    self.make_good(state)?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is(&error, Errno::NOBUFS) => self.overrun(state)?,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    fn overrun(&self, state: &mut State) -> Result<(), LinkError> {
-        // Whatever was under way may be among what was lost: the answers, and
-        // the news that the module came or went.
-        let listening = !state.asked.values().any(|a| matches!(a, Asked::Controller));
+    /// Asks again for what may be among the lost messages and is never repeated:
+    /// that the module came or went. Answers that are not here by now are lost
+    /// too, for the kernel answers while it is asked.
+    fn make_good(&self, state: &mut State) -> Result<(), LinkError> {
         state.asked.clear();
-        state.push(LinkEvent::Overrun);
-        let again = if listening { Asked::Family } else { Asked::Controller };
+        let again = if state.listening { Asked::Family } else { Asked::Controller };
         self.look_up(state, again)
     }
 
@@ -363,6 +374,7 @@ impl<T: Transport> Link<T> {
                 }
                 if let Some(group) = family.group(ctrl::NOTIFY_GROUP) {
                     self.transport.join(group)?;
+                    state.listening = true;
                 }
                 self.look_up(state, Asked::Family)
             }

@@ -57,6 +57,10 @@ struct State {
     taken: Vec<Taken>,
     socket: VecDeque<(Option<u32>, Vec<u8>)>,
     room: usize,
+    /// How many of the next datagrams find no room in any case.
+    lose: usize,
+    /// `NETLINK_S_CONGESTED`: a loss was told, and the socket not empty since.
+    congested: bool,
     overrun: bool,
 }
 
@@ -90,6 +94,8 @@ impl StandInKernel {
                 taken: Vec::new(),
                 socket: VecDeque::new(),
                 room: ROOM,
+                lose: 0,
+                congested: false,
                 overrun: false,
             }),
             arrived: Notify::new(),
@@ -216,6 +222,11 @@ impl StandInKernel {
         self.state().room = datagrams;
     }
 
+    /// Lets the next so many datagrams find no room.
+    pub fn lose(&self, datagrams: usize) {
+        self.state().lose = datagrams;
+    }
+
     /// Puts a datagram into the daemon's socket.
     pub fn inject(&self, sender: Option<u32>, datagram: Vec<u8>) {
         self.state().deliver(sender, datagram);
@@ -252,6 +263,7 @@ impl Transport for StandInKernel {
             return Err(Errno::NOBUFS.into());
         }
         let Some((sender, bytes)) = state.socket.pop_front() else {
+            state.congested = false;
             return Err(io::ErrorKind::WouldBlock.into());
         };
         for (to, from) in buffer.iter_mut().zip(&bytes) {
@@ -394,10 +406,12 @@ impl State {
     }
 
     fn deliver(&mut self, sender: Option<u32>, datagram: Vec<u8>) {
-        if self.socket.len() < self.room {
+        if self.lose == 0 && self.socket.len() < self.room {
             self.socket.push_back((sender, datagram));
-        } else {
-            self.overrun = true;
+            return;
         }
+        self.lose = self.lose.saturating_sub(1);
+        // The error is given once, before what is still in the socket.
+        self.overrun |= !std::mem::replace(&mut self.congested, true);
     }
 }

@@ -9,7 +9,7 @@ use crate::{ClusterConfig, NodeId, Reach, Service, Stage, Step, Time, Topology, 
 use dcerpc::epm;
 use dcerpc::security::ntlm::{NtlmCredentials, ServerNames};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use swnclient::wire;
 
@@ -126,6 +126,16 @@ impl Cluster {
     /// One registration.
     pub fn registration(&self, id: RegistrationId) -> Option<&Registration> {
         self.registrations.get(id)
+    }
+
+    /// The addresses that DNS has for the cluster's name.
+    pub fn resolve(&self) -> Vec<IpAddr> {
+        let live_only = self.config.traits.dns_live_only;
+        let addresses = self.topology.addresses().iter();
+        addresses
+            .filter(|address| !live_only || self.topology.is_available(address))
+            .map(|address| address.ip)
+            .collect()
     }
 
     /// How many connections it has, silent ones included.

@@ -45,6 +45,13 @@ pub enum Happening {
     Faulted { node: NodeId, stage: Stage, what: What },
 }
 
+impl Happening {
+    /// Whether it only matters to who looks at connections.
+    pub fn is_detail(&self) -> bool {
+        matches!(self, Self::Connected { .. } | Self::Closed { .. } | Self::Called { .. })
+    }
+}
+
 impl std::fmt::Display for Happening {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

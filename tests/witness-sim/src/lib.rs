@@ -27,6 +27,7 @@ pub mod script;
 mod steps;
 mod topology;
 mod witness;
+pub mod world;
 
 pub use cluster::{Cluster, Connect, Output};
 pub use config::{ClusterConfig, NodeConfig, User};

@@ -67,6 +67,9 @@ pub struct Traits {
     pub notify_aliases_once: bool,
     /// What becomes of a dead node's addresses.
     pub node_death: NodeDeath,
+    /// Whether DNS has the addresses of living nodes only (SmartConnect),
+    /// instead of all.
+    pub dns_live_only: bool,
     /// Whether concurrent multiplexing is granted.
     pub multiplexing: bool,
     /// Whether header signing is granted.
@@ -110,6 +113,7 @@ impl Profile {
             drop_after_leave: None,
             notify_aliases_once: true,
             node_death: NodeDeath::Unavailable,
+            dns_live_only: false,
             multiplexing: true,
             header_signing: true,
             max_fragment: 5840,
@@ -139,6 +143,7 @@ impl Profile {
             Self::OneFs => Traits {
                 version_2: false,
                 list_version: 0x0001_0001,
+                dns_live_only: true,
                 resource_name: NameSource::Address,
                 list_waits_for_witness: false,
                 unknown_unregister: Status::NOT_FOUND,

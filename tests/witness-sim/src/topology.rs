@@ -208,15 +208,6 @@ impl Topology {
         listeners
     }
 
-    /// The addresses that DNS gives for the cluster's name: those that work.
-    pub fn resolve(&self) -> Vec<IpAddr> {
-        self.addresses
-            .iter()
-            .filter(|address| self.is_available(address))
-            .map(|address| address.ip)
-            .collect()
-    }
-
     /// Which addresses change hands when the cluster has noticed that `node`
     /// died or came back, and to whom.
     pub(crate) fn reallocation(&self, id: NodeId, death: NodeDeath) -> Vec<(IpAddr, NodeId)> {

@@ -18,15 +18,16 @@ fn changed(name: &str, state: ResourceState) -> common::Told {
 
 #[test]
 fn a_registration_lives_from_list_to_unregister_by_every_logon() {
-    for level in [AuthLevel::Integrity, AuthLevel::Privacy] {
+    let levels = [AuthLevel::Integrity, AuthLevel::Privacy];
+    for logon in levels.into_iter().flat_map(|l| [Logon::Ntlm(l), Logon::Spnego(l)]) {
         let mut b = Bench::new(Profile::Samba);
-        let conn = b.open(1, Logon::Ntlm(level));
+        let conn = b.open(1, logon);
         let list = b.list(conn);
         assert_eq!(list.len(), 3);
         let witnesses: Vec<bool> = list.iter().map(|interface| interface.witness).collect();
         assert_eq!(witnesses, [false, true, true]);
 
-        let conn = b.open(2, Logon::Ntlm(level));
+        let conn = b.open(2, logon);
         let handle = b.register(conn, Version::V2, 1);
         assert_eq!(b.registrations()[0].node, NodeId(2));
         let call = b.notify(conn, &handle);
@@ -64,6 +65,17 @@ fn a_wrong_password_is_refused_at_the_first_call() {
     let call = b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
     assert_eq!(b.reply(conn, call), Some(Err(FaultStatus::ACCESS_DENIED)));
     assert_eq!(b.link(conn).closed, Some(false));
+}
+
+#[test]
+fn a_wrong_password_inside_spnego_is_refused_during_the_bind() {
+    let mut b = Bench::new(Profile::Samba);
+    let logon = Logon::Spnego(AuthLevel::Privacy);
+    let conn = b.open_as(b.endpoint(1), wire::INTERFACE, logon, "wrong");
+    assert_eq!(
+        b.link(conn).error,
+        Some(AssociationError::AccessDenied(FaultStatus::ACCESS_DENIED))
+    );
 }
 
 #[test]

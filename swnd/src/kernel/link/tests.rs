@@ -1,7 +1,6 @@
 use super::*;
 use crate::kernel::{KernelAuth, Secret, StandInKernel};
 use neli::consts::genl::CtrlCmd;
-use std::time::Duration;
 use swnclient::RegistrationRequest;
 
 fn request(net_name: &str) -> RegistrationRequest {
@@ -32,7 +31,11 @@ fn registered(id: u32, net_name: &str) -> LinkEvent {
 }
 
 async fn next(link: &Link<StandInKernel>) -> Option<Result<LinkEvent, LinkError>> {
-    tokio::time::timeout(Duration::ZERO, link.next()).await.ok()
+    tokio::select! {
+        biased;
+        event = link.next() => Some(event),
+        () = std::future::ready(()) => None,
+    }
 }
 
 /// All that has happened so far.
@@ -249,16 +252,45 @@ async fn an_overrun_is_told_once_and_the_link_goes_on() {
 }
 
 #[tokio::test]
+async fn the_question_after_an_overrun_waits_until_there_is_room_for_the_answer() {
+    let kernel = StandInKernel::with_module();
+    let link = link_up(&kernel).await;
+    kernel.set_room(2);
+    for name in ["a", "b"] {
+        kernel.mount(&request(name), &auth());
+    }
+    kernel.unload_module();
+    assert_eq!(
+        events(&link).await,
+        [LinkEvent::Overrun, registered(1, "a"), registered(2, "b"), LinkEvent::Down]
+    );
+}
+
+#[tokio::test]
+async fn an_answer_before_an_overrun_is_not_lost_with_it() {
+    let kernel = StandInKernel::with_module();
+    let link = link_up(&kernel).await;
+    let id = kernel.mount(&request("a"), &auth());
+    events(&link).await;
+    link.notify(RegistrationId(40), id, Notification::IpChange { address: "::1".parse().unwrap() })
+        .unwrap();
+    kernel.lose(1);
+    kernel.mount(&request("b"), &auth());
+    let events = events(&link).await;
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0], LinkEvent::Overrun);
+    assert!(matches!(&events[1], LinkEvent::Answer(answer) if answer.result == Ok(())));
+}
+
+#[tokio::test]
 async fn an_overrun_that_swallowed_the_modules_news_is_made_good() {
     let kernel = StandInKernel::with_module();
     let link = link_up(&kernel).await;
-    kernel.set_room(0);
+    kernel.lose(1);
     kernel.unload_module();
-    kernel.set_room(100);
     assert_eq!(events(&link).await, [LinkEvent::Overrun, LinkEvent::Down]);
-    kernel.set_room(0);
+    kernel.lose(1);
     kernel.load_module();
-    kernel.set_room(100);
     assert_eq!(events(&link).await, [LinkEvent::Overrun, LinkEvent::Up]);
     kernel.mount(&request("witclu"), &auth());
     assert_eq!(events(&link).await, [registered(1, "witclu")]);
@@ -267,9 +299,8 @@ async fn an_overrun_that_swallowed_the_modules_news_is_made_good() {
 #[tokio::test]
 async fn an_overrun_during_the_first_lookup_is_made_good() {
     let kernel = StandInKernel::with_module();
-    kernel.set_room(0);
+    kernel.lose(1);
     let link = Link::open(kernel.clone()).unwrap();
-    kernel.set_room(100);
     assert_eq!(events(&link).await, [LinkEvent::Overrun, LinkEvent::Up]);
     kernel.unload_module();
     assert_eq!(events(&link).await, [LinkEvent::Down]);

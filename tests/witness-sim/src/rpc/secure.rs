@@ -4,6 +4,7 @@ use super::{Hangup, Refusal};
 use dcerpc::association::FaultStatus;
 use dcerpc::pdu::{Frame, RejectReason, SecurityTrailer, TRAILER_LEN};
 use dcerpc::security::ntlm::{NtlmAcceptor, NtlmCredentials, ServerNames};
+use dcerpc::security::spnego::SpnegoAcceptor;
 use dcerpc::security::{AcceptorContext, AuthService, Protected};
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ enum State {
 #[derive(Debug)]
 enum Acceptor {
     Ntlm(NtlmAcceptor),
+    Spnego(SpnegoAcceptor),
 }
 
 impl Acceptor {
@@ -43,19 +45,22 @@ impl Acceptor {
         let ntlm = NtlmAcceptor::new(logons.accounts.clone(), logons.names.clone());
         match service {
             AuthService::Ntlm => Some(Self::Ntlm(ntlm)),
-            AuthService::Spnego | AuthService::Kerberos => None,
+            AuthService::Spnego => Some(Self::Spnego(SpnegoAcceptor::new(ntlm))),
+            AuthService::Kerberos => None,
         }
     }
 
     fn context(&mut self) -> &mut dyn AcceptorContext {
         match self {
             Self::Ntlm(ntlm) => ntlm,
+            Self::Spnego(spnego) => spnego,
         }
     }
 
     fn ntlm(&self) -> &NtlmAcceptor {
         match self {
             Self::Ntlm(ntlm) => ntlm,
+            Self::Spnego(spnego) => spnego.ntlm(),
         }
     }
 }

@@ -9,6 +9,7 @@ use dcerpc::association::{
 use dcerpc::ndr::ContextHandle;
 use dcerpc::pdu::SyntaxId;
 use dcerpc::security::ntlm::{NtlmContext, NtlmCredentials};
+use dcerpc::security::spnego::SpnegoContext;
 use dcerpc::security::{AuthLevel, SecurityContext};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +29,7 @@ pub type Told = Result<Option<NotifyMessages>, Status>;
 pub enum Logon {
     Nobody,
     Ntlm(AuthLevel),
+    Spnego(AuthLevel),
 }
 
 impl Logon {
@@ -39,13 +41,14 @@ impl Logon {
         match self {
             Self::Nobody => None,
             Self::Ntlm(_) => Some(Box::new(ntlm)),
+            Self::Spnego(_) => Some(Box::new(SpnegoContext::new(vec![Box::new(ntlm)]))),
         }
     }
 
     fn level(self) -> AuthLevel {
         match self {
             Self::Nobody => AuthLevel::Privacy,
-            Self::Ntlm(level) => level,
+            Self::Ntlm(level) | Self::Spnego(level) => level,
         }
     }
 }
