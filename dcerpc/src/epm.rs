@@ -1,4 +1,4 @@
-//! The endpoint mapper ([C706] appendix O, [MS-RPCE] 2.2.1.2): which TCP port
+//! The endpoint mapper (C706 appendix O, [MS-RPCE] 2.2.1.2): which TCP port
 //! an interface listens on.
 
 use crate::ndr::{ContextHandle, Endian, NdrError, Reader, Writer};
@@ -8,7 +8,7 @@ use uuid::{Uuid, uuid};
 
 /// The well-known port of the endpoint mapper ([MS-RPCE] 2.1.1.1).
 pub const PORT: u16 = 135;
-/// The endpoint mapper's interface ([C706] appendix O).
+/// The endpoint mapper's interface (C706 appendix O).
 pub const INTERFACE: SyntaxId =
     SyntaxId { uuid: uuid!("e1af8308-5d1f-11c9-91a4-08002b14a0fa"), major: 3, minor: 0 };
 /// The operation ept_map.
@@ -17,12 +17,12 @@ pub const EPT_MAP: u16 = 3;
 /// How many towers are asked for. One would do; a server may list an
 /// unusable one first.
 const MAX_TOWERS: u32 = 4;
-/// Protocol identifiers of tower floors ([C706] appendix I).
+/// Protocol identifiers of tower floors (C706 appendix I).
 const FLOOR_UUID: u8 = 0x0d;
 const FLOOR_RPC_CO: u8 = 0x0b;
 const FLOOR_TCP: u8 = 0x07;
 const FLOOR_IP: u8 = 0x09;
-/// EPT_S_NOT_REGISTERED: no such interface here ([C706] appendix O).
+/// EPT_S_NOT_REGISTERED: no such interface here (C706 appendix O).
 pub const EPT_S_NOT_REGISTERED: u32 = 0x16c9_a0d6;
 
 /// Why the endpoint mapper's answer gives no port.
@@ -126,7 +126,7 @@ fn read_twr<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], NdrError> {
 }
 
 /// A tower is unaligned and little-endian whatever the PDU's label says,
-/// except for port and address ([C706] appendix L).
+/// except for port and address (C706 appendix L).
 fn encode_tower(interface: &SyntaxId, port: u16, address: Ipv4Addr) -> Vec<u8> {
     let mut tower = vec![5, 0];
     let mut floor = |lhs: &[&[u8]], rhs: &[u8]| {

@@ -1,10 +1,10 @@
-//! NDR 2.0 ([C706] chapter 14): the reader takes what any server sends, in
+//! NDR 2.0 (C706 chapter 14): the reader takes what any server sends, in
 //! either byte order; the writer writes little-endian.
 //!
 //! Every length and count is checked against the bytes that are there before
 //! anything is allocated.
 
-/// The integer representation of the data representation label ([C706] 14.1).
+/// The integer representation of the data representation label (C706 14.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endian {
     /// Least significant byte first.
@@ -44,7 +44,7 @@ pub enum NdrError {
     },
 }
 
-/// A context handle ([C706] 14.3.15, `ndr_context_handle`): the server's name
+/// A context handle (C706 14.3.15, `ndr_context_handle`): the server's name
 /// for state that it keeps for this client.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContextHandle {
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A UUID ([C706] A.1): integers in the sender's order, then eight octets.
+    /// A UUID (C706 A.1): integers in the sender's order, then eight octets.
     pub fn uuid(&mut self) -> Result<uuid::Uuid, NdrError> {
         let (a, b, c) = (self.u32()?, self.u16()?, self.u16()?);
         Ok(uuid::Uuid::from_fields(a, b, c, &self.array()?))
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The referent identifier of a unique or full pointer: whether there is a
-    /// referent ([C706] 14.3.10).
+    /// referent (C706 14.3.10).
     pub fn pointer(&mut self) -> Result<bool, NdrError> {
         Ok(self.u32()? != 0)
     }
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A conformant and varying string of 16-bit characters, its terminator
-    /// taken off ([C706] 14.3.4.2).
+    /// taken off (C706 14.3.4.2).
     pub fn wide_string(&mut self) -> Result<String, NdrError> {
         let offset = self.pos;
         let invalid = NdrError::Invalid { offset, what: "string" };

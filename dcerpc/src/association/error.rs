@@ -53,7 +53,7 @@ pub enum AssociationError {
     /// More than [`super::AssociationConfig::max_response`] to put together.
     #[error("the server's response is too long")]
     ResponseTooLong,
-    /// The server asks the client to go ([C706] 12.6.4.12).
+    /// The server asks the client to go (C706 12.6.4.12).
     #[error("the server shuts the connection down")]
     Shutdown,
     /// Used after it had ended.
@@ -61,7 +61,7 @@ pub enum AssociationError {
     Closed,
 }
 
-/// The status code of a fault ([C706] appendix E, [MS-RPCE] 2.2.2.9): the call
+/// The status code of a fault (C706 appendix E, [MS-RPCE] 2.2.2.9): the call
 /// failed in the RPC layer; what the interface itself returns is in its stub.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FaultStatus(pub u32);

@@ -1,4 +1,4 @@
-//! An association ([C706] 9.3.3, [MS-RPCE] 3.3): one connection to one
+//! An association (C706 9.3.3, [MS-RPCE] 3.3): one connection to one
 //! interface of a server, authenticated or not, with any number of calls.
 //!
 //! The machine is sans-IO. The owner
@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, VecDeque};
 /// The longest fragment that is offered in both directions, in bytes: what
 /// Windows and Samba offer over TCP.
 pub const MAX_FRAGMENT: u16 = 5840;
-/// Every implementation takes fragments of this length ([C706] 12.6.3.1,
+/// Every implementation takes fragments of this length (C706 12.6.3.1,
 /// MustRecvFragSize), in bytes.
 pub const MIN_FRAGMENT: u16 = 1432;
 /// The presentation context that every call uses.
@@ -232,7 +232,7 @@ impl Association {
     }
 
     /// Gives a call up: its reply is not reported. The server is told
-    /// (orphaned, [C706] 12.6.4.11) and may still answer.
+    /// (orphaned, C706 12.6.4.11) and may still answer.
     pub fn orphan(&mut self, call: CallId) {
         self.queue.retain(|queued| queued.call != call);
         if let Some(under_way) = self.calls.get_mut(&call) {
@@ -241,7 +241,7 @@ impl Association {
         }
     }
 
-    /// Asks the server to end a call early (cancel, [C706] 12.6.4.6); its
+    /// Asks the server to end a call early (cancel, C706 12.6.4.6); its
     /// reply or fault is still reported.
     pub fn cancel(&mut self, call: CallId) {
         if self.calls.contains_key(&call) {

@@ -1,11 +1,11 @@
 //! bind, bind_ack, bind_nak, and alter_context with its response, which share
-//! the first two's bodies ([C706] 12.6.4.1 to 12.6.4.5).
+//! the first two's bodies (C706 12.6.4.1 to 12.6.4.5).
 
 use super::PduError;
 use crate::ndr::{Reader, Writer};
 use uuid::{Uuid, uuid};
 
-/// An abstract or transfer syntax: `p_syntax_id_t` ([C706] 12.6.3.1).
+/// An abstract or transfer syntax: `p_syntax_id_t` (C706 12.6.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SyntaxId {
     /// The interface's or transfer syntax's UUID.
@@ -16,7 +16,7 @@ pub struct SyntaxId {
     pub minor: u16,
 }
 
-/// The NDR 2.0 transfer syntax ([C706] appendix I).
+/// The NDR 2.0 transfer syntax (C706 appendix I).
 pub const NDR20: SyntaxId =
     SyntaxId { uuid: uuid!("8a885d04-1ceb-11c9-9fe8-08002b104860"), major: 2, minor: 0 };
 
@@ -166,7 +166,7 @@ impl BindAck {
     }
 }
 
-/// Why a server refuses a bind: `p_reject_reason_t` ([C706] 12.6.3.1,
+/// Why a server refuses a bind: `p_reject_reason_t` (C706 12.6.3.1,
 /// [MS-RPCE] 2.2.2.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RejectReason {

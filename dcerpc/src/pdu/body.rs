@@ -1,4 +1,4 @@
-//! request, response and fault: the PDUs of a call ([C706] 12.6.4.7 to 12.6.4.10).
+//! request, response and fault: the PDUs of a call (C706 12.6.4.7 to 12.6.4.10).
 //! The stub is what follows these bodies.
 
 use super::PduError;
@@ -65,7 +65,7 @@ impl Response {
 pub struct Fault {
     /// The presentation context.
     pub context_id: u16,
-    /// The status code ([C706] appendix E, [MS-RPCE] 2.2.2.9).
+    /// The status code (C706 appendix E, [MS-RPCE] 2.2.2.9).
     pub status: u32,
 }
 

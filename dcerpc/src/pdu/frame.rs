@@ -3,7 +3,7 @@
 use crate::ndr::{Endian, NdrError, Reader, Writer};
 use crate::security::{AuthLevel, AuthService};
 
-/// The length of the common header ([C706] 12.6.3.1), in bytes.
+/// The length of the common header (C706 12.6.3.1), in bytes.
 pub const HEADER_LEN: usize = 16;
 /// The same as `frag_length` counts it.
 const MIN: u16 = 16;
@@ -11,7 +11,7 @@ const MIN: u16 = 16;
 /// ([MS-RPCE] 2.2.2.11), in bytes.
 pub const TRAILER_LEN: usize = 8;
 
-/// PTYPE ([C706] 12.6.4, [MS-RPCE] 2.2.2.2).
+/// PTYPE (C706 12.6.4, [MS-RPCE] 2.2.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs)]
@@ -56,7 +56,7 @@ impl PacketType {
 }
 
 bitflags::bitflags! {
-    /// pfc_flags ([C706] 12.6.3.1, [MS-RPCE] 2.2.2.3).
+    /// pfc_flags (C706 12.6.3.1, [MS-RPCE] 2.2.2.3).
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct PfcFlags: u8 {
         /// First fragment.
@@ -281,7 +281,7 @@ impl PduWriter {
     /// Starts a PDU; the lengths in the header are filled in by [`PduWriter::finish`].
     pub fn new(packet_type: PacketType, flags: PfcFlags, call_id: u32) -> Self {
         let mut writer = Writer::new();
-        // Version 5.0; little-endian integers, ASCII, IEEE ([C706] 14.1).
+        // Version 5.0; little-endian integers, ASCII, IEEE (C706 14.1).
         writer.bytes(&[5, 0, packet_type as u8, flags.bits(), 0x10, 0, 0, 0]);
         writer.bytes(&[0; 4]);
         writer.u32(call_id);

@@ -1,4 +1,4 @@
-//! The PDUs of the connection-oriented protocol ([C706] 12.6, [MS-RPCE] 2.2.2).
+//! The PDUs of the connection-oriented protocol (C706 12.6, [MS-RPCE] 2.2.2).
 //!
 //! [`Frame`] splits a PDU into header, body, stub and security trailer by the
 //! lengths in its header, all checked; the body types read and write what is

@@ -141,7 +141,7 @@ impl Link {
     }
 
     /// Whether nobody needs it. Closing it then takes back what the server
-    /// still keeps for it ([C706] 5.1.6, context rundown).
+    /// still keeps for it (C706 5.1.6, context rundown).
     pub(super) fn is_idle(&self) -> bool {
         self.members.is_empty() && self.listing.is_empty() && self.list_next.is_empty()
     }

@@ -18,7 +18,7 @@ pub type Notice = Result<Option<NotifyMessages>, Status>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegistrationId(pub u64);
 
-/// An association group ([C706] 9.3.3.2): connections that share context
+/// An association group (C706 9.3.3.2): connections that share context
 /// handles. Its last connection takes its registrations along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupId(pub u32);

@@ -136,7 +136,7 @@ impl Client {
             }
             State::Registered(Registered { notify: None, .. }) => return self.send_notify(id, now),
             // Where nobody shares the link, closing it takes the registration
-            // back ([C706] 5.1.6, context rundown).
+            // back (C706 5.1.6, context rundown).
             State::Unregistering(_) => return self.end(id),
             State::Resolving => return,
             State::Listing { link } => (*link, "GetInterfaceList"),

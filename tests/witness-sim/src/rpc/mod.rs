@@ -1,4 +1,4 @@
-//! The server's side of an association ([C706] 9.3, [MS-RPCE] 3.3), sans-IO:
+//! The server's side of an association (C706 9.3, [MS-RPCE] 3.3), sans-IO:
 //! the peer of [`dcerpc::association::Association`].
 //!
 //! The owner feeds bytes and takes what came of them, one by one, with
