@@ -156,6 +156,20 @@ mod tests {
         assert!(parse(&["--log", "nowhere"]).is_err());
     }
 
+    #[test]
+    fn mechanisms_are_listed_with_commas() {
+        assert_eq!(parse(&[]).unwrap().auth, []);
+        let options = parse(&["--auth", "kerberos,ntlm"]).unwrap();
+        assert_eq!(options.auth, [Mechanism::Kerberos, Mechanism::Ntlm]);
+        assert!(parse(&["--auth", "basic"]).is_err());
+    }
+
+    #[test]
+    fn a_principal_needs_a_keytab() {
+        assert!(parse(&["--principal", "HOST$"]).is_err());
+        parse(&["--keytab", "/etc/krb5.keytab", "--principal", "HOST$"]).unwrap();
+    }
+
     #[cfg(feature = "demo")]
     #[test]
     fn the_demonstration_takes_the_same_options() {
