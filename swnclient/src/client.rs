@@ -32,8 +32,17 @@ impl Client {
     /// Starts a client on the current tokio runtime, which should be a
     /// current-thread one with IO and time enabled.
     pub fn start(config: Config, sink: impl EventSink) -> Self {
+        Self::start_when(std::future::ready(config), sink)
+    }
+
+    /// As [`Client::start`], with a configuration that takes time to find out,
+    /// such as the host's name. What is asked for meanwhile waits for it.
+    pub fn start_when(
+        config: impl Future<Output = Config> + Send + 'static,
+        sink: impl EventSink,
+    ) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(Driver::run(config, Box::new(sink), receiver));
+        tokio::spawn(async { Driver::run(config.await, Box::new(sink), receiver).await });
         Self { commands, last_id: Arc::default() }
     }
 

@@ -3,6 +3,7 @@
 use crate::connection::ConnId;
 use crate::registration::{Notice, Registration, RegistrationId};
 use crate::{NodeId, Service, Stage, Step, Time, What};
+use dcerpc::association::FaultStatus;
 use smol_str::SmolStr;
 use std::net::{IpAddr, SocketAddr};
 use swnclient::ResourceState;
@@ -37,6 +38,8 @@ pub enum Happening {
     Registered { registration: Box<Registration>, user: Option<SmolStr> },
     /// It failed.
     RegisterRefused { node: NodeId, client: Option<SmolStr>, status: Status },
+    /// A call was refused by a fault.
+    CallRefused { conn: ConnId, node: NodeId, opnum: u16, status: FaultStatus },
     /// A registration ended; the reason is for people.
     Unregistered { id: RegistrationId, node: NodeId, client: SmolStr, why: &'static str },
     /// An AsyncNotify was answered.
@@ -81,6 +84,9 @@ impl std::fmt::Display for Happening {
             Self::RegisterRefused { node, client, status } => {
                 let client = client.as_deref().unwrap_or("a client without name");
                 write!(f, "{node}: refused to register {client}: {status:?}")
+            }
+            Self::CallRefused { conn, node, opnum, status } => {
+                write!(f, "{node}: refused operation {opnum} on {conn}: {status}")
             }
             Self::Unregistered { node, client, why, .. } => {
                 write!(f, "{node}: registration of {client} ended: {why}")

@@ -3,9 +3,10 @@
 use crate::cluster::{Cluster, Timer};
 use crate::connection::ConnId;
 use crate::event::Happening;
-use crate::registration::Registration;
+use crate::registration::{Registration, RegistrationId};
 use crate::topology::Power;
 use crate::{Destination, NodeId, Script, Service, Step, Time, Who};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use swnclient::ResourceState;
 use swnclient::wire::AddressInfo;
@@ -209,30 +210,27 @@ impl Cluster {
 
     fn tell_change(&mut self, now: Time, ip: IpAddr, state: ResourceState) {
         let name = self.name(self.config.traits.resource_name, ip);
-        let once = self.config.traits.notify_aliases_once;
-        let mut told = Vec::new();
-        for id in self.registrations.select(|r| r.address == ip) {
-            let Some(registration) = self.registrations.get(id) else {
-                continue;
-            };
-            // The same client and share by another name of the cluster.
-            let key = (
-                registration.client.clone(),
-                registration.share_name.clone(),
-                registration.net_name.clone(),
-            );
-            let alias = told.iter().any(|(client, share, net_name)| {
-                (client, share) == (&key.0, &key.1) && *net_name != key.2
-            });
-            if once && alias {
-                continue;
-            }
-            told.push(key);
+        let mut ids = self.registrations.select(|r| r.address == ip);
+        if self.config.traits.notify_aliases_once {
+            self.leave_out_aliases(&mut ids);
+        }
+        for id in ids {
             self.registrations.update(id, &self.config.traits, |r| {
                 r.pending.change(&name, state);
             });
             self.tell(now, id);
         }
+    }
+
+    /// Keeps the first of the names by which a client registered for a share.
+    fn leave_out_aliases(&self, ids: &mut Vec<RegistrationId>) {
+        let mut first = BTreeMap::new();
+        ids.retain(|id| {
+            self.registrations.get(*id).is_some_and(|r| {
+                let first = first.entry((&r.client, &r.share_name)).or_insert(&r.net_name);
+                *first == &r.net_name
+            })
+        });
     }
 
     /// Changes what registrations have pending, and tells them.

@@ -31,7 +31,7 @@ impl Cluster {
         let (node, service) = (connection.node, connection.service);
         let id = call.id;
         if let Some(refusal) = call.refused {
-            self.answer(now, conn, Answer::fault(id, refusal.status), None);
+            self.refuse(now, conn, &call, refusal.status);
             if refusal.hang_up {
                 self.close(now, conn, false, "refused");
             }
@@ -46,10 +46,7 @@ impl Cluster {
             (Service::Witness, opnum::REGISTER_EX) if self.config.traits.version_2 => {
                 Stage::RegisterEx
             }
-            _ => {
-                let status = self.config.traits.unknown_operation;
-                return self.answer(now, conn, Answer::fault(id, status), None);
-            }
+            _ => return self.refuse(now, conn, &call, self.config.traits.unknown_operation),
         };
         let auth = call
             .after_auth3
@@ -80,8 +77,17 @@ impl Cluster {
             connection.planned.extend(fault.map(|fault| (id, fault)));
         }
         if self.execute(now, conn, stage, &call).is_err() {
-            self.reply(now, conn, Answer::fault(id, FaultStatus::NDR));
+            self.refuse(now, conn, &call, FaultStatus::NDR);
         }
+    }
+
+    fn refuse(&mut self, now: Time, conn: ConnId, call: &Call, status: FaultStatus) {
+        let Some(node) = self.connections.get(&conn).map(|connection| connection.node) else {
+            return;
+        };
+        let opnum = call.opnum;
+        self.happened(now, Happening::CallRefused { conn, node, opnum, status });
+        self.reply(now, conn, Answer::fault(call.id, status));
     }
 
     /// Answers a call, with the fault that was planned for it.

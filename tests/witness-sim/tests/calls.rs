@@ -389,6 +389,43 @@ fn a_long_list_comes_in_fragments() {
 }
 
 #[test]
+fn a_long_request_comes_in_fragments() {
+    for logon in [Logon::Ntlm(AuthLevel::Integrity), Logon::PRIVACY] {
+        let mut b = Bench::new(Profile::Samba);
+        let conn = b.open(2, logon);
+        let (ip, name) = (b.address(1).to_string(), "x".repeat(10_000));
+        let mut register = request(Version::V2, &ip);
+        register.client_name = Some(&name);
+        let registered = b.try_register(conn, Version::V2, &register);
+        assert!(matches!(registered, Ok(Ok(_))));
+        assert_eq!(b.registrations()[0].client, name);
+    }
+}
+
+#[test]
+fn requests_that_were_altered_anywhere_are_refused_and_hurt_nobody() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut b = Bench::new(Profile::Samba);
+    let good = b.open(2, Logon::PRIVACY);
+    b.register(good, Version::V2, 1);
+    for _ in 0..300 {
+        let conn = b.open(2, Logon::PRIVACY);
+        let ip = b.address(1).to_string();
+        let stub = wire::encode_register(Version::V2, &request(Version::V2, &ip));
+        b.link(conn).association.call(opnum::REGISTER_EX, stub).unwrap();
+        let mut bytes = b.link(conn).association.take_transmit();
+        let at = rng.usize(..bytes.len());
+        bytes[at] ^= 1 << rng.u8(..8);
+        b.cluster.receive(b.now, conn, &bytes);
+        b.settle();
+        b.cluster.closed(b.now, conn);
+        b.links.remove(&conn);
+    }
+    assert_eq!(b.registrations().len(), 1);
+    assert_eq!(b.list(good).len(), 3);
+}
+
+#[test]
 fn an_interface_that_is_not_offered_is_refused() {
     let mut b = Bench::new(Profile::Samba);
     let conn = b.open_as(b.mapper(1), wire::INTERFACE, Logon::Nobody, "");

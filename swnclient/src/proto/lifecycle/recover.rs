@@ -111,6 +111,7 @@ impl Client {
             return;
         };
         registration.candidates.clear();
+        registration.fresh_list = false;
         let retry_in = (!error.needs_consumer()).then(|| {
             let (min, max) = (self.config.backoff_min, self.config.backoff_max);
             registration.backoff.next(&mut self.rng, min, max)

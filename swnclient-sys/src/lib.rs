@@ -1,0 +1,19 @@
+//! libswnclient.so.0: the witness client for C programs that use talloc and
+//! tevent.
+//!
+//! - `ffi` has the eight entry points, everything that touches talloc, tevent
+//!   and Samba's credentials, and all of the `unsafe` code. What it touches is
+//!   touched on the caller's thread only.
+//! - `state` is what a `struct swnc_state` stands for: the `registry`, which
+//!   knows who waits for what, and the client, which runs on the `engine`, a
+//!   thread of its own.
+//! - `debug` carries log lines to the caller's callback; `errno` says what a
+//!   failure is called in C.
+
+mod debug;
+mod engine;
+mod errno;
+mod ffi;
+mod registry;
+mod report;
+mod state;
