@@ -124,12 +124,12 @@ impl Cluster {
         let wanted = match epm::decode_request(&call.stub, call.endian) {
             Ok(wanted) => wanted,
             Err(epm::EpmError::Malformed(error)) => return Err(error),
-            Err(_) => wire::INTERFACE,
+            Err(_) => epm::MapRequest { interface: wire::INTERFACE, max_towers: 1 },
         };
         let connection = self.connections.get(&conn);
         let port = connection
             .and_then(|connection| self.topology.node(connection.node)?.witness_port)
-            .filter(|_| wanted == wire::INTERFACE);
+            .filter(|_| wanted.interface == wire::INTERFACE);
         let address = match connection.map(|connection| connection.local.ip()) {
             Some(IpAddr::V4(address)) => address,
             _ => Ipv4Addr::UNSPECIFIED,
