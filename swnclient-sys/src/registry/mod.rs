@@ -9,9 +9,7 @@
 mod tests;
 
 use crate::errno::Errno;
-use core_client::{
-    Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest,
-};
+use core_client::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
 use std::collections::{HashMap, VecDeque};
 
 /// Names a request within its registry. Never used twice.
