@@ -330,15 +330,23 @@ impl Link {
 
     fn explain(&self, error: AssociationError) -> Error {
         let address = self.address;
+        // Nobody logs on to the endpoint mapper, and not every refusal of a
+        // bind is one of the user.
+        let logs_on = matches!(self.phase, Phase::ConnectingToWitness | Phase::Witness(_));
         let detail = match error {
             AssociationError::Security(SecurityError::Kerberos(error)) => {
                 return Error::Kerberos(error);
             }
             AssociationError::Security(SecurityError::Credentials(detail)) => detail.into(),
-            AssociationError::AccessDenied(status) => smol_str::format_smolstr!("{status}"),
+            AssociationError::AccessDenied(status) if logs_on && status.is_access_denied() => {
+                smol_str::format_smolstr!("{status}")
+            }
+            AssociationError::AccessDenied(status) => {
+                return Error::Fault { address, call: "bind", status };
+            }
             AssociationError::Rejected(
                 reason @ (RejectReason::InvalidChecksum | RejectReason::AuthTypeNotRecognized),
-            ) => smol_str::format_smolstr!("{reason}"),
+            ) if logs_on => smol_str::format_smolstr!("{reason}"),
             error => return Error::Association { address, error },
         };
         match self.credentials.get() {
