@@ -13,7 +13,8 @@
 use dcerpc::security::AuthLevel;
 use std::time::{Duration, Instant};
 use swnclient::{
-    Client, Config, Credentials, KerberosCredentials, NtlmCredentials, RegistrationRequest, Secret,
+    Client, Config, Credentials, Event, KerberosCredentials, NtlmCredentials, RegistrationRequest,
+    Secret,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -39,7 +40,13 @@ async fn main() {
     };
     let start = Instant::now();
     let client = Client::start(config, move |_, event| {
-        println!("{:8.1} ms  {event:?}", start.elapsed().as_secs_f64() * 1e3);
+        let elapsed = start.elapsed().as_secs_f64() * 1e3;
+        match event {
+            Event::Failed { error, retry_in } => {
+                println!("{elapsed:8.1} ms  Failed: {error}; retry in {retry_in:?}");
+            }
+            event => println!("{elapsed:8.1} ms  {event:?}"),
+        }
     });
     client.register(request, credentials(options));
     if tokio::time::timeout(Duration::from_secs(3600), tokio::signal::ctrl_c()).await.is_ok() {

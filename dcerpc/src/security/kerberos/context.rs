@@ -6,7 +6,7 @@ use super::error::{Failure, KerberosError, KerberosErrorKind};
 use super::gssapi::{Context, Cred, Name};
 use crate::security::spnego::{Mechanism, Oid};
 use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 /// A Kerberos initiator: one authentication, mutual and in DCE style (three
 /// legs), then one session.
@@ -269,12 +269,19 @@ fn acquire(source: &Source) -> Result<Cred, Failure> {
 
 fn explain(source: &Source, failure: Failure) -> KerberosError {
     use KerberosErrorKind::{Keytab, NoTicket, OldKey, Refused};
-    let kind = match (source, failure.kind()) {
-        (Source::Keytab { .. }, NoTicket) => Keytab,
-        (Source::Keytab { .. }, Refused) => OldKey,
-        (_, kind) => kind,
+    let (kind, reason) = match (source, failure.kind()) {
+        // The library only misses the cache that the keytab was to fill.
+        (Source::Keytab { keytab, .. }, NoTicket) => {
+            let path = keytab.strip_prefix("FILE:").unwrap_or(keytab);
+            match std::fs::File::open(path) {
+                Ok(_) => (Keytab, "it has no such key".to_smolstr()),
+                Err(error) => (Keytab, error.to_smolstr()),
+            }
+        }
+        (Source::Keytab { .. }, Refused) => (OldKey, failure.text.into()),
+        (_, kind) => (kind, failure.text.into()),
     };
-    KerberosError::new(kind, format_smolstr!("{source}: {}", failure.text))
+    KerberosError::new(kind, format_smolstr!("{source}: {reason}"))
 }
 
 /// What a signature covers at integrity level ([MS-RPCE] 3.3.1.5.2.2).
