@@ -9,6 +9,7 @@
 //! An error from [`Association::receive`] ends the association and with it
 //! every call on it, and nothing else.
 
+mod bind;
 mod error;
 mod reassembly;
 mod secure;
@@ -18,10 +19,10 @@ pub use secure::{AuthJob, AuthOutcome};
 
 use crate::ndr::Endian;
 use crate::pdu::{
-    Bind, BindAck, BindNak, Fault, Frame, HEADER_LEN, NDR20, PacketType, PduError, PduWriter,
-    PfcFlags, PresentationContext, RejectReason, Request, Response, SyntaxId, TRAILER_LEN,
+    Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response, SyntaxId,
+    TRAILER_LEN,
 };
-use crate::security::{AuthLevel, SecurityContext, Step};
+use crate::security::{AuthLevel, SecurityContext};
 use reassembly::{Frames, Stub};
 use secure::Security;
 use std::collections::{BTreeMap, VecDeque};
@@ -299,91 +300,13 @@ impl Association {
             | (State::Awaiting(Leg::AlterContext), PacketType::AlterContextResponse) => {
                 self.receive_ack(frame)
             }
-            (State::Awaiting(_), PacketType::BindNak) => {
-                let nak = BindNak::read(&mut frame.body()?)?;
-                Err(AssociationError::Rejected(RejectReason::from_wire(nak.reason)))
-            }
-            (State::Awaiting(_), PacketType::Fault) => Err(bind_fault(&frame)?),
+            (State::Awaiting(_), PacketType::BindNak) => Err(bind::nak(&frame)?),
+            (State::Awaiting(_), PacketType::Fault) => Err(bind::fault(&frame)?),
             (State::Bound, PacketType::Response) => self.receive_response(frame),
             (State::Bound, PacketType::Fault) => self.receive_fault(frame),
             (_, PacketType::Shutdown) => Err(AssociationError::Shutdown),
             _ => Err(AssociationError::Unexpected(packet_type)),
         }
-    }
-
-    fn receive_ack(&mut self, frame: Frame<'_>) -> Result<(), AssociationError> {
-        if frame.header.call_id != BIND_CALL {
-            return Err(AssociationError::UnknownCall(frame.header.call_id));
-        }
-        if !frame.header.flags.contains(PfcFlags::WHOLE) {
-            return Err(AssociationError::FragmentOrder(frame.header.call_id));
-        }
-        let ack = BindAck::read(&mut frame.body()?)?;
-        match ack.results.first() {
-            Some(result) if result.result == 0 && result.transfer_syntax == NDR20 => {}
-            other => {
-                let (result, reason) = other.map_or((2, 0), |r| (r.result, r.reason));
-                return Err(AssociationError::ContextRejected { result, reason });
-            }
-        }
-        if frame.header.packet_type == PacketType::BindAck {
-            self.agree(frame.header.flags, &ack)?;
-        }
-        let Some(security) = &mut self.security else {
-            return self.bound();
-        };
-        security.check_trailer(&frame)?;
-        self.step(frame.auth_value, Leg::AlterContext)
-    }
-
-    /// What the server grants in its bind_ack.
-    fn agree(&mut self, granted: PfcFlags, ack: &BindAck) -> Result<(), AssociationError> {
-        if ack.max_recv_frag < MIN_FRAGMENT {
-            return Err(AssociationError::FragmentTooShort(ack.max_recv_frag));
-        }
-        self.max_xmit_frag = ack.max_recv_frag.min(MAX_FRAGMENT);
-        self.multiplexed = granted.contains(PfcFlags::CONC_MPX);
-        if let Some(security) = &mut self.security {
-            security.header_signing = granted.contains(PfcFlags::SUPPORT_HEADER_SIGN);
-            if self.config.require_header_signing && !security.header_signing {
-                return Err(AssociationError::NoHeaderSigning);
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands the server's token to the security provider.
-    fn step(&mut self, token: &[u8], then: Leg) -> Result<(), AssociationError> {
-        let Some(security) = &mut self.security else {
-            return Ok(());
-        };
-        match security.step(token)? {
-            Ok(step) => self.stepped(&step, then),
-            Err(job) => {
-                self.state = State::Authenticating { then };
-                self.events.push_back(Event::Authenticate(job));
-                Ok(())
-            }
-        }
-    }
-
-    /// Sends the provider's token by the PDU that fits: the bind, or
-    /// alter_context where the server answers once more, or else auth3, which
-    /// leaves in one write with the first request.
-    fn stepped(&mut self, step: &Step, then: Leg) -> Result<(), AssociationError> {
-        if then == Leg::Bind || step.expects_reply {
-            return self.send_bind(then, &step.token);
-        }
-        if !step.token.is_empty() {
-            self.send_auth3(&step.token)?;
-        }
-        self.bound()
-    }
-
-    fn bound(&mut self) -> Result<(), AssociationError> {
-        self.state = State::Bound;
-        self.events.push_back(Event::Bound);
-        self.send_queued()
     }
 
     fn receive_response(&mut self, mut frame: Frame<'_>) -> Result<(), AssociationError> {
@@ -415,7 +338,7 @@ impl Association {
         let call = CallId(frame.header.call_id);
         // A fault is the only answer that auth3 can get.
         if call.0 == BIND_CALL && self.security.is_some() {
-            return Err(bind_fault(&frame)?);
+            return Err(bind::fault(&frame)?);
         }
         if !self.calls.contains_key(&call) {
             return Err(AssociationError::UnknownCall(call.0));
@@ -491,68 +414,8 @@ impl Association {
         }
     }
 
-    fn send_bind(&mut self, leg: Leg, token: &[u8]) -> Result<(), AssociationError> {
-        let packet_type = match leg {
-            Leg::Bind => PacketType::Bind,
-            Leg::AlterContext => PacketType::AlterContext,
-        };
-        let mut flags = PfcFlags::WHOLE;
-        if leg == Leg::Bind {
-            flags |= PfcFlags::CONC_MPX;
-            flags.set(PfcFlags::SUPPORT_HEADER_SIGN, self.security.is_some());
-        }
-        let mut pdu = PduWriter::new(packet_type, flags, BIND_CALL);
-        let bind = Bind {
-            max_xmit_frag: MAX_FRAGMENT,
-            max_recv_frag: MAX_FRAGMENT,
-            assoc_group_id: 0,
-            contexts: vec![PresentationContext {
-                id: CONTEXT_ID,
-                abstract_syntax: self.config.interface,
-                transfer_syntaxes: vec![NDR20],
-            }],
-        };
-        bind.write(pdu.body());
-        self.state = State::Awaiting(leg);
-        self.send_with_token(pdu, token)
-    }
-
-    fn send_auth3(&mut self, token: &[u8]) -> Result<(), AssociationError> {
-        let mut pdu = PduWriter::new(PacketType::Auth3, PfcFlags::WHOLE, BIND_CALL);
-        pdu.body().bytes(&[0; 4]); // Padding ([MS-RPCE] 2.2.2.10).
-        self.send_with_token(pdu, token)
-    }
-
-    /// A token is never spread over several PDUs, so frag_length bounds it.
-    fn send_with_token(
-        &mut self,
-        mut pdu: PduWriter,
-        token: &[u8],
-    ) -> Result<(), AssociationError> {
-        if let Some(security) = &self.security {
-            pdu.trailer(security.trailer(), 0, 4);
-        }
-        if pdu.body().offset() + token.len() > usize::from(u16::MAX) {
-            return Err(AssociationError::TokenTooLong(token.len()));
-        }
-        self.transmit.append(&mut pdu.finish(token.len(), token));
-        Ok(())
-    }
-
     fn send_bare(&mut self, packet_type: PacketType, call: CallId) {
         let pdu = PduWriter::new(packet_type, PfcFlags::WHOLE, call.0);
         self.transmit.append(&mut pdu.finish(0, &[]));
     }
-}
-
-/// What a fault in answer to the bind means. Any status that is not clearly
-/// about something else is a refusal of the credentials: an attempt too many
-/// locks an account.
-fn bind_fault(frame: &Frame<'_>) -> Result<AssociationError, PduError> {
-    let status = FaultStatus(Fault::read(&mut frame.body()?)?.status);
-    Ok(if status.is_rpc_layer() {
-        AssociationError::BindFault(status)
-    } else {
-        AssociationError::AccessDenied(status)
-    })
 }
