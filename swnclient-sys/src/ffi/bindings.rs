@@ -3,9 +3,7 @@
 //! below; where there is an older function than today's macro calls, it is
 //! taken, so that the library runs with older releases too.
 
-use super::abi::{
-    cli_credentials, loadparm_context, tevent_context, tevent_req,
-};
+use super::abi::{cli_credentials, loadparm_context, tevent_context, tevent_req};
 use libc::{c_char, c_int, c_uint, c_void, size_t, timeval};
 use std::marker::{PhantomData, PhantomPinned};
 
@@ -117,10 +115,8 @@ unsafe extern "C" {
         location: *const c_char,
     ) -> bool;
     pub(super) fn _tevent_req_oom(req: *mut tevent_req, location: *const c_char);
-    pub(super) fn tevent_req_post(
-        req: *mut tevent_req,
-        ev: *mut tevent_context,
-    ) -> *mut tevent_req;
+    pub(super) fn tevent_req_post(req: *mut tevent_req, ev: *mut tevent_context)
+    -> *mut tevent_req;
     pub(super) fn tevent_req_defer_callback(req: *mut tevent_req, ev: *mut tevent_context);
     pub(super) fn tevent_req_set_cancel_fn(req: *mut tevent_req, cancel: CancelFn);
     pub(super) fn tevent_req_set_cleanup_fn(req: *mut tevent_req, cleanup: CleanupFn);

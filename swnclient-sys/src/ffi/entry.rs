@@ -1,8 +1,8 @@
 //! The eight entry points. cbindgen writes the header from here.
 
 use super::abi::{
-    TALLOC_CTX, cli_credentials, loadparm_context, swn_notification,
-    swn_registration_info, swnc_state, tevent_context, tevent_req,
+    TALLOC_CTX, cli_credentials, loadparm_context, swn_notification, swn_registration_info,
+    swnc_state, tevent_context, tevent_req,
 };
 use super::link::Link;
 use super::request::{self, Kind, Request};
@@ -68,9 +68,7 @@ pub unsafe extern "C" fn swnc_init_state(
 pub unsafe extern "C" fn swnc_set_debug_callback(
     private_data: *mut c_void,
     level: c_int,
-    cb: Option<
-        unsafe extern "C" fn(private_data: *mut c_void, level: c_int, msg: *const c_char),
-    >,
+    cb: Option<unsafe extern "C" fn(private_data: *mut c_void, level: c_int, msg: *const c_char)>,
 ) -> c_int {
     guard::call(|| {
         lines::set(cb, private_data, level);
@@ -119,12 +117,7 @@ pub unsafe extern "C" fn swnc_register_send(
             let credentials = credentials::read(creds)?;
             let client_name = || credentials::netbios_name(creds, lp_ctx);
             let link = handle.link(context)?;
-            let id = handle.state.register(
-                info.clone(),
-                credentials,
-                client_name,
-                link.clone(),
-            )?;
+            let id = handle.state.register(info.clone(), credentials, client_name, link.clone())?;
             Ok(request(handle, link, id, info))
         })
     }

@@ -30,7 +30,8 @@ fn canonical(name: &CStr) -> Option<SmolStr> {
     hints.ai_flags = AI_CANONNAME;
     let mut list = ptr::null_mut();
     // SAFETY: the name ends with NUL, the other pointers are to live variables.
-    if unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut list) } != 0
+    if unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut list) }
+        != 0
     {
         return None;
     }

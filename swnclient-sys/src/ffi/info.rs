@@ -12,9 +12,7 @@ use std::ffi::CStr;
 ///
 /// # Safety
 /// `info` is NULL or as swnclient.h describes it.
-pub(super) unsafe fn read(
-    info: *mut swn_registration_info,
-) -> Result<RegistrationRequest, Errno> {
+pub(super) unsafe fn read(info: *mut swn_registration_info) -> Result<RegistrationRequest, Errno> {
     // SAFETY: not NULL; the rest is this function's contract.
     let info = unsafe { argument(info)?.as_ref() };
     // SAFETY: each is NULL or a string.

@@ -27,9 +27,8 @@ pub(super) unsafe fn array(
     let count = u32::try_from(batch.len()).map_err(|_| Errno::NOMEM)?;
     let size = size_of::<swn_notification>();
     // SAFETY: this function's contract.
-    let array = unsafe {
-        _talloc_zero_array(ctx, size, count, c"struct swn_notification".as_ptr())
-    };
+    let array =
+        unsafe { _talloc_zero_array(ctx, size, count, c"struct swn_notification".as_ptr()) };
     let first = NonNull::new(array.cast::<swn_notification>()).ok_or(Errno::NOMEM)?;
     for (index, notification) in batch.iter().enumerate() {
         // SAFETY: the array has as many elements as the batch; all bytes of one
