@@ -281,6 +281,10 @@ fn fault(rng: &mut Rng, traits: &Traits) -> Fault {
     if on == Stage::AsyncNotify && what == What::NoReply && !traits.version_2 {
         what = What::Drop;
     }
+    // Elsewhere it is another call's answer, and may say by chance what isn't so.
+    if on != Stage::AsyncNotify && what == What::Empty {
+        what = What::Truncate(0);
+    }
     Fault { on, node, times, what }
 }
 
