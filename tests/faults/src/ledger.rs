@@ -302,7 +302,8 @@ impl Ledger {
                 continue;
             };
             let ending = self.consumers.values().any(|consumer| {
-                consumer.key == sent.key && (consumer.asked_to_end.is_some() || !consumer.registered)
+                consumer.key == sent.key
+                    && (consumer.asked_to_end.is_some() || !consumer.registered)
             });
             let excused = self.excused.get(&sent.node).is_some_and(|until| now <= *until);
             if !registration.waiting.is_empty()

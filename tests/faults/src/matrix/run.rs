@@ -106,7 +106,11 @@ impl<'a> Run<'a> {
         let end = self.bench.world.now() + limit;
         let met = self.bench.pass_until(end, condition);
         let told = &self.bench.told;
-        assert!(met, "{}: not within {limit:?}: {what}; the consumer was told {told:#?}", self.name);
+        assert!(
+            met,
+            "{}: not within {limit:?}: {what}; the consumer was told {told:#?}",
+            self.name
+        );
     }
 
     /// Adds a rule where the column's step is still to come, and goes there.
