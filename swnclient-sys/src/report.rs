@@ -2,8 +2,8 @@
 
 use core_client::{Event, Notification, RegistrationRequest, ResourceState};
 
-/// Tells what happened to a registration.
-pub(crate) fn event(info: &RegistrationRequest, event: &Event) {
+/// Tells what happened to a registration, which `recovers` by itself or not.
+pub(crate) fn event(info: &RegistrationRequest, event: &Event, recovers: bool) {
     let net_name = &info.net_name;
     let share = info.share_name.as_deref().unwrap_or_default();
     match event {
@@ -29,10 +29,10 @@ pub(crate) fn event(info: &RegistrationRequest, event: &Event) {
                 log::info!(r"\\{net_name}\{share}: the address is now {address}");
             }
         },
-        Event::Failed { error, retry_in: Some(after) } => {
+        Event::Failed { error, retry_in: Some(after) } if recovers => {
             log::warn!(r"\\{net_name}\{share}: {error} (next attempt in {} s)", after.as_secs());
         }
-        Event::Failed { error, retry_in: None } => log::warn!(r"\\{net_name}\{share}: {error}"),
+        Event::Failed { error, .. } => log::warn!(r"\\{net_name}\{share}: {error}"),
         Event::Unregistered => log::debug!(r"\\{net_name}\{share}: unregistered"),
     }
 }

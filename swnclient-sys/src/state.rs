@@ -133,8 +133,8 @@ impl<W: Wake + Send + 'static> State<W> {
         let Some(running) = &books.running else {
             return;
         };
-        if let Some(info) = books.registry.info(id) {
-            report::event(info, &event);
+        if let Some((info, recovers)) = books.registry.describe(id) {
+            report::event(info, &event, recovers);
         }
         books.registry.event(id, event, &running.client);
     }

@@ -186,7 +186,8 @@ fn samba_s_endpoint_mapper_is_understood() {
 fn the_endpoint_mapper_is_asked_as_samba_s_client_asks() {
     let samba = recording!("mapper-samba", None);
     let [(epm::EPT_MAP, theirs)] = &samba.calls()[..] else { panic!() };
-    assert_eq!(epm::decode_request(theirs, dcerpc::ndr::Endian::Little), Ok(INTERFACE));
+    let request = epm::MapRequest { interface: INTERFACE, max_towers: 1 };
+    assert_eq!(epm::decode_request(theirs, dcerpc::ndr::Endian::Little), Ok(request));
     let mut ours = epm::encode_request(&INTERFACE);
     assert_eq!(ours.len(), theirs.len());
     for range in [0..4, 20..24, ours.len() - 4..ours.len()] {

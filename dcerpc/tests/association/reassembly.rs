@@ -117,10 +117,21 @@ fn a_fragment_of_the_greatest_length_is_taken() {
 
 #[test]
 fn a_fragment_longer_than_what_was_offered_is_refused() {
-    let (mut association, mut server) = bound(None);
-    call(&mut association, &mut server, b"?");
-    let mut stream = server.respond(2, &[7; 5840 - 23], 5840);
-    assert!(matches!(association.receive(&mut stream[..16]), Err(AssociationError::Malformed(_))));
+    // At once; its header alone; its header in two parts.
+    for parts in [&[5841][..], &[16], &[10, 6]] {
+        let (mut association, mut server) = bound(None);
+        call(&mut association, &mut server, b"?");
+        let mut stream = server.respond(2, &[7; 5841 - 24], 5841);
+        let mut rest = stream.as_mut_slice();
+        let mut result = Ok(());
+        for len in parts {
+            assert_eq!(result, Ok(()));
+            let (part, after) = rest.split_at_mut(*len);
+            rest = after;
+            result = association.receive(part);
+        }
+        assert!(matches!(result, Err(AssociationError::Malformed(_))), "{parts:?}");
+    }
 }
 
 #[test]

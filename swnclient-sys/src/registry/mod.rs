@@ -287,9 +287,12 @@ impl<W: Wake> Registry<W> {
 
 /// The client's side.
 impl<W: Wake> Registry<W> {
-    /// What was asked for; `None` where it has ended.
-    pub(crate) fn info(&self, id: RegistrationId) -> Option<&RegistrationRequest> {
-        self.registrations.get(&id).map(|registration| &registration.info)
+    /// What was asked for, and whether the client has been left to recover by
+    /// itself; `None` where it has ended.
+    pub(crate) fn describe(&self, id: RegistrationId) -> Option<(&RegistrationRequest, bool)> {
+        let registration = self.registrations.get(&id)?;
+        let recovers = matches!(registration.phase, Phase::Established { .. });
+        Some((&registration.info, recovers))
     }
 
     /// Something happened to a registration.

@@ -344,9 +344,14 @@ impl Link {
             AssociationError::AccessDenied(status) => {
                 return Error::Fault { address, call: "bind", status };
             }
-            AssociationError::Rejected(
-                reason @ (RejectReason::InvalidChecksum | RejectReason::AuthTypeNotRecognized),
-            ) if logs_on => smol_str::format_smolstr!("{reason}"),
+            AssociationError::Rejected(reason @ RejectReason::InvalidChecksum) if logs_on => {
+                smol_str::format_smolstr!("{reason}")
+            }
+            AssociationError::Rejected(reason @ RejectReason::AuthTypeNotRecognized)
+                if matches!(self.credentials.get(), Credentials::Kerberos(_)) =>
+            {
+                smol_str::format_smolstr!("{reason}")
+            }
             error => return Error::Association { address, error },
         };
         match self.credentials.get() {
