@@ -4,6 +4,8 @@
 //! `cargo bench -p swnclient-sys`. What it prints is for a machine with nothing
 //! else to do; the CPU time is the library's and the callback's own.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../tests/common/mod.rs"]
 mod common;
 

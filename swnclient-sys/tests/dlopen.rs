@@ -1,5 +1,7 @@
 //! A program that loads the library and unloads it again.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Consumer, PATIENCE, cluster, compile, library};

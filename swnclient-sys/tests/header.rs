@@ -3,6 +3,8 @@
 //!
 //! `UPDATE_HEADER=1 cargo test -p swnclient-sys --test header` writes it anew.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{compile, output, pkg_config};

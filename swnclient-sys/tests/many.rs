@@ -1,5 +1,7 @@
 //! A thousand registrations through the C interface, from one loop.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{PATIENCE, all_wait, cluster, share_move, start};

@@ -1,5 +1,7 @@
 //! What the shared object offers and asks for, as a linker sees it.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{library, output};

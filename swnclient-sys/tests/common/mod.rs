@@ -5,7 +5,7 @@
 //! `unshare --user --map-root-user --net` and `ip link set lo up` around it.
 
 // Each test has its own copy of this module, and uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
