@@ -54,8 +54,18 @@ pub fn encode_request(interface: &SyntaxId) -> Vec<u8> {
     w.finish()
 }
 
-/// Decodes the stub of an ept_map request: the interface that is asked for.
-pub fn decode_request(stub: &[u8], endian: Endian) -> Result<SyntaxId, EpmError> {
+/// What an ept_map request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MapRequest {
+    /// The interface.
+    pub interface: SyntaxId,
+    /// How many towers the client has room for. The response's array has to be
+    /// of that size, however many towers are in it.
+    pub max_towers: u32,
+}
+
+/// Decodes the stub of an ept_map request.
+pub fn decode_request(stub: &[u8], endian: Endian) -> Result<MapRequest, EpmError> {
     let mut r = Reader::new(stub, endian);
     if r.pointer()? {
         r.uuid()?;
@@ -64,7 +74,10 @@ pub fn decode_request(stub: &[u8], endian: Endian) -> Result<SyntaxId, EpmError>
     if !r.pointer()? {
         return Err(invalid.into());
     }
-    Ok(decode_tower(read_twr(&mut r)?).ok_or(invalid)?.0)
+    let (interface, _) = decode_tower(read_twr(&mut r)?).ok_or(invalid)?;
+    r.align(4)?;
+    r.context_handle()?;
+    Ok(MapRequest { interface, max_towers: r.u32()? })
 }
 
 /// Decodes the stub of an ept_map response: the first TCP port in it.
@@ -96,15 +109,15 @@ pub fn decode_response(stub: &[u8], endian: Endian) -> Result<u16, EpmError> {
 }
 
 /// Encodes the stub of an ept_map response with one tower, or none.
-pub fn encode_response(interface: &SyntaxId, port: Option<u16>, address: Ipv4Addr) -> Vec<u8> {
+pub fn encode_response(request: &MapRequest, port: Option<u16>, address: Ipv4Addr) -> Vec<u8> {
     let mut w = Writer::new();
     w.context_handle(&ContextHandle::new(0, Uuid::nil()));
     w.u32(port.is_some().into());
-    w.u32(MAX_TOWERS);
+    w.u32(request.max_towers);
     w.u32(0);
     w.u32(port.is_some().into());
     if let Some(port) = port {
-        let tower = encode_tower(interface, port, address);
+        let tower = encode_tower(&request.interface, port, address);
         w.pointer(true);
         w.len(tower.len());
         w.len(tower.len());
@@ -184,23 +197,33 @@ mod tests {
 
     const WITNESS: SyntaxId =
         SyntaxId { uuid: uuid!("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"), major: 1, minor: 1 };
+    const REQUEST: MapRequest = MapRequest { interface: WITNESS, max_towers: MAX_TOWERS };
 
     #[test]
     fn request_and_response_survive_the_wire() {
-        assert_eq!(decode_request(&encode_request(&WITNESS), Endian::Little), Ok(WITNESS));
-        let response = encode_response(&WITNESS, Some(49_152), Ipv4Addr::LOCALHOST);
+        assert_eq!(decode_request(&encode_request(&WITNESS), Endian::Little), Ok(REQUEST));
+        let response = encode_response(&REQUEST, Some(49_152), Ipv4Addr::LOCALHOST);
+        assert_eq!(decode_response(&response, Endian::Little), Ok(49_152));
+    }
+
+    #[test]
+    fn the_array_of_towers_is_as_large_as_the_client_asked_for() {
+        // Samba's client asks for one, and refuses a response with another size.
+        let request = MapRequest { max_towers: 1, ..REQUEST };
+        let response = encode_response(&request, Some(49_152), Ipv4Addr::LOCALHOST);
+        assert_eq!(response[24..28], 1u32.to_le_bytes());
         assert_eq!(decode_response(&response, Endian::Little), Ok(49_152));
     }
 
     #[test]
     fn a_service_that_is_not_there_is_an_error_of_its_own() {
-        let response = encode_response(&WITNESS, None, Ipv4Addr::LOCALHOST);
+        let response = encode_response(&REQUEST, None, Ipv4Addr::LOCALHOST);
         assert_eq!(decode_response(&response, Endian::Little), Err(EpmError::NotRegistered));
     }
 
     #[test]
     fn more_towers_than_the_answer_holds_are_refused() {
-        let mut response = encode_response(&WITNESS, Some(1), Ipv4Addr::LOCALHOST);
+        let mut response = encode_response(&REQUEST, Some(1), Ipv4Addr::LOCALHOST);
         for at in [20, 32] {
             response[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         }
@@ -220,7 +243,7 @@ mod tests {
 
         #[test]
         fn an_answer_altered_anywhere_does_not_panic(at in 0usize..140, to: u8) {
-            let mut response = encode_response(&WITNESS, Some(49_152), Ipv4Addr::LOCALHOST);
+            let mut response = encode_response(&REQUEST, Some(49_152), Ipv4Addr::LOCALHOST);
             if let Some(byte) = response.get_mut(at) {
                 *byte = to;
             }

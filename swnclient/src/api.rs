@@ -1,5 +1,7 @@
 //! What a consumer gives and gets.
 
+use dcerpc::security::kerberos::KerberosCredentials;
+use dcerpc::security::ntlm::NtlmCredentials;
 use smol_str::SmolStr;
 use std::net::IpAddr;
 
@@ -62,8 +64,13 @@ pub enum Notification {
 /// What a registration authenticates with at every witness it tries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// A user's NT hash: NTLM, plain or inside SPNEGO.
-    Ntlm(dcerpc::security::ntlm::NtlmCredentials),
+    /// A user's NT hash: NTLM and nothing else.
+    Ntlm(NtlmCredentials),
+    /// Tickets, or what gets them: Kerberos and nothing else.
+    Kerberos(KerberosCredentials),
+    /// Kerberos, and where it gets no ticket or the server does not take it,
+    /// NTLM: inside SPNEGO, which protects the choice.
+    Negotiate(KerberosCredentials, NtlmCredentials),
 }
 
 /// Names a registration within its [`Client`](crate::Client). Never used twice.

@@ -16,11 +16,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 /// How much is read at a time, in bytes: some fragments of the longest kind.
 const READ_BUFFER: usize = 16 * 1024;
+
+/// How many authentication jobs, which may wait for a KDC, run at a time, each
+/// in a thread. It leaves most of tokio's blocking threads to name resolution.
+const AUTH_THREADS: usize = 32;
 
 /// What the consumer asks for.
 #[derive(Debug)]
@@ -59,6 +63,7 @@ struct Shared {
 pub(crate) struct Driver {
     shared: Arc<Mutex<Shared>>,
     rearm: Arc<Notify>,
+    auth_threads: Arc<Semaphore>,
 }
 
 impl Driver {
@@ -80,6 +85,7 @@ impl Driver {
                 dead_after,
             })),
             rearm: Arc::default(),
+            auth_threads: Arc::new(Semaphore::new(AUTH_THREADS)),
         };
         let timer = tokio::spawn(driver.clone().run_timer());
         while let Some(command) = commands.recv().await {
@@ -196,7 +202,13 @@ impl Driver {
         self.turn(|shared, now| shared.proto.handle_resolved(&host, result, now));
     }
 
+    /// Jobs wait for their turn first in, first out, and each ends by itself:
+    /// many servers of a realm whose KDC is gone delay others, but not for ever.
     async fn authenticate(self, connection: ConnectionId, job: AuthJob) {
+        let _permit = self.auth_threads.acquire().await;
+        if !self.lock().connections.contains_key(&connection) {
+            return; // Given up meanwhile.
+        }
         let outcome: Result<AuthOutcome, _> = tokio::task::spawn_blocking(|| job.run()).await;
         self.turn(|shared, now| match outcome {
             Ok(outcome) => shared.proto.handle_authenticated(connection, outcome, now),

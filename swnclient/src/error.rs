@@ -4,6 +4,7 @@ use crate::wire::Status;
 use dcerpc::association::{AssociationError, FaultStatus};
 use dcerpc::epm::EpmError;
 use dcerpc::ndr::NdrError;
+use dcerpc::security::kerberos::KerberosError;
 use smol_str::SmolStr;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
@@ -71,6 +72,28 @@ pub enum Error {
         /// How it said so.
         detail: SmolStr,
     },
+    /// Kerberos has no ticket to offer, or refuses the server's answer.
+    #[error("{0}")]
+    Kerberos(KerberosError),
+    /// The Kerberos library did not come back.
+    #[error("Kerberos: no ticket within {seconds} s; check the network to the KDC and krb5.conf")]
+    KerberosTimeout {
+        /// How long was waited, in seconds.
+        seconds: u64,
+    },
+    /// The server does not take the ticket, and nothing but Kerberos was allowed.
+    #[error(
+        "{address} refused the ticket for {service} ({detail}); check that the server is a member \
+         of the realm and has the key of that service (klist -k), or mount with sec=ntlmssp"
+    )]
+    TicketRefused {
+        /// The server.
+        address: IpAddr,
+        /// The service principal.
+        service: SmolStr,
+        /// How it said so.
+        detail: SmolStr,
+    },
     /// The server broke the protocol.
     #[error("{address} broke the protocol: {error}")]
     Association {
@@ -119,7 +142,11 @@ impl Error {
     /// password locks an account. The consumer's next request starts the next
     /// attempt.
     pub fn needs_consumer(&self) -> bool {
-        matches!(self, Self::AccessDenied { .. } | Self::NetNameIsAddress(_))
+        match self {
+            Self::AccessDenied { .. } | Self::NetNameIsAddress(_) => true,
+            Self::Kerberos(error) => error.may_lock_account(),
+            _ => false,
+        }
     }
 }
 

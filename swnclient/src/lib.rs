@@ -11,6 +11,8 @@ pub use api::{
     Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
 };
 pub use client::{Client, EventSink};
+pub use dcerpc::security::kerberos::{KerberosCredentials, KerberosError, KerberosErrorKind};
 pub use dcerpc::security::ntlm::NtlmCredentials;
+pub use dcerpc::security::{AuthLevel, Secret};
 pub use error::Error;
 pub use proto::Config;

@@ -1,5 +1,6 @@
 //! The daemon's event loop: the kernel's messages in, the witness's events out.
 
+use crate::authentication::Policy;
 use crate::kernel::socket::NetlinkSocket;
 use crate::kernel::{Link, LinkError, LinkEvent, Transport};
 use crate::report::Report;
@@ -143,8 +144,14 @@ pub struct Daemon<T, O, C> {
 impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
     /// Puts a daemon together; `start` starts the client, given where its events
     /// go.
-    pub fn new(link: Link<T>, observer: O, start: impl FnOnce(Forwarder<T, O>) -> C) -> Self {
-        let shared = Arc::new(Shared { link, observer, books: Mutex::default() });
+    pub fn new(
+        link: Link<T>,
+        observer: O,
+        policy: Policy,
+        start: impl FnOnce(Forwarder<T, O>) -> C,
+    ) -> Self {
+        let books = Mutex::new(Books { table: Table::new(policy), ..Books::default() });
+        let shared = Arc::new(Shared { link, observer, books });
         let client = start(Forwarder(Arc::clone(&shared)));
         Self { shared, client }
     }
@@ -218,7 +225,7 @@ fn host_name() -> SmolStr {
 }
 
 /// Runs the daemon on the kernel's socket until SIGTERM or SIGINT.
-pub async fn serve() -> Result<(), LinkError> {
+pub async fn serve(config: Config, policy: Policy) -> Result<(), LinkError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // There is nothing to reload, and no reason to die of it.
@@ -228,8 +235,9 @@ pub async fn serve() -> Result<(), LinkError> {
     if !socket.is_privileged() {
         return Err(LinkError::NotPermitted);
     }
-    let config = Config { client_name: host_name(), ..Config::default() };
-    let daemon = Daemon::new(Link::open(socket)?, LogObserver, |sink| Client::start(config, sink));
+    let config = Config { client_name: host_name(), ..config };
+    let daemon =
+        Daemon::new(Link::open(socket)?, LogObserver, policy, |sink| Client::start(config, sink));
     service_manager::ready();
 
     let outcome = tokio::select! {

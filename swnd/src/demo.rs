@@ -1,6 +1,7 @@
 //! `swnd demo`: failovers on this machine alone. The daemon is the real one; a
 //! witness cluster in this process and a stand-in for the kernel are around it.
 
+use crate::authentication::Policy;
 use crate::daemon::{Daemon, Observer};
 use crate::kernel::Link;
 use crate::kernel::Secret;
@@ -156,7 +157,9 @@ impl Scene {
             loss_spread: Duration::ZERO,
             ..Config::default()
         };
-        let daemon = Daemon::new(link, Teller(sender), |sink| Client::start(client, sink));
+        let daemon = Daemon::new(link, Teller(sender), Policy::default(), |sink| {
+            Client::start(client, sink)
+        });
         let daemon = tokio::spawn(async move { drop(daemon.run().await) });
         let mut scene = Self {
             cluster,

@@ -5,9 +5,11 @@
 //! A library only so that the binary, the tests and the demonstration share it;
 //! nothing here is an interface for others.
 
+pub mod authentication;
 pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod hardening;
 pub mod kernel;
 pub mod logging;
 pub mod options;

@@ -7,7 +7,7 @@ use swnd::demo;
 #[cfg(feature = "demo")]
 use swnd::options::Command;
 use swnd::options::Options;
-use swnd::{daemon, logging};
+use swnd::{daemon, hardening, logging};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -15,15 +15,17 @@ fn main() -> ExitCode {
     if options.command == Some(Command::Demo) {
         return exit(demo::run());
     }
+    let hardening = hardening::harden(options.allow_core_dumps);
     if let Err(error) = logging::init(options.log, options.level()) {
         return exit(Err(error));
     }
     log::info!("swnd {} starts", env!("CARGO_PKG_VERSION"));
+    hardening.report();
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(daemon::serve()));
+        .and_then(|runtime| runtime.block_on(daemon::serve(options.config(), options.policy())));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,7 +1,9 @@
 //! The command line.
 
+use crate::authentication::{Mechanism, Policy};
 use clap::{Parser, Subcommand, ValueEnum};
 use log::LevelFilter;
+use swnclient::{Config, KerberosCredentials};
 
 /// The command line. What `--help` says is in swnd(8) too; a test compares them.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -28,6 +30,34 @@ pub struct Options {
     #[arg(long, value_name = "journal|syslog|stderr", hide_possible_values = true, global = true)]
     pub log: Option<LogTarget>,
 
+    /// What may be used: kerberos, ntlm, or kerberos,ntlm [default: what the mount uses]
+    #[arg(long, value_name = "MECHANISM", value_delimiter = ',', hide_possible_values = true)]
+    pub auth: Vec<Mechanism>,
+
+    /// Kerberos: the credential cache, for example FILE:/run/krb5cc_smb
+    #[arg(long, value_name = "CACHE")]
+    pub ccache: Option<String>,
+
+    /// Kerberos: get and renew tickets by the keys in this keytab
+    #[arg(long, value_name = "KEYTAB")]
+    pub keytab: Option<String>,
+
+    /// Kerberos: whose key of the keytab [default: the first]
+    #[arg(long, value_name = "PRINCIPAL", requires = "keytab")]
+    pub principal: Option<String>,
+
+    /// Negotiate by SPNEGO also where there is only one mechanism
+    #[arg(long)]
+    pub spnego: bool,
+
+    /// Accept servers that do not sign the headers of their messages
+    #[arg(long)]
+    pub allow_unsigned_headers: bool,
+
+    /// Let core dumps and debuggers see the passwords of mounts
+    #[arg(long)]
+    pub allow_core_dumps: bool,
+
     /// What to do instead of serving the kernel.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -53,6 +83,29 @@ pub enum Command {
 }
 
 impl Options {
+    /// How mounts authenticate.
+    pub fn policy(&self) -> Policy {
+        let cache = self.ccache.as_deref().map(KerberosCredentials::from_cache);
+        let principal = self.principal.as_deref();
+        let keytab =
+            self.keytab.as_deref().map(|path| KerberosCredentials::from_keytab(path, principal));
+        let tickets = match (cache, keytab) {
+            (Some(cache), Some(keytab)) => cache.or(keytab),
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => KerberosCredentials::from_environment(),
+        };
+        Policy::new(&self.auth, tickets)
+    }
+
+    /// How the client behaves.
+    pub fn config(&self) -> Config {
+        Config {
+            spnego: self.spnego,
+            require_header_signing: !self.allow_unsigned_headers,
+            ..Config::default()
+        }
+    }
+
     /// The debug level in terms of the log.
     pub fn level(&self) -> LevelFilter {
         match self.debug_level {
@@ -101,6 +154,20 @@ mod tests {
         let options = parse(&["--log", "syslog"]).unwrap();
         assert_eq!(options.log, Some(LogTarget::Syslog));
         assert!(parse(&["--log", "nowhere"]).is_err());
+    }
+
+    #[test]
+    fn mechanisms_are_listed_with_commas() {
+        assert_eq!(parse(&[]).unwrap().auth, []);
+        let options = parse(&["--auth", "kerberos,ntlm"]).unwrap();
+        assert_eq!(options.auth, [Mechanism::Kerberos, Mechanism::Ntlm]);
+        assert!(parse(&["--auth", "basic"]).is_err());
+    }
+
+    #[test]
+    fn a_principal_needs_a_keytab() {
+        assert!(parse(&["--principal", "HOST$"]).is_err());
+        parse(&["--keytab", "/etc/krb5.keytab", "--principal", "HOST$"]).unwrap();
     }
 
     #[cfg(feature = "demo")]

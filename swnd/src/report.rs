@@ -1,6 +1,7 @@
 //! What an administrator is told: one line each, and what to do where something
 //! is wrong. No secret is ever part of one.
 
+use crate::authentication::Unusable;
 use crate::kernel::message::DecodeError;
 use rustix::io::Errno;
 use smol_str::SmolStr;
@@ -43,20 +44,6 @@ impl fmt::Display for OneLine<'_> {
             c => f.write_char(c),
         })
     }
-}
-
-/// Why a mount's credentials are of no use at a witness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// The mount is anonymous or a guest's.
-    #[error(
-        "the mount has no user name and password, and a witness wants both; \
-         mount with credentials"
-    )]
-    NoPassword,
-    /// The mount uses Kerberos.
-    #[error("the mount uses Kerberos, which this version cannot; mount with sec=ntlmssp")]
-    Kerberos,
 }
 
 /// One thing that happened.

@@ -4,14 +4,13 @@
 //! the witness client go in; calls to the client, reports and notifications for
 //! the kernel come out.
 
+use crate::authentication::{Policy, Unusable};
 use crate::kernel::{KernelAnswer, KernelAuth, KernelMessage, LinkEvent};
-use crate::report::{Mount, Report, Unusable};
+use crate::report::{Mount, Report};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use swnclient::{
-    Client, Credentials, Event, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
-};
+use swnclient::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
 
 /// How many different failures of one mount are remembered as reported. Each
 /// node of a cluster may fail in its own way.
@@ -87,11 +86,17 @@ struct Owner {
 /// The table.
 #[derive(Debug, Default)]
 pub struct Table {
+    policy: Policy,
     entries: BTreeMap<u32, Entry>,
     owners: HashMap<RegistrationId, Owner>,
 }
 
 impl Table {
+    /// An empty table.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
     /// How many mounts want a witness, and how many have one.
     pub fn counts(&self) -> (usize, usize) {
         let registered = self.entries.values().filter(|entry| entry.registered);
@@ -120,7 +125,7 @@ impl Table {
     ) -> Report {
         let mount = Mount::from(&request);
         let address = request.ip_address;
-        let credentials = credentials(auth);
+        let credentials = self.policy.credentials(auth);
         let known = self.entries.get(&id);
         let same = known.is_some_and(|entry| entry.request == request);
         let moved = known.is_some_and(|entry| Mount::from(&entry.request) == mount);
@@ -269,20 +274,6 @@ impl Table {
             self.release(answer.id, client);
         }
         Some(Report::Notified { mount, notification: answer.notification, answer: answer.result })
-    }
-}
-
-fn credentials(auth: &KernelAuth) -> Result<Credentials, Unusable> {
-    match auth {
-        KernelAuth::Kerberos => Err(Unusable::Kerberos),
-        KernelAuth::Ntlm { user: Some(user), domain, password: Some(password) } => {
-            Ok(Credentials::Ntlm(NtlmCredentials::from_password(
-                user,
-                domain.as_deref().unwrap_or_default(),
-                password.expose(),
-            )))
-        }
-        KernelAuth::Ntlm { .. } => Err(Unusable::NoPassword),
     }
 }
 

@@ -30,9 +30,16 @@ pub enum AssociationError {
     /// The server refused the credentials during the bind.
     #[error("the server refused the credentials: {0}")]
     AccessDenied(FaultStatus),
+    /// The server's RPC layer refused the bind for another reason.
+    #[error("the server refused the bind: {0}")]
+    BindFault(FaultStatus),
     /// The security provider refused the server.
     #[error(transparent)]
     Security(#[from] SecurityError),
+    /// The security provider's token does not fit into a PDU: a ticket with too
+    /// many group memberships, for example.
+    #[error("an authentication token of {0} bytes does not fit into a bind")]
+    TokenTooLong(usize),
     /// A response without the agreed security trailer, or with another one.
     #[error(
         "the server sent a PDU without the agreed protection; someone may tamper with the connection"
@@ -111,6 +118,12 @@ impl FaultStatus {
     /// Whether the server refuses who is calling, rather than what is called.
     pub fn is_access_denied(self) -> bool {
         matches!(self, Self::ACCESS_DENIED | Self::SEC_PKG_ERROR | Self::LOGON_DENIED)
+    }
+
+    /// Whether the RPC layer itself has failed (`nca_s_*`, C706 appendix E),
+    /// which says nothing about who is calling.
+    pub fn is_rpc_layer(self) -> bool {
+        self.0 >> 24 == 0x1c
     }
 
     /// Whether the server's interface lacks the operation.

@@ -18,8 +18,8 @@ pub use secure::{AuthJob, AuthOutcome};
 
 use crate::ndr::Endian;
 use crate::pdu::{
-    Bind, BindAck, BindNak, Fault, Frame, HEADER_LEN, NDR20, PacketType, PduWriter, PfcFlags,
-    PresentationContext, RejectReason, Request, Response, SyntaxId, TRAILER_LEN,
+    Bind, BindAck, BindNak, Fault, Frame, HEADER_LEN, NDR20, PacketType, PduError, PduWriter,
+    PfcFlags, PresentationContext, RejectReason, Request, Response, SyntaxId, TRAILER_LEN,
 };
 use crate::security::{AuthLevel, SecurityContext, Step};
 use reassembly::{Frames, Stub};
@@ -181,7 +181,7 @@ impl Association {
         if this.security.is_some() {
             this.step(&[], Leg::Bind)?;
         } else {
-            this.send_bind(Leg::Bind, &[]);
+            this.send_bind(Leg::Bind, &[])?;
         }
         Ok(this)
     }
@@ -227,7 +227,8 @@ impl Association {
             }
         };
         self.queue.push_back(Queued { call, opnum, stub });
-        self.send_queued()?;
+        let result = self.send_queued();
+        self.close_on_error(result)?;
         Ok(call)
     }
 
@@ -235,7 +236,7 @@ impl Association {
     /// (orphaned, C706 12.6.4.11) and may still answer.
     pub fn orphan(&mut self, call: CallId) {
         self.queue.retain(|queued| queued.call != call);
-        if let Some(under_way) = self.calls.get_mut(&call) {
+        if let Some(under_way) = self.calls.get_mut(&call).filter(|call| !call.orphaned) {
             under_way.orphaned = true;
             self.send_bare(PacketType::Orphaned, call);
         }
@@ -285,6 +286,7 @@ impl Association {
         if result.is_err() {
             self.state = State::Closed;
             self.calls.clear();
+            self.incomplete = 0;
             self.queue.clear();
         }
         result
@@ -301,10 +303,7 @@ impl Association {
                 let nak = BindNak::read(&mut frame.body()?)?;
                 Err(AssociationError::Rejected(RejectReason::from_wire(nak.reason)))
             }
-            (State::Awaiting(_), PacketType::Fault) => {
-                let fault = Fault::read(&mut frame.body()?)?;
-                Err(AssociationError::AccessDenied(FaultStatus(fault.status)))
-            }
+            (State::Awaiting(_), PacketType::Fault) => Err(bind_fault(&frame)?),
             (State::Bound, PacketType::Response) => self.receive_response(frame),
             (State::Bound, PacketType::Fault) => self.receive_fault(frame),
             (_, PacketType::Shutdown) => Err(AssociationError::Shutdown),
@@ -319,8 +318,16 @@ impl Association {
         if !frame.header.flags.contains(PfcFlags::WHOLE) {
             return Err(AssociationError::FragmentOrder(frame.header.call_id));
         }
+        let ack = BindAck::read(&mut frame.body()?)?;
+        match ack.results.first() {
+            Some(result) if result.result == 0 && result.transfer_syntax == NDR20 => {}
+            other => {
+                let (result, reason) = other.map_or((2, 0), |r| (r.result, r.reason));
+                return Err(AssociationError::ContextRejected { result, reason });
+            }
+        }
         if frame.header.packet_type == PacketType::BindAck {
-            self.agree(&frame)?;
+            self.agree(frame.header.flags, &ack)?;
         }
         let Some(security) = &mut self.security else {
             return self.bound();
@@ -330,22 +337,14 @@ impl Association {
     }
 
     /// What the server grants in its bind_ack.
-    fn agree(&mut self, frame: &Frame<'_>) -> Result<(), AssociationError> {
-        let ack = BindAck::read(&mut frame.body()?)?;
-        match ack.results.first() {
-            Some(result) if result.result == 0 && result.transfer_syntax == NDR20 => {}
-            other => {
-                let (result, reason) = other.map_or((2, 0), |r| (r.result, r.reason));
-                return Err(AssociationError::ContextRejected { result, reason });
-            }
-        }
+    fn agree(&mut self, granted: PfcFlags, ack: &BindAck) -> Result<(), AssociationError> {
         if ack.max_recv_frag < MIN_FRAGMENT {
             return Err(AssociationError::FragmentTooShort(ack.max_recv_frag));
         }
         self.max_xmit_frag = ack.max_recv_frag.min(MAX_FRAGMENT);
-        self.multiplexed = frame.header.flags.contains(PfcFlags::CONC_MPX);
+        self.multiplexed = granted.contains(PfcFlags::CONC_MPX);
         if let Some(security) = &mut self.security {
-            security.header_signing = frame.header.flags.contains(PfcFlags::SUPPORT_HEADER_SIGN);
+            security.header_signing = granted.contains(PfcFlags::SUPPORT_HEADER_SIGN);
             if self.config.require_header_signing && !security.header_signing {
                 return Err(AssociationError::NoHeaderSigning);
             }
@@ -373,11 +372,10 @@ impl Association {
     /// leaves in one write with the first request.
     fn stepped(&mut self, step: &Step, then: Leg) -> Result<(), AssociationError> {
         if then == Leg::Bind || step.expects_reply {
-            self.send_bind(then, &step.token);
-            return Ok(());
+            return self.send_bind(then, &step.token);
         }
         if !step.token.is_empty() {
-            self.send_auth3(&step.token);
+            self.send_auth3(&step.token)?;
         }
         self.bound()
     }
@@ -415,6 +413,10 @@ impl Association {
     /// can end a call, as could a cut cable; it cannot bring data in.
     fn receive_fault(&mut self, mut frame: Frame<'_>) -> Result<(), AssociationError> {
         let call = CallId(frame.header.call_id);
+        // A fault is the only answer that auth3 can get.
+        if call.0 == BIND_CALL && self.security.is_some() {
+            return Err(bind_fault(&frame)?);
+        }
         if !self.calls.contains_key(&call) {
             return Err(AssociationError::UnknownCall(call.0));
         }
@@ -489,7 +491,7 @@ impl Association {
         }
     }
 
-    fn send_bind(&mut self, leg: Leg, token: &[u8]) {
+    fn send_bind(&mut self, leg: Leg, token: &[u8]) -> Result<(), AssociationError> {
         let packet_type = match leg {
             Leg::Bind => PacketType::Bind,
             Leg::AlterContext => PacketType::AlterContext,
@@ -511,25 +513,46 @@ impl Association {
             }],
         };
         bind.write(pdu.body());
-        self.send_with_token(pdu, token);
         self.state = State::Awaiting(leg);
+        self.send_with_token(pdu, token)
     }
 
-    fn send_auth3(&mut self, token: &[u8]) {
+    fn send_auth3(&mut self, token: &[u8]) -> Result<(), AssociationError> {
         let mut pdu = PduWriter::new(PacketType::Auth3, PfcFlags::WHOLE, BIND_CALL);
         pdu.body().bytes(&[0; 4]); // Padding ([MS-RPCE] 2.2.2.10).
-        self.send_with_token(pdu, token);
+        self.send_with_token(pdu, token)
     }
 
-    fn send_with_token(&mut self, mut pdu: PduWriter, token: &[u8]) {
+    /// A token is never spread over several PDUs, so frag_length bounds it.
+    fn send_with_token(
+        &mut self,
+        mut pdu: PduWriter,
+        token: &[u8],
+    ) -> Result<(), AssociationError> {
         if let Some(security) = &self.security {
             pdu.trailer(security.trailer(), 0, 4);
         }
+        if pdu.body().offset() + token.len() > usize::from(u16::MAX) {
+            return Err(AssociationError::TokenTooLong(token.len()));
+        }
         self.transmit.append(&mut pdu.finish(token.len(), token));
+        Ok(())
     }
 
     fn send_bare(&mut self, packet_type: PacketType, call: CallId) {
         let pdu = PduWriter::new(packet_type, PfcFlags::WHOLE, call.0);
         self.transmit.append(&mut pdu.finish(0, &[]));
     }
+}
+
+/// What a fault in answer to the bind means. Any status that is not clearly
+/// about something else is a refusal of the credentials: an attempt too many
+/// locks an account.
+fn bind_fault(frame: &Frame<'_>) -> Result<AssociationError, PduError> {
+    let status = FaultStatus(Fault::read(&mut frame.body()?)?.status);
+    Ok(if status.is_rpc_layer() {
+        AssociationError::BindFault(status)
+    } else {
+        AssociationError::AccessDenied(status)
+    })
 }

@@ -89,6 +89,10 @@ impl Stub {
         if part.len() > room {
             return Err(AssociationError::ResponseTooLong);
         }
+        if part.len() > self.data.capacity() - self.data.len() {
+            // It doubles, as a Vec does, but not beyond the bound.
+            self.data.reserve_exact(self.data.len().clamp(part.len(), room));
+        }
         self.data.extend_from_slice(part);
         if !header.flags.contains(PfcFlags::LAST_FRAG) {
             return Ok(None);

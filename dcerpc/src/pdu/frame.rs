@@ -88,6 +88,9 @@ pub enum PduError {
     /// Neither version 5.0 nor 5.1: not DCE/RPC, or a connectionless PDU.
     #[error("protocol version {0}.{1} instead of 5.0")]
     Version(u8, u8),
+    /// A data representation label that C706 14.1 does not have.
+    #[error("unknown integer representation {0:#04x}")]
+    Representation(u8),
     /// A packet type that the connection-oriented protocol does not have.
     #[error("unknown packet type {0}")]
     PacketType(u8),
@@ -152,7 +155,11 @@ impl Header {
         }
         let packet_type =
             PacketType::from_wire(packet_type).ok_or(PduError::PacketType(packet_type))?;
-        let endian = if label & 0xf0 == 0x10 { Endian::Little } else { Endian::Big };
+        let endian = match label & 0xf0 {
+            0x10 => Endian::Little,
+            0x00 => Endian::Big,
+            _ => return Err(PduError::Representation(label)),
+        };
         let mut r = Reader::new(data, endian);
         r.bytes(8)?;
         let (frag_length, auth_length, call_id) = (r.u16()?, r.u16()?, r.u32()?);

@@ -6,13 +6,16 @@
 
 #[cfg(any(test, feature = "acceptor"))]
 mod acceptor;
+pub mod kerberos;
 pub mod ntlm;
+mod secret;
 pub mod spnego;
 #[cfg(test)]
 mod testing;
 
 #[cfg(any(test, feature = "acceptor"))]
 pub use acceptor::AcceptorContext;
+pub use secret::Secret;
 
 use std::ops::Range;
 
@@ -89,9 +92,12 @@ pub enum SecurityError {
     /// The operating system has no randomness to give.
     #[error("the system's random number generator failed")]
     NoRandom,
-    /// Credentials cannot be used, for example no ticket can be had.
+    /// Credentials cannot be used, or the server rejects them.
     #[error("{0}")]
     Credentials(String),
+    /// Kerberos gives no ticket, or refuses the server's answer.
+    #[error(transparent)]
+    Kerberos(#[from] kerberos::KerberosError),
     /// The caller broke the order of calls, for example protected a PDU before
     /// the context was complete.
     #[error("the security context cannot do this now: {0}")]

@@ -16,7 +16,7 @@ pub(super) fn witnesses(
     rng: &mut fastrand::Rng,
 ) -> Vec<IpAddr> {
     // Windows names its nodes; Samba gives every interface the cluster's name.
-    let lost_node = lost.and_then(|lost| node_of(interfaces, lost));
+    let lost_node = lost.and_then(|lost| name_of(interfaces, lost));
     let one_name = interfaces.iter().all(|i| Some(i.group_name.as_str()) == lost_node);
     let mut candidates: Vec<(bool, bool, IpAddr)> = interfaces
         .iter()
@@ -35,8 +35,8 @@ pub(super) fn witnesses(
     candidates.into_iter().map(|(_, _, address)| address).collect()
 }
 
-/// The name of the node that has `address`.
-fn node_of(interfaces: &[Interface], address: IpAddr) -> Option<&str> {
+/// The name of the node that has `address`, as the list has it.
+pub(super) fn name_of(interfaces: &[Interface], address: IpAddr) -> Option<&str> {
     interfaces.iter().find(|i| i.addresses().any(|a| a == address)).map(|i| i.group_name.as_str())
 }
 

@@ -169,11 +169,7 @@ impl Client {
                     let Some(link) = self.links.get(&id) else {
                         break;
                     };
-                    let error = Error::Timeout {
-                        address: link.address,
-                        what: link.waiting_for(),
-                        seconds: self.config.connect_timeout.as_secs(),
-                    };
+                    let error = link.timeout(&self.config);
                     self.fail_link(id, error, now);
                 }
             }
@@ -267,6 +263,7 @@ impl Client {
         };
         let mut events = Vec::new();
         let result = link.authenticated(outcome, &mut events, &mut self.actions);
+        self.set_link_deadline(id, Some(now + self.config.connect_timeout));
         self.link_events(id, events, now);
         if let Err(error) = result {
             self.fail_link(id, error, now);

@@ -1,6 +1,6 @@
 //! How a client behaves.
 
-use dcerpc::security::{AuthLevel, AuthService};
+use dcerpc::security::AuthLevel;
 use smol_str::SmolStr;
 use std::time::Duration;
 
@@ -11,8 +11,10 @@ pub struct Config {
     /// ClientComputerName ([MS-SWN] 3.1.4.2): what an administrator sees in
     /// the cluster's list of registrations.
     pub client_name: SmolStr,
-    /// The authentication service: NTLM alone, or inside SPNEGO.
-    pub auth_service: AuthService,
+    /// Whether credentials of one mechanism go by its own authentication
+    /// service (NTLM 10, Kerberos 16) or by SPNEGO (9), as they do anyway where
+    /// there are two to choose from.
+    pub spnego: bool,
     /// The authentication level; nothing weaker is accepted.
     pub auth_level: AuthLevel,
     /// Whether servers without header signing are refused ([MS-RPCE] 2.2.2.3).
@@ -22,6 +24,9 @@ pub struct Config {
     /// How long a server may take for each of: the connection to its endpoint
     /// mapper and its answer; the connection to the witness service and the bind.
     pub connect_timeout: Duration,
+    /// How long Kerberos may take to get a ticket. The library gives up by
+    /// itself, as krb5.conf has it; this is for where it does not.
+    pub kdc_timeout: Duration,
     /// How long a server may take for a call ([MS-SWN] 3.2.2, RPC call timeout).
     pub call_timeout: Duration,
     /// How long an UnRegister may take before the connection is closed instead.
@@ -50,11 +55,12 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             client_name: SmolStr::new_static("localhost"),
-            auth_service: AuthService::Ntlm,
+            spnego: false,
             auth_level: AuthLevel::Privacy,
             require_header_signing: true,
             mapper_port: dcerpc::epm::PORT,
             connect_timeout: Duration::from_secs(5),
+            kdc_timeout: Duration::from_secs(120),
             call_timeout: Duration::from_secs(180),
             unregister_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(120),

@@ -3,6 +3,7 @@
 //! association is bound; then any number of registrations share it, as far as
 //! the server multiplexes calls.
 
+use super::authentication::{security_context, service_hosts};
 use super::interning::SharedCredentials;
 use super::{Action, ConnectionId};
 use crate::wire::INTERFACE;
@@ -13,9 +14,7 @@ use dcerpc::association::{
 };
 use dcerpc::epm::{self, EpmError};
 use dcerpc::pdu::RejectReason;
-use dcerpc::security::ntlm::NtlmContext;
-use dcerpc::security::spnego::SpnegoContext;
-use dcerpc::security::{AuthService, SecurityContext};
+use dcerpc::security::SecurityError;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -52,6 +51,8 @@ pub(super) enum Purpose {
 /// What happens on a link.
 #[derive(Debug)]
 pub(super) enum LinkEvent {
+    /// The security provider works, and waits for whom it has to.
+    Authenticating,
     /// Calls can be made.
     Ready,
     /// A call has ended.
@@ -66,6 +67,8 @@ pub(super) struct Link {
     pub(super) address: IpAddr,
     /// The net name, which the service principal is made from.
     pub(super) target: SmolStr,
+    /// The node's own name, where an interface list has told it.
+    group_name: Option<SmolStr>,
     pub(super) credentials: SharedCredentials,
     pub(super) connection: ConnectionId,
     /// Until when the phase must have ended; `None` once ready.
@@ -78,6 +81,8 @@ pub(super) struct Link {
     /// Who needs a list that is asked for from now on.
     pub(super) list_next: Vec<RegistrationId>,
     phase: Phase,
+    /// Whether an authentication job is under way.
+    authenticating: bool,
     port: u16,
     calls: BTreeMap<CallId, Purpose>,
 }
@@ -90,6 +95,7 @@ impl Link {
     pub(super) fn new(
         address: IpAddr,
         target: SmolStr,
+        group_name: Option<SmolStr>,
         credentials: SharedCredentials,
         connection: ConnectionId,
         config: &Config,
@@ -98,6 +104,7 @@ impl Link {
         let this = Self {
             address,
             target,
+            group_name,
             credentials,
             connection,
             deadline: None,
@@ -105,6 +112,7 @@ impl Link {
             listing: Vec::new(),
             list_next: Vec::new(),
             phase: Phase::ConnectingToMapper,
+            authenticating: false,
             port: config.mapper_port,
             calls: BTreeMap::new(),
         };
@@ -138,8 +146,16 @@ impl Link {
         self.members.is_empty() && self.listing.is_empty() && self.list_next.is_empty()
     }
 
-    /// What the link waits for, for an error message.
-    pub(super) fn waiting_for(&self) -> &'static str {
+    /// The error that it is not to have come further by its deadline.
+    pub(super) fn timeout(&self, config: &Config) -> Error {
+        if self.authenticating {
+            return Error::KerberosTimeout { seconds: config.kdc_timeout.as_secs() };
+        }
+        let (address, what) = (self.address, self.waiting_for());
+        Error::Timeout { address, what, seconds: config.connect_timeout.as_secs() }
+    }
+
+    fn waiting_for(&self) -> &'static str {
         match self.phase {
             Phase::ConnectingToMapper => "the connection to its endpoint mapper",
             Phase::Mapping(_) => "the endpoint mapper's call",
@@ -173,7 +189,8 @@ impl Link {
                     max_response: config.max_response,
                     ..AssociationConfig::new(INTERFACE)
                 };
-                let security = self.security_context(config);
+                let hosts = service_hosts(&self.target, self.group_name.as_deref());
+                let security = security_context(self.credentials.get(), hosts, config);
                 let association = Association::new(association, Some(security));
                 self.phase = Phase::Witness(self.check(association)?);
             }
@@ -182,21 +199,6 @@ impl Link {
         let mut events = Vec::new();
         self.drain(&mut events, actions)?;
         Ok(events)
-    }
-
-    fn security_context(&self, config: &Config) -> Box<dyn SecurityContext> {
-        // [MS-SWN] 3.2.4: the service principal is cifs/<host>.
-        let principal = format!("cifs/{}", self.target);
-        match self.credentials.get() {
-            Credentials::Ntlm(credentials) => {
-                let workstation = &config.client_name;
-                let ntlm = NtlmContext::new(credentials.clone(), Some(&principal), workstation);
-                match config.auth_service {
-                    AuthService::Spnego => Box::new(SpnegoContext::new(vec![Box::new(ntlm)])),
-                    AuthService::Ntlm | AuthService::Kerberos => Box::new(ntlm),
-                }
-            }
-        }
     }
 
     /// Leaves the endpoint mapper for the witness service, by `connection`.
@@ -229,6 +231,7 @@ impl Link {
         events: &mut Vec<LinkEvent>,
         actions: &mut Actions,
     ) -> Result<(), Error> {
+        self.authenticating = false;
         if let Phase::Witness(association) = &mut self.phase {
             let result = association.authenticated(outcome);
             self.check(result)?;
@@ -280,6 +283,8 @@ impl Link {
         } {
             match (event, &self.phase) {
                 (Event::Authenticate(job), _) => {
+                    self.authenticating = true;
+                    events.push(LinkEvent::Authenticating);
                     actions.push_back(Action::Authenticate { connection: self.connection, job });
                 }
                 (Event::Bound, Phase::Witness(_)) => events.push(LinkEvent::Ready),
@@ -320,15 +325,38 @@ impl Link {
     }
 
     fn check<T>(&self, result: Result<T, AssociationError>) -> Result<T, Error> {
+        result.map_err(|error| self.explain(error))
+    }
+
+    fn explain(&self, error: AssociationError) -> Error {
         let address = self.address;
-        result.map_err(|error| match error {
+        // Nobody logs on to the endpoint mapper, and not every refusal of a
+        // bind is one of the user.
+        let logs_on = matches!(self.phase, Phase::ConnectingToWitness | Phase::Witness(_));
+        let detail = match error {
+            AssociationError::Security(SecurityError::Kerberos(error)) => {
+                return Error::Kerberos(error);
+            }
+            AssociationError::Security(SecurityError::Credentials(detail)) => detail.into(),
+            AssociationError::AccessDenied(status) if logs_on && status.is_access_denied() => {
+                smol_str::format_smolstr!("{status}")
+            }
             AssociationError::AccessDenied(status) => {
-                Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") }
+                return Error::Fault { address, call: "bind", status };
             }
-            AssociationError::Rejected(reason @ RejectReason::InvalidChecksum) => {
-                Error::AccessDenied { address, detail: smol_str::format_smolstr!("{reason}") }
+            AssociationError::Rejected(
+                reason @ (RejectReason::InvalidChecksum | RejectReason::AuthTypeNotRecognized),
+            ) if logs_on => smol_str::format_smolstr!("{reason}"),
+            error => return Error::Association { address, error },
+        };
+        match self.credentials.get() {
+            Credentials::Kerberos(_) => {
+                let service = smol_str::format_smolstr!("cifs/{}", self.target);
+                Error::TicketRefused { address, service, detail }
             }
-            error => Error::Association { address, error },
-        })
+            Credentials::Ntlm(_) | Credentials::Negotiate(..) => {
+                Error::AccessDenied { address, detail }
+            }
+        }
     }
 }

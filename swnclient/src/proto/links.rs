@@ -1,6 +1,7 @@
 //! The links of a client: opening, sharing, closing, and who hears of what.
 
 use super::backoff::jitter;
+use super::choice;
 use super::client::{Client, TimerKey};
 use super::link::{Link, LinkEvent, LinkId, Purpose};
 use super::registration::State;
@@ -8,6 +9,7 @@ use super::{Action, ConnectionId};
 use crate::wire::{self, opnum};
 use crate::{Error, RegistrationId};
 use dcerpc::association::{CallId, FaultStatus, Reply};
+use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -31,11 +33,19 @@ impl Client {
         if let Some(link) = shared {
             return Some((link, self.links.get(&link)?.is_ready()));
         }
+        let group_name = choice::name_of(&registration.interfaces, address).map(SmolStr::new);
         self.last_link += 1;
         let link_id = LinkId(self.last_link);
         let connection = self.new_connection(link_id);
-        let link =
-            Link::new(address, target, credentials, connection, &self.config, &mut self.actions);
+        let link = Link::new(
+            address,
+            target,
+            group_name,
+            credentials,
+            connection,
+            &self.config,
+            &mut self.actions,
+        );
         self.links.insert(link_id, link);
         self.open_links.entry(address).or_default().push(link_id);
         self.set_link_deadline(link_id, Some(now + self.config.connect_timeout));
@@ -137,6 +147,9 @@ impl Client {
         for event in events {
             match event {
                 LinkEvent::Mapped => self.link_mapped(link_id, now),
+                LinkEvent::Authenticating => {
+                    self.set_link_deadline(link_id, Some(now + self.config.kdc_timeout));
+                }
                 LinkEvent::Ready => self.link_ready(link_id, now),
                 LinkEvent::Reply { purpose, call, reply } => {
                     self.link_reply(link_id, purpose, call, reply, now);
@@ -249,7 +262,7 @@ impl Client {
         }
     }
 
-    fn set_link_deadline(&mut self, id: LinkId, at: Option<Instant>) {
+    pub(super) fn set_link_deadline(&mut self, id: LinkId, at: Option<Instant>) {
         if let Some(link) = self.links.get_mut(&id) {
             self.timers.set(TimerKey::Link(id), &mut link.deadline, at);
         }

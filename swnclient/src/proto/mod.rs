@@ -6,6 +6,7 @@
 //! - calls [`Client::handle_timeout`] when [`Client::next_deadline`] has come,
 //! - hands what [`Client::poll_event`] gives to the consumer.
 
+mod authentication;
 mod backoff;
 mod choice;
 mod client;

@@ -2,8 +2,8 @@
 //! to report.
 
 use super::*;
-use crate::kernel::{KernelAuth, StandInKernel};
-use crate::table::tests::{Call, FakeClient, auth, request};
+use crate::kernel::StandInKernel;
+use crate::table::tests::{Call, FakeClient, auth, guest, request};
 use std::net::IpAddr;
 use swnclient::{Error, Notification, ResourceState};
 
@@ -34,7 +34,7 @@ impl Bench {
         let lines = Lines::default();
         let link = Link::open(kernel.clone()).unwrap();
         let mut events = None;
-        let daemon = Daemon::new(link, lines.clone(), |forwarder| {
+        let daemon = Daemon::new(link, lines.clone(), Policy::default(), |forwarder| {
             events = Some(forwarder);
             FakeClient::default()
         });
@@ -286,7 +286,7 @@ async fn a_message_of_no_use_is_told_once_and_disturbs_nothing() {
     let mut nowhere = request("bad", HERE);
     nowhere.ip_address = None;
     bench.kernel.mount(&nowhere, &auth("swnuser"));
-    bench.kernel.mount(&request("good", HERE), &KernelAuth::Kerberos);
+    bench.kernel.mount(&request("good", HERE), &guest());
     bench.kernel.mount(&request("better", HERE), &auth("swnuser"));
     for _ in 0..3 {
         bench.kernel.echo();

@@ -1,12 +1,12 @@
 //! The messages of the kernel's family `cifs` (`linux/cifs/cifs_netlink.h`).
 
-use super::secret::Secret;
 use super::wire::{self, BadLength, EncodeError, Generic};
 use neli::consts::genl::{Cmd, NlAttrType};
 use neli::consts::nl::NlmF;
 use neli::neli_enum;
 use smol_str::SmolStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use swnclient::Secret;
 use swnclient::{Notification, RegistrationRequest, ResourceState};
 
 /// `CIFS_GENL_NAME`.

@@ -3,12 +3,11 @@
 pub mod ctrl;
 pub mod link;
 pub mod message;
-pub mod secret;
 pub mod socket;
 pub mod stand_in;
 pub mod wire;
 
 pub use link::{KernelAnswer, Link, LinkError, LinkEvent, NotifyError, Transport};
 pub use message::{KernelAuth, KernelMessage};
-pub use secret::Secret;
 pub use stand_in::StandInKernel;
+pub use swnclient::Secret;

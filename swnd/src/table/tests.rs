@@ -1,8 +1,9 @@
 use super::*;
+use crate::authentication::Mechanism;
 use crate::kernel::Secret;
 use std::cell::RefCell;
 use std::time::Duration;
-use swnclient::{Error, ResourceState};
+use swnclient::{Error, KerberosCredentials, NtlmCredentials, ResourceState};
 
 /// What the table asked the client for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,11 @@ pub(crate) fn auth(user: &str) -> KernelAuth {
         domain: None,
         password: Some(Secret::new("swnpass")),
     }
+}
+
+/// A mount without a password.
+pub(crate) fn guest() -> KernelAuth {
+    KernelAuth::Ntlm { user: Some("guest".into()), domain: None, password: None }
 }
 
 fn ntlm(user: &str) -> Credentials {
@@ -322,9 +328,11 @@ fn a_failure_tells_when_the_next_attempt_comes() {
 
 #[test]
 fn credentials_that_are_of_no_use_are_told_once_and_registered_when_they_become_so() {
-    let guest = KernelAuth::Ntlm { user: Some("guest".into()), domain: None, password: None };
-    for (auth, hint) in [(guest, "mount with credentials"), (KernelAuth::Kerberos, "sec=ntlmssp")] {
-        let mut bench = Bench::default();
+    let ntlm_only = || Policy::new(&[Mechanism::Ntlm], KerberosCredentials::from_environment());
+    for (auth, hint) in
+        [(guest(), "mount with credentials"), (KernelAuth::Kerberos, "mount with sec=ntlmssp")]
+    {
+        let mut bench = Bench { table: Table::new(ntlm_only()), ..Bench::default() };
         let report = bench.register_as(7, "witclu", HERE, auth.clone());
         assert_eq!(report.level(), log::Level::Warn);
         let line = report.to_string();
@@ -392,7 +400,7 @@ fn one_bad_registration_does_not_disturb_another() {
     bench.register(1, "good", HERE);
     let good = bench.started();
     bench.accepted(good);
-    bench.register_as(2, "bad", HERE, KernelAuth::Kerberos);
+    bench.register_as(2, "bad", HERE, guest());
     bench.register(3, "worse", HERE);
     let worse = bench.started();
     bench.failed(worse, &by_address());

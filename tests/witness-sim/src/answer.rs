@@ -98,7 +98,10 @@ fn returning(stage: Stage, status: Status) -> Body {
         Stage::Register | Stage::RegisterEx => wire::encode_register_response(Err(status)),
         Stage::AsyncNotify => wire::encode_notify_response(Err(status)),
         Stage::UnRegister => wire::encode_status(status),
-        Stage::EptMap => epm::encode_response(&wire::INTERFACE, None, Ipv4Addr::UNSPECIFIED),
+        Stage::EptMap => {
+            let request = epm::MapRequest { interface: wire::INTERFACE, max_towers: 1 };
+            epm::encode_response(&request, None, Ipv4Addr::UNSPECIFIED)
+        }
         Stage::MapperConnect | Stage::MapperBind | Stage::Connect | Stage::Bind | Stage::Auth => {
             return Body::Fault(FaultStatus(status.0));
         }

@@ -143,6 +143,11 @@ impl Cluster {
         self.connections.len()
     }
 
+    /// How many connections one of its nodes has, silent ones included.
+    pub fn connections_to(&self, node: NodeId) -> usize {
+        self.connections.values().filter(|connection| connection.node == node).count()
+    }
+
     /// A client connects.
     pub fn connect(&mut self, now: Time, to: SocketAddr) -> Connect {
         let (reach, target) = self.topology.reach(to);

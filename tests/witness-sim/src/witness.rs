@@ -38,22 +38,18 @@ impl Cluster {
             return;
         }
         let stage = match (service, call.opnum) {
-            (Service::Mapper, epm::EPT_MAP) => Stage::EptMap,
-            (Service::Witness, opnum::GET_INTERFACE_LIST) => Stage::GetInterfaceList,
-            (Service::Witness, opnum::REGISTER) => Stage::Register,
-            (Service::Witness, opnum::UN_REGISTER) => Stage::UnRegister,
-            (Service::Witness, opnum::ASYNC_NOTIFY) => Stage::AsyncNotify,
-            (Service::Witness, opnum::REGISTER_EX) if self.config.traits.version_2 => {
-                Stage::RegisterEx
+            (Service::Mapper, epm::EPT_MAP) => Some(Stage::EptMap),
+            (Service::Witness, opnum::GET_INTERFACE_LIST) => Some(Stage::GetInterfaceList),
+            (Service::Witness, opnum::REGISTER) => Some(Stage::Register),
+            (Service::Witness, opnum::UN_REGISTER) => Some(Stage::UnRegister),
+            (Service::Witness, opnum::ASYNC_NOTIFY) => Some(Stage::AsyncNotify),
+            (Service::Witness, opnum::REGISTER_EX) => {
+                self.config.traits.version_2.then_some(Stage::RegisterEx)
             }
-            _ => return self.refuse(now, conn, &call, self.config.traits.unknown_operation),
+            _ => None,
         };
-        let auth = call
-            .after_auth3
-            .then(|| self.take_fault(now, Stage::Auth, node))
-            .flatten()
-            .map(|what| (Stage::Auth, what));
-        let fault = auth.or_else(|| {
+        let auth = call.after_auth3.then_some(Stage::Auth);
+        let fault = auth.into_iter().chain(stage).find_map(|stage| {
             let what = self.take_fault(now, stage, node)?;
             Some((stage, what))
         });
@@ -67,7 +63,7 @@ impl Cluster {
                     | What::Refuse
                     | What::Drop
             );
-            let unanswered = stage == Stage::AsyncNotify && what == What::NoReply;
+            let unanswered = stage == Some(Stage::AsyncNotify) && what == What::NoReply;
             if instead || unanswered {
                 let answer = Answer::response(id, Vec::new());
                 return self.answer(now, conn, answer, fault);
@@ -76,6 +72,9 @@ impl Cluster {
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.planned.extend(fault.map(|fault| (id, fault)));
         }
+        let Some(stage) = stage else {
+            return self.refuse(now, conn, &call, self.config.traits.unknown_operation);
+        };
         if self.execute(now, conn, stage, &call).is_err() {
             self.refuse(now, conn, &call, FaultStatus::NDR);
         }
@@ -125,12 +124,12 @@ impl Cluster {
         let wanted = match epm::decode_request(&call.stub, call.endian) {
             Ok(wanted) => wanted,
             Err(epm::EpmError::Malformed(error)) => return Err(error),
-            Err(_) => wire::INTERFACE,
+            Err(_) => epm::MapRequest { interface: wire::INTERFACE, max_towers: 1 },
         };
         let connection = self.connections.get(&conn);
         let port = connection
             .and_then(|connection| self.topology.node(connection.node)?.witness_port)
-            .filter(|_| wanted == wire::INTERFACE);
+            .filter(|_| wanted.interface == wire::INTERFACE);
         let address = match connection.map(|connection| connection.local.ip()) {
             Some(IpAddr::V4(address)) => address,
             _ => Ipv4Addr::UNSPECIFIED,

@@ -2,22 +2,22 @@
 
 use ctutils::CtEq;
 use smol_str::SmolStr;
-use zeroize::{ZeroizeOnDrop, Zeroizing};
+use std::sync::Arc;
+use zeroize::Zeroizing;
 
-use super::keys;
+use super::keys::{self, Key};
 use super::wire::utf16le;
 
 /// A user and the NT hash of their password.
 ///
-/// The hash is as good as the password: it is wiped from memory when the value
-/// is dropped, never shown by `Debug`, and compared in constant time.
-#[derive(Clone, ZeroizeOnDrop)]
+/// The hash is as good as the password: it is in memory once, however often
+/// the value is cloned, wiped when the last clone is dropped, never shown by
+/// `Debug`, and compared in constant time.
+#[derive(Clone)]
 pub struct NtlmCredentials {
-    #[zeroize(skip)]
     user: SmolStr,
-    #[zeroize(skip)]
     domain: SmolStr,
-    nt_hash: [u8; 16],
+    nt_hash: Arc<Key>,
 }
 
 impl NtlmCredentials {
@@ -33,15 +33,24 @@ impl NtlmCredentials {
     /// | anything | `WORK` | that user of `WORK` |
     pub fn from_password(user: &str, domain: &str, password: &str) -> Self {
         let password = Zeroizing::new(utf16le(password));
-        Self::from_nt_hash(user, domain, *keys::nt_hash(&password))
+        Self::new(user, domain, &keys::nt_hash(&password))
     }
 
     /// Takes the NT hash, MD4 of the password in UTF-16LE ([MS-NLMP] 3.3.1), in
     /// place of the password. For `user` and `domain` see
     /// [`NtlmCredentials::from_password`].
     pub fn from_nt_hash(user: &str, domain: &str, nt_hash: [u8; 16]) -> Self {
+        Self::new(user, domain, &Zeroizing::new(nt_hash))
+    }
+
+    fn new(user: &str, domain: &str, nt_hash: &Key) -> Self {
         let (user, domain) = split_user(user, domain);
-        Self { user: user.into(), domain: domain.into(), nt_hash }
+        // Written in its place: a value that moves leaves copies behind.
+        let mut place = Arc::new(Key::default());
+        if let Some(place) = Arc::get_mut(&mut place) {
+            place.copy_from_slice(nt_hash.as_slice());
+        }
+        Self { user: user.into(), domain: domain.into(), nt_hash: place }
     }
 
     /// The user's name, without a domain in front.
@@ -73,7 +82,7 @@ fn split_user<'a>(user: &'a str, domain: &'a str) -> (&'a str, &'a str) {
 
 impl PartialEq for NtlmCredentials {
     fn eq(&self, other: &Self) -> bool {
-        let hash = self.nt_hash.ct_eq(&other.nt_hash).to_bool();
+        let hash = self.nt_hash.as_slice().ct_eq(other.nt_hash.as_slice()).to_bool();
         hash & (self.user == other.user) & (self.domain == other.domain)
     }
 }

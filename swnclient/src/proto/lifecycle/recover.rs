@@ -110,6 +110,7 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
+        // The next attempt begins with a new list.
         registration.candidates.clear();
         registration.fresh_list = false;
         let retry_in = (!error.needs_consumer()).then(|| {

@@ -159,6 +159,8 @@ pub struct World<C: VirtualClient> {
     /// The clients' deadlines.
     deadlines: BTreeSet<(Time, ClientId)>,
     deadline_of: Vec<Option<Time>>,
+    /// How far each client's clock is ahead of the world's.
+    ahead: Vec<Duration>,
     events: VecDeque<WorldEvent<C::Event>>,
 }
 
@@ -175,6 +177,7 @@ impl<C: VirtualClient> World<C> {
             last_delivery: 0,
             deadlines: BTreeSet::new(),
             deadline_of: Vec::new(),
+            ahead: Vec::new(),
             events: VecDeque::new(),
         }
     }
@@ -205,6 +208,7 @@ impl<C: VirtualClient> World<C> {
         let id = ClientId(self.clients.len());
         self.clients.push(client);
         self.deadline_of.push(None);
+        self.ahead.push(Duration::ZERO);
         self.after_client(id);
         id
     }
@@ -225,10 +229,25 @@ impl<C: VirtualClient> World<C> {
         id: ClientId,
         job: impl FnOnce(&mut C, Instant) -> T,
     ) -> Option<T> {
-        let now = self.origin + self.now;
+        let now = self.clock(id);
         let result = job(self.clients.get_mut(id.0)?, now);
         self.after_client(id);
         Some(result)
+    }
+
+    /// Lets a client's clock leap, as that of a machine that was asleep; what
+    /// becomes due by that is due now.
+    pub fn leap(&mut self, id: ClientId, time: Duration) {
+        if let Some(ahead) = self.ahead.get_mut(id.0) {
+            *ahead += time;
+        }
+        self.after_client(id);
+    }
+
+    /// What a client's clock says.
+    fn clock(&self, id: ClientId) -> Instant {
+        let ahead = self.ahead.get(id.0).copied().unwrap_or_default();
+        self.origin + self.now + ahead
     }
 
     /// How many connections clients have open, or are opening.
@@ -316,7 +335,7 @@ impl<C: VirtualClient> World<C> {
     /// Carries out what a client wants and takes what it tells.
     fn after_client(&mut self, id: ClientId) {
         loop {
-            let now = self.origin + self.now;
+            let now = self.clock(id);
             let Some(client) = self.clients.get_mut(id.0) else {
                 return;
             };
@@ -329,7 +348,8 @@ impl<C: VirtualClient> World<C> {
             }
         }
         let deadline = self.clients.get(id.0).and_then(VirtualClient::next_deadline);
-        let deadline = deadline.map(|at| at.saturating_duration_since(self.origin));
+        let clock = self.clock(id);
+        let deadline = deadline.map(|at| self.now + at.saturating_duration_since(clock));
         if let Some(known) = self.deadline_of.get_mut(id.0).filter(|known| **known != deadline) {
             if let Some(at) = std::mem::replace(known, deadline) {
                 self.deadlines.remove(&(at, id));

@@ -1,0 +1,552 @@
+//! GSSAPI and libkrb5, safely: every `unsafe` of Kerberos is here or in `sys`.
+
+#![expect(unsafe_code, reason = "the library is C's")]
+
+use super::error::Failure;
+use super::sys::*;
+use crate::security::AuthLevel;
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::ops::Range;
+use std::ptr;
+use zeroize::Zeroizing;
+
+/// The library's verdict (RFC 2744 3.9.1), with its text. The text may be had
+/// only on the thread that got the verdict, so it is fetched at once.
+fn check(major: OM_uint32, minor: OM_uint32) -> Result<(), Failure> {
+    // The upper half holds the errors.
+    if major & 0xffff_0000 == 0 {
+        return Ok(());
+    }
+    let code = i32::from_ne_bytes(minor.to_ne_bytes());
+    let text = match status_text(minor, GSS_C_MECH_CODE) {
+        text if minor == 0 || text.is_empty() => status_text(major, GSS_C_GSS_CODE),
+        text => text,
+    };
+    Err(Failure { major, code, text })
+}
+
+fn status_text(status: OM_uint32, kind: c_int) -> String {
+    let (mut minor, mut more) = (0, 0);
+    let mut text = OutBuffer::default();
+    // SAFETY: the pointers are to live locals, and `text` releases what the
+    // library allocates for it.
+    let major = unsafe {
+        gss_display_status(
+            &raw mut minor,
+            status,
+            kind,
+            &raw const KRB5_MECHANISM,
+            &raw mut more,
+            &raw mut text.0,
+        )
+    };
+    match major {
+        GSS_S_COMPLETE => String::from_utf8_lossy(text.bytes()).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// A buffer that the library fills and allocates.
+struct OutBuffer(gss_buffer_desc);
+
+impl Default for OutBuffer {
+    fn default() -> Self {
+        Self(gss_buffer_desc { length: 0, value: ptr::null_mut() })
+    }
+}
+
+impl OutBuffer {
+    fn bytes(&self) -> &[u8] {
+        if self.0.value.is_null() || self.0.length == 0 {
+            return &[];
+        }
+        // SAFETY: the library has set both fields, and what they describe lives
+        // until it is released, when this is dropped.
+        unsafe { std::slice::from_raw_parts(self.0.value.cast(), self.0.length) }
+    }
+}
+
+impl Drop for OutBuffer {
+    fn drop(&mut self) {
+        let mut minor = 0;
+        // SAFETY: the buffer is empty or the library's own.
+        unsafe { gss_release_buffer(&raw mut minor, &raw mut self.0) };
+    }
+}
+
+/// A buffer that the library only reads, whatever its type says.
+fn in_buffer(bytes: &[u8]) -> gss_buffer_desc {
+    gss_buffer_desc { length: bytes.len(), value: bytes.as_ptr().cast_mut().cast() }
+}
+
+/// A principal's name.
+pub(super) struct Name(gss_name_t);
+
+// SAFETY: the library lets any thread use a name, one at a time.
+unsafe impl Send for Name {}
+
+impl Name {
+    /// A principal as krb5.conf's users write it, `user@REALM`; without a realm
+    /// it is of the default one.
+    pub(super) fn principal(principal: &str) -> Result<Self, Failure> {
+        let text = in_buffer(principal.as_bytes());
+        let (mut minor, mut name) = (0, ptr::null_mut());
+        // SAFETY: the pointers are to live locals and statics; the library
+        // copies the text.
+        let major = unsafe {
+            gss_import_name(
+                &raw mut minor,
+                &raw const text,
+                &raw const KRB5_PRINCIPAL_NAME,
+                &raw mut name,
+            )
+        };
+        check(major, minor)?;
+        Ok(Self(name))
+    }
+
+    /// The principal `cifs/host`, in the realm that krb5.conf has for the host:
+    /// made as cifs.upcall(8) makes it for the mount, without a question to DNS.
+    pub(super) fn cifs_service(host: &str) -> Result<Self, Failure> {
+        Self::principal(&Krb5::new()?.service_principal("cifs", host)?)
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let mut minor = 0;
+        // SAFETY: the name is the library's own and used no more.
+        unsafe { gss_release_name(&raw mut minor, &raw mut self.0) };
+    }
+}
+
+/// libkrb5, for what GSSAPI has no word for.
+struct Krb5(krb5_context);
+
+impl Krb5 {
+    fn new() -> Result<Self, Failure> {
+        let mut context = ptr::null_mut();
+        // SAFETY: the pointer is to a live local.
+        let code = unsafe { krb5_init_context(&raw mut context) };
+        let this = Self(context);
+        this.check(code)?;
+        Ok(this)
+    }
+
+    fn check(&self, code: krb5_error_code) -> Result<(), Failure> {
+        if code == 0 {
+            return Ok(());
+        }
+        // SAFETY: a null context is allowed here; the text is the library's,
+        // null-terminated, and freed after it has been copied.
+        let text = unsafe {
+            let message = krb5_get_error_message(self.0, code);
+            let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+            krb5_free_error_message(self.0, message);
+            text
+        };
+        Err(Failure { major: 0, code, text })
+    }
+
+    fn service_principal(&self, service: &str, host: &str) -> Result<String, Failure> {
+        let (service, host) = (c_string(service)?, c_string(host)?);
+        let (mut principal, mut name) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: the strings live until the call returns; what the library
+        // gives is freed once, after its last use.
+        unsafe {
+            let code = krb5_sname_to_principal(
+                self.0,
+                host.as_ptr(),
+                service.as_ptr(),
+                KRB5_NT_UNKNOWN,
+                &raw mut principal,
+            );
+            self.check(code)?;
+            let code = krb5_unparse_name(self.0, principal, &raw mut name);
+            krb5_free_principal(self.0, principal);
+            self.check(code)?;
+            let text = CStr::from_ptr(name).to_string_lossy().into_owned();
+            krb5_free_unparsed_name(self.0, name);
+            Ok(text)
+        }
+    }
+}
+
+impl Drop for Krb5 {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: the context is the library's own and used no more.
+            unsafe { krb5_free_context(self.0) };
+        }
+    }
+}
+
+fn c_string(text: &str) -> Result<CString, Failure> {
+    CString::new(text).map_err(|_| Failure::new("a name contains a NUL"))
+}
+
+/// Credentials of an initiator.
+pub(super) struct Cred(gss_cred_id_t);
+
+// SAFETY: the library lets any thread use credentials; it locks them itself.
+unsafe impl Send for Cred {}
+
+impl Cred {
+    /// The credentials of `name`, or of whomever the store belongs to. `store`
+    /// has pairs of a key and a value as gss_acquire_cred_from knows them:
+    /// "ccache", "client_keytab". Empty: what the process's environment and
+    /// krb5.conf name.
+    pub(super) fn acquire(name: Option<&Name>, store: &[(&CStr, &str)]) -> Result<Self, Failure> {
+        let values: Vec<CString> =
+            store.iter().map(|(_, value)| c_string(value)).collect::<Result<_, _>>()?;
+        let elements: Vec<gss_key_value_element_desc> = store
+            .iter()
+            .zip(&values)
+            .map(|((key, _), value)| gss_key_value_element_desc {
+                key: key.as_ptr(),
+                value: value.as_ptr(),
+            })
+            .collect();
+        let set = gss_key_value_set_desc {
+            count: OM_uint32::try_from(elements.len()).unwrap_or(0),
+            elements: elements.as_ptr(),
+        };
+        let store = if elements.is_empty() { ptr::null() } else { &raw const set };
+        let (mut minor, mut cred) = (0, ptr::null_mut());
+        // SAFETY: the pointers are to live locals and statics, or null where
+        // the library allows it; it copies what it keeps.
+        let major = unsafe {
+            gss_acquire_cred_from(
+                &raw mut minor,
+                name.map_or(ptr::null_mut(), |name| name.0),
+                0,
+                &raw const KRB5_MECHANISMS,
+                GSS_C_INITIATE,
+                store,
+                &raw mut cred,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        check(major, minor)?;
+        Ok(Self(cred).without_unasked_flags())
+    }
+
+    /// The credentials that `name` gets for a password, in a cache that lives
+    /// and dies with them.
+    pub(super) fn acquire_with_password(name: &Name, password: &str) -> Result<Self, Failure> {
+        let password = in_buffer(password.as_bytes());
+        let (mut minor, mut cred) = (0, ptr::null_mut());
+        // SAFETY: as in `acquire`.
+        let major = unsafe {
+            gss_acquire_cred_with_password(
+                &raw mut minor,
+                name.0,
+                &raw const password,
+                0,
+                &raw const KRB5_MECHANISMS,
+                GSS_C_INITIATE,
+                &raw mut cred,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        check(major, minor)?;
+        Ok(Self(cred).without_unasked_flags())
+    }
+}
+
+impl Cred {
+    /// The library would ask each server for confidentiality, wanted or not,
+    /// which makes Samba expect signatures of another length at integrity
+    /// level. Versions that always ask refuse this option; all else works with
+    /// them.
+    fn without_unasked_flags(mut self) -> Self {
+        let empty = in_buffer(&[]);
+        let mut minor = 0;
+        // SAFETY: the pointers are to live locals, statics and the library's
+        // own object.
+        unsafe {
+            gss_set_cred_option(
+                &raw mut minor,
+                &raw mut self.0,
+                &raw const KRB5_CRED_NO_CI_FLAGS,
+                &raw const empty,
+            )
+        };
+        self
+    }
+}
+
+impl Drop for Cred {
+    fn drop(&mut self) {
+        let mut minor = 0;
+        // SAFETY: the credentials are the library's own and used no more.
+        unsafe { gss_release_cred(&raw mut minor, &raw mut self.0) };
+    }
+}
+
+/// What [`Context::init`] gives.
+pub(super) struct Token {
+    pub(super) bytes: Vec<u8>,
+    pub(super) complete: bool,
+}
+
+/// What is asked of every context, and must be granted.
+const FLAGS: OM_uint32 = GSS_C_MUTUAL_FLAG
+    | GSS_C_REPLAY_FLAG
+    | GSS_C_SEQUENCE_FLAG
+    | GSS_C_INTEG_FLAG
+    | GSS_C_DCE_STYLE;
+
+/// An initiator's context, in DCE style ([MS-KILE] 3.4.5): three legs, and
+/// signatures apart from the message.
+pub(super) struct Context {
+    handle: gss_ctx_id_t,
+    asked: OM_uint32,
+    granted: OM_uint32,
+}
+
+// SAFETY: the library lets any thread use a context, one at a time, and
+// `&mut self` sees to that.
+unsafe impl Send for Context {}
+
+impl Context {
+    /// A context for messages at `level`, which asks for no more than that.
+    pub(super) fn new(level: AuthLevel) -> Self {
+        let asked = match level {
+            AuthLevel::Integrity => FLAGS,
+            AuthLevel::Privacy => FLAGS | GSS_C_CONF_FLAG,
+        };
+        Self { handle: ptr::null_mut(), asked, granted: 0 }
+    }
+
+    /// Whether everything that was asked for is granted.
+    pub(super) fn has_all_flags(&self) -> bool {
+        self.granted & self.asked == self.asked
+    }
+
+    /// GSS_Init_sec_context. The first call may wait for a KDC.
+    pub(super) fn init(
+        &mut self,
+        cred: &Cred,
+        target: &Name,
+        input: &[u8],
+    ) -> Result<Token, Failure> {
+        let input = in_buffer(input);
+        let mut output = OutBuffer::default();
+        let mut minor = 0;
+        // SAFETY: the pointers are to live locals, statics and the library's
+        // own objects, or null where it allows that.
+        let major = unsafe {
+            gss_init_sec_context(
+                &raw mut minor,
+                cred.0,
+                &raw mut self.handle,
+                target.0,
+                &raw const KRB5_MECHANISM,
+                self.asked,
+                0,
+                ptr::null(),
+                &raw const input,
+                ptr::null_mut(),
+                &raw mut output.0,
+                &raw mut self.granted,
+                ptr::null_mut(),
+            )
+        };
+        check(major, minor)?;
+        let complete = major & GSS_S_CONTINUE_NEEDED == 0;
+        Ok(Token { bytes: output.bytes().to_vec(), complete })
+    }
+
+    /// The length of a signature of a message that is sealed.
+    pub(super) fn seal_len(&mut self) -> Result<usize, Failure> {
+        // The stub's length does not matter as long as it is padded.
+        let mut stub = [0; 16];
+        let mut header = [0; 0];
+        let mut iov = [
+            iov(GSS_IOV_BUFFER_TYPE_HEADER, &mut header),
+            iov(GSS_IOV_BUFFER_TYPE_DATA, &mut stub),
+        ];
+        let (mut minor, mut sealed) = (0, 0);
+        // SAFETY: the pointers are to live locals; only lengths are written.
+        let major = unsafe {
+            gss_wrap_iov_length(
+                &raw mut minor,
+                self.handle,
+                1,
+                GSS_C_QOP_DEFAULT,
+                &raw mut sealed,
+                iov.as_mut_ptr(),
+                count(&iov),
+            )
+        };
+        check(major, minor)?;
+        let [header, _] = iov;
+        Ok(header.buffer.length)
+    }
+
+    /// The length of a signature of a message that is only signed.
+    pub(super) fn sign_len(&mut self) -> Result<usize, Failure> {
+        let (mut message, mut mic) = ([0; 16], [0; 0]);
+        let mut iov = [
+            iov(GSS_IOV_BUFFER_TYPE_DATA, &mut message),
+            iov(GSS_IOV_BUFFER_TYPE_MIC_TOKEN, &mut mic),
+        ];
+        let mut minor = 0;
+        // SAFETY: as in `seal_len`.
+        let major = unsafe {
+            gss_get_mic_iov_length(
+                &raw mut minor,
+                self.handle,
+                GSS_C_QOP_DEFAULT,
+                iov.as_mut_ptr(),
+                count(&iov),
+            )
+        };
+        check(major, minor)?;
+        let [_, mic] = iov;
+        Ok(mic.buffer.length)
+    }
+
+    /// GSS_GetMIC.
+    pub(super) fn sign(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
+        let message = in_buffer(message);
+        let mut mic = OutBuffer::default();
+        let mut minor = 0;
+        // SAFETY: the pointers are to live locals.
+        let major = unsafe {
+            gss_get_mic(
+                &raw mut minor,
+                self.handle,
+                GSS_C_QOP_DEFAULT,
+                &raw const message,
+                &raw mut mic.0,
+            )
+        };
+        check(major, minor)?;
+        Ok(mic.bytes().to_vec())
+    }
+
+    /// GSS_VerifyMIC. False: it does not verify, or not in this place.
+    pub(super) fn verify(&mut self, message: &[u8], mic: &[u8]) -> bool {
+        let (message, mic) = (in_buffer(message), in_buffer(mic));
+        let (mut minor, mut qop) = (0, 0);
+        // SAFETY: the pointers are to live locals.
+        let major = unsafe {
+            gss_verify_mic(
+                &raw mut minor,
+                self.handle,
+                &raw const message,
+                &raw const mic,
+                &raw mut qop,
+            )
+        };
+        // Anything but COMPLETE: also a replayed or a missing message, which
+        // the library reports as supplementary information.
+        major == GSS_S_COMPLETE
+    }
+
+    /// GSS_WrapEx ([MS-KILE] 3.4.5.4) of the stub in place; the rest of the PDU
+    /// is only signed, with header signing, or not covered at all.
+    pub(super) fn seal(
+        &mut self,
+        pdu: &mut [u8],
+        stub: Range<usize>,
+        header_signing: bool,
+        signature: &mut [u8],
+    ) -> Result<(), Failure> {
+        let expected_len = signature.len();
+        let mut iov = pdu_iov(pdu, stub, header_signing, signature)?;
+        let (mut minor, mut sealed) = (0, 0);
+        // SAFETY: the buffers are disjoint, alive and of the lengths given; in
+        // DCE style the library writes within them only.
+        let major = unsafe {
+            gss_wrap_iov(
+                &raw mut minor,
+                self.handle,
+                1,
+                GSS_C_QOP_DEFAULT,
+                &raw mut sealed,
+                iov.as_mut_ptr(),
+                count(&iov),
+            )
+        };
+        check(major, minor)?;
+        let [header, ..] = iov;
+        if sealed == 0 || header.buffer.length != expected_len {
+            return Err(Failure::new("the message was not sealed"));
+        }
+        Ok(())
+    }
+
+    /// GSS_UnwrapEx, in place. False: it does not verify, or not in this place,
+    /// or was not sealed.
+    pub(super) fn unseal(
+        &mut self,
+        pdu: &mut [u8],
+        stub: Range<usize>,
+        header_signing: bool,
+        signature: &[u8],
+    ) -> bool {
+        // The library decrypts part of it in place.
+        let mut signature = Zeroizing::new(signature.to_vec());
+        let Ok(mut iov) = pdu_iov(pdu, stub, header_signing, &mut signature) else {
+            return false;
+        };
+        let (mut minor, mut sealed, mut qop) = (0, 0, 0);
+        // SAFETY: as in `seal`.
+        let major = unsafe {
+            gss_unwrap_iov(
+                &raw mut minor,
+                self.handle,
+                &raw mut sealed,
+                &raw mut qop,
+                iov.as_mut_ptr(),
+                count(&iov),
+            )
+        };
+        major == GSS_S_COMPLETE && sealed != 0
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        let mut minor = 0;
+        // SAFETY: the context is null or the library's own, and used no more.
+        unsafe { gss_delete_sec_context(&raw mut minor, &raw mut self.handle, ptr::null_mut()) };
+    }
+}
+
+fn iov(kind: OM_uint32, bytes: &mut [u8]) -> gss_iov_buffer_desc {
+    let value: *mut c_void = bytes.as_mut_ptr().cast();
+    gss_iov_buffer_desc { kind, buffer: gss_buffer_desc { length: bytes.len(), value } }
+}
+
+/// A PDU and its signature as [MS-RPCE] 2.2.2.11 has them: signature, what
+/// comes before the stub, the stub, what comes after it.
+fn pdu_iov(
+    pdu: &mut [u8],
+    stub: Range<usize>,
+    header_signing: bool,
+    signature: &mut [u8],
+) -> Result<[gss_iov_buffer_desc; 4], Failure> {
+    let outside = || Failure::new("the stub lies outside of the PDU");
+    let (head, after) = pdu.split_at_mut_checked(stub.end).ok_or_else(outside)?;
+    let (before, stub) = head.split_at_mut_checked(stub.start).ok_or_else(outside)?;
+    let around = match header_signing {
+        true => GSS_IOV_BUFFER_TYPE_SIGN_ONLY,
+        false => GSS_IOV_BUFFER_TYPE_EMPTY,
+    };
+    Ok([
+        iov(GSS_IOV_BUFFER_TYPE_HEADER, signature),
+        iov(around, before),
+        iov(GSS_IOV_BUFFER_TYPE_DATA, stub),
+        iov(around, after),
+    ])
+}
+
+fn count(iov: &[gss_iov_buffer_desc]) -> c_int {
+    c_int::try_from(iov.len()).unwrap_or(0)
+}

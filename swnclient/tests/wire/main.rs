@@ -1,0 +1,11 @@
+//! The witness interface's messages ([MS-SWN] 2.2 and 3.1.4).
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, which is what it is for"
+)]
+
+mod hostile;
+mod round_trip;
+mod samba;

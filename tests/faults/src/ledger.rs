@@ -1,0 +1,325 @@
+//! What is promised of every registration, whatever happens:
+//!
+//! - The cluster never has two of one mount for longer than a call timeout.
+//! - Notifications reach the consumer in the order they were sent, none twice,
+//!   and none is left out while the registration lasts.
+//! - While registered, an AsyncNotify pends.
+//! - After unregister comes the end, once, as the last thing; and the cluster
+//!   has no trace of it left after a call timeout.
+
+use crate::Mount;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+use swnclient::proto::Config;
+use swnclient::wire::{AddressInfo, NotifyMessages};
+use swnclient::{Event, Notification, RegistrationId, ResourceState};
+use witness_sim::{
+    Cluster, ClusterConfig, Happening, NodeId, Notice, Power, RegistrationId as AtWitness, Time,
+};
+
+/// For round trips, and for what a witness is not asked sooner than.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// Who a registration is for: the client's name and the registered address.
+type Key = (String, IpAddr);
+
+/// A registration as its consumer sees it.
+#[derive(Debug)]
+struct Consumer {
+    key: Key,
+    registered: bool,
+    asked_to_end: Option<Time>,
+    ended: bool,
+    /// The registration at a witness whose notifications come now.
+    source: Option<AtWitness>,
+    /// The last state of the address that it was told.
+    known: Option<ResourceState>,
+}
+
+/// A registration as the cluster has it, or had it.
+#[derive(Debug)]
+struct Sent {
+    key: Key,
+    node: NodeId,
+    /// What was sent and has not arrived.
+    on_the_way: VecDeque<Notification>,
+    /// Whether anything has arrived.
+    begun: bool,
+    /// Since when no call waits.
+    deaf_since: Option<Time>,
+}
+
+/// See the module's description. A broken promise panics.
+#[derive(Debug)]
+pub struct Ledger {
+    call_timeout: Duration,
+    unregister_timeout: Duration,
+    consumers: BTreeMap<RegistrationId, Consumer>,
+    /// By what the cluster calls it.
+    sent: BTreeMap<AtWitness, Sent>,
+    /// Since when the cluster has more of a key than it should.
+    too_many_since: BTreeMap<Key, Time>,
+    /// Until when a node's faults excuse that nothing pends there.
+    excused: BTreeMap<NodeId, Time>,
+    nodes: u8,
+    changed: bool,
+}
+
+/// Whether a node works and everything gets through to it.
+pub(crate) fn is_reachable(cluster: &Cluster, node: NodeId) -> bool {
+    let topology = cluster.topology();
+    topology.node(node).is_some_and(|node| node.power == Power::Up)
+        && topology.addresses().iter().all(|address| address.owner != node || address.online)
+}
+
+/// The address that a list leads to: online, and IPv4 first, as all mounts here
+/// are. Written anew, so that the client's own choice is not checked by itself.
+fn destination(list: &[AddressInfo]) -> Option<IpAddr> {
+    let online = || list.iter().filter(|entry| entry.is_online());
+    let v4 = online().flat_map(AddressInfo::addresses).find(IpAddr::is_ipv4);
+    v4.or_else(|| online().flat_map(AddressInfo::addresses).next())
+}
+
+/// What the consumer is to hear of a notice.
+fn heard(notice: &Notice) -> Vec<Notification> {
+    let list = |list: &[AddressInfo], what: fn(IpAddr) -> Notification| {
+        destination(list).map(what).into_iter().collect()
+    };
+    match notice {
+        Ok(Some(NotifyMessages::ResourceChange(changes))) => changes
+            .iter()
+            .map(|(name, state)| Notification::ResourceChange { name: name.clone(), state: *state })
+            .collect(),
+        Ok(Some(NotifyMessages::ClientMove(to))) => {
+            list(to, |address| Notification::ClientMove { address })
+        }
+        Ok(Some(NotifyMessages::ShareMove(to))) => {
+            list(to, |address| Notification::ShareMove { address })
+        }
+        Ok(Some(NotifyMessages::IpChange(to))) => {
+            list(to, |address| Notification::IpChange { address })
+        }
+        Ok(None) | Err(_) => Vec::new(),
+    }
+}
+
+impl Ledger {
+    pub(crate) fn new(config: &ClusterConfig) -> Self {
+        Self {
+            call_timeout: Duration::ZERO,
+            unregister_timeout: Duration::ZERO,
+            consumers: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            too_many_since: BTreeMap::new(),
+            excused: BTreeMap::new(),
+            nodes: u8::try_from(config.nodes.len()).unwrap_or(u8::MAX),
+            changed: false,
+        }
+    }
+
+    pub(crate) fn expect_within(&mut self, config: &Config) {
+        self.call_timeout = self.call_timeout.max(config.call_timeout);
+        self.unregister_timeout = self.unregister_timeout.max(config.unregister_timeout);
+    }
+
+    /// Whether the consumer has been told that it is registered, and nothing
+    /// to the contrary since.
+    pub fn is_registered(&self, id: RegistrationId) -> bool {
+        self.consumers.get(&id).is_some_and(|consumer| consumer.registered)
+    }
+
+    /// Whether the consumer has been told that it is over.
+    pub fn has_ended(&self, id: RegistrationId) -> bool {
+        self.consumers.get(&id).is_some_and(|consumer| consumer.ended)
+    }
+
+    /// How many notifications of registrations that the cluster still has have
+    /// not arrived.
+    pub fn undelivered(&self, cluster: &Cluster) -> usize {
+        cluster
+            .registrations()
+            .filter_map(|r| self.sent.get(&r.id))
+            .map(|sent| sent.on_the_way.len())
+            .sum()
+    }
+
+    /// From now on nothing is complained of that a call timeout mends.
+    pub(crate) fn excuse_all(&mut self, now: Time) {
+        for node in 1..=self.nodes {
+            self.excuse(now, NodeId(node));
+        }
+    }
+
+    fn excuse(&mut self, now: Time, node: NodeId) {
+        self.excused.insert(node, now + self.call_timeout + SLACK);
+    }
+
+    pub(crate) fn asked(&mut self, _now: Time, id: RegistrationId, mount: &Mount) {
+        let Some(address) = mount.request.ip_address else {
+            return;
+        };
+        let key = (format!("ws{}", mount.client.0), address);
+        let consumer = Consumer {
+            key,
+            registered: false,
+            asked_to_end: None,
+            ended: false,
+            source: None,
+            known: None,
+        };
+        self.consumers.insert(id, consumer);
+    }
+
+    pub(crate) fn asked_to_end(&mut self, now: Time, id: RegistrationId) {
+        if let Some(consumer) = self.consumers.get_mut(&id) {
+            consumer.asked_to_end.get_or_insert(now);
+            self.changed = true;
+        }
+    }
+
+    /// The consumer was told something.
+    pub(crate) fn told(&mut self, now: Time, id: RegistrationId, event: &Event) {
+        let Some(consumer) = self.consumers.get_mut(&id) else {
+            return;
+        };
+        assert!(!consumer.ended, "{now:?} {id:?}: {event:?} after the end");
+        match event {
+            Event::Registered { .. } => {
+                assert!(!consumer.registered, "{now:?} {id:?}: registered twice");
+                consumer.registered = true;
+            }
+            Event::Failed { .. } => consumer.registered = false,
+            Event::Unregistered => {
+                assert!(consumer.asked_to_end.is_some(), "{now:?} {id:?}: ended unasked");
+                consumer.ended = true;
+                consumer.registered = false;
+            }
+            Event::Notification(notification) => {
+                assert!(consumer.registered, "{now:?} {id:?}: {notification:?} unregistered");
+                self.notified(now, id, notification);
+            }
+        }
+        self.changed = true;
+    }
+
+    fn notified(&mut self, now: Time, id: RegistrationId, notification: &Notification) {
+        let Some(consumer) = self.consumers.get_mut(&id) else {
+            return;
+        };
+        // What comes from the witness of before comes before what comes from
+        // the next one, and begins at the beginning.
+        let mut candidates = self.sent.range_mut(consumer.source.unwrap_or(AtWitness(0))..);
+        let source = candidates.find(|(at, sent)| {
+            sent.key == consumer.key
+                && (Some(**at) == consumer.source || !sent.begun)
+                && sent.on_the_way.front() == Some(notification)
+        });
+        let state = match notification {
+            Notification::ResourceChange { state, .. } => Some(*state),
+            _ => None,
+        };
+        if let Some((at, sent)) = source {
+            sent.on_the_way.pop_front();
+            sent.begun = true;
+            consumer.source = Some(*at);
+        } else {
+            // Nobody sent it: a change that was missed, found in a list.
+            assert!(
+                state.is_some() && state != consumer.known,
+                "{now:?} {id:?}: {notification:?} out of order or twice"
+            );
+        }
+        consumer.known = state.or(consumer.known);
+    }
+
+    /// Something happened in the cluster.
+    pub(crate) fn happened(&mut self, now: Time, what: &Happening) {
+        match what {
+            Happening::Registered { registration, .. } => {
+                let sent = Sent {
+                    key: (registration.client.to_string(), registration.address),
+                    node: registration.node,
+                    on_the_way: VecDeque::new(),
+                    begun: false,
+                    deaf_since: None,
+                };
+                self.sent.insert(registration.id, sent);
+            }
+            Happening::Notified { id, notice, .. } => {
+                if let Some(sent) = self.sent.get_mut(id) {
+                    sent.on_the_way.extend(heard(notice));
+                }
+            }
+            Happening::Faulted { node, .. } => self.excuse(now, *node),
+            _ => {}
+        }
+        self.changed = true;
+    }
+
+    /// Looks whether everything is as promised.
+    pub(crate) fn look(&mut self, now: Time, cluster: &Cluster) {
+        if !std::mem::take(&mut self.changed) && self.too_many_since.is_empty() {
+            return;
+        }
+        self.count(now, cluster);
+        self.check_pending(now, cluster);
+        let limit = self.unregister_timeout + SLACK;
+        for (id, consumer) in &self.consumers {
+            let overdue = consumer.asked_to_end.is_some_and(|at| now > at + limit);
+            assert!(consumer.ended || !overdue, "{now:?} {id:?}: no end after unregister");
+        }
+        // What the cluster no longer has sends nothing more.
+        if self.sent.len() > 1000 {
+            self.sent.retain(|at, _| cluster.registration(*at).is_some());
+        }
+    }
+
+    fn count(&mut self, now: Time, cluster: &Cluster) {
+        let mut allowed: BTreeMap<&Key, usize> = BTreeMap::new();
+        for consumer in self.consumers.values() {
+            *allowed.entry(&consumer.key).or_default() += usize::from(!consumer.ended);
+        }
+        let mut found: BTreeMap<Key, usize> = BTreeMap::new();
+        for registration in cluster.registrations().filter(|r| is_reachable(cluster, r.node)) {
+            let key = (registration.client.to_string(), registration.address);
+            *found.entry(key).or_default() += 1;
+        }
+        found.retain(|key, count| *count > allowed.get(key).copied().unwrap_or(0).min(1));
+        self.too_many_since.retain(|key, _| found.contains_key(key));
+        for (key, count) in found {
+            let since = *self.too_many_since.entry(key.clone()).or_insert(now);
+            assert!(
+                now <= since + self.call_timeout + SLACK,
+                "{now:?} {key:?}: {count} registrations since {since:?}"
+            );
+        }
+    }
+
+    fn check_pending(&mut self, now: Time, cluster: &Cluster) {
+        for registration in cluster.registrations() {
+            let Some(sent) = self.sent.get_mut(&registration.id) else {
+                continue;
+            };
+            let ending = self.consumers.values().any(|consumer| {
+                consumer.key == sent.key
+                    && (consumer.asked_to_end.is_some() || !consumer.registered)
+            });
+            let excused = self.excused.get(&sent.node).is_some_and(|until| now <= *until);
+            if !registration.waiting.is_empty()
+                || ending
+                || excused
+                || !is_reachable(cluster, registration.node)
+            {
+                sent.deaf_since = None;
+                continue;
+            }
+            let since = *sent.deaf_since.get_or_insert(now);
+            assert!(
+                now <= since + SLACK,
+                "{now:?} {:?}: no AsyncNotify pends since {since:?}",
+                sent.key
+            );
+        }
+    }
+}

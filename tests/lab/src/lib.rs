@@ -1,0 +1,51 @@
+//! Tests against the real thing: a Samba CTDB cluster with its witness service, and a Linux kernel whose cifs client
+//! runs `swnd`. This crate drives the scripts beside it; `README.md` says how they work.
+//!
+//! Everything here panics where it fails: in a test there is nobody to hand an error to. What was made is removed when
+//! its value is dropped, and also when the test process ends in any other way, because each script that holds
+//! something gives it up at the end of its standard input.
+
+#![allow(clippy::indexing_slicing, reason = "tests fail by panics")]
+
+mod capture;
+mod cluster;
+mod guest;
+mod mount;
+mod namespace;
+mod netlink;
+mod swnd;
+mod wait;
+mod witness;
+mod writer;
+
+pub use capture::Capture;
+pub use cluster::Cluster;
+pub use guest::{Guest, Output, Process};
+pub use mount::Mount;
+pub use namespace::in_client_namespace;
+pub use netlink::{Attributes, Message, sockaddr_storage};
+pub use swnd::Swnd;
+pub use wait::wait_until;
+pub use witness::{Registration, Select, Target};
+pub use writer::{Writer, Written};
+
+use std::path::{Path, PathBuf};
+
+/// The name under which clients mount.
+pub const CLUSTER_NAME: &str = "WITCLU";
+/// The share that the cluster serves.
+pub const SHARE: &str = "data";
+/// The user that can mount it.
+pub const USER: &str = "swnuser";
+/// [`USER`]'s password.
+pub const PASSWORD: &str = "swnpass";
+
+/// A script of the lab.
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// Where the cluster keeps its files while it is up.
+fn lab_dir() -> PathBuf {
+    std::env::var_os("SWN_LAB").map_or_else(|| PathBuf::from("/tmp/swn-lab"), PathBuf::from)
+}

@@ -1,0 +1,94 @@
+//! The daemon in the guest.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{Guest, Process, wait_until};
+
+/// A `swnd` in the guest, in the foreground, with its log.
+#[derive(Debug)]
+pub struct Swnd<'a>(Process<'a>);
+
+impl<'a> Swnd<'a> {
+    /// Starts the release build of the daemon; `SWND` in the environment names another one.
+    ///
+    /// # Panics
+    /// Where it hasn't been built.
+    pub fn start(guest: &'a Guest) -> Swnd<'a> {
+        let program = program();
+        assert!(
+            program.exists(),
+            "{} is missing: cargo build --release -p swnd",
+            program.display()
+        );
+        Swnd(
+            guest.spawn(&format!(
+                "RUST_BACKTRACE=1 exec '{}' --log stderr -d 10",
+                program.display()
+            )),
+        )
+    }
+
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        self.0.stderr()
+    }
+
+    /// Waits for a line of the log for which `wanted` is true, and gives it.
+    ///
+    /// # Panics
+    /// After `limit`, with the whole log.
+    pub fn wait_log(&self, what: &str, limit: Duration, wanted: impl Fn(&str) -> bool) -> String {
+        wait_until(&format!("swnd logs {what}"), limit, || {
+            let log = self.log();
+            log.lines().find(|line| wanted(line)).map(str::to_owned).ok_or(log)
+        })
+    }
+
+    /// The warnings and errors so far, without the time.
+    pub fn warnings(&self) -> Vec<String> {
+        let log = self.log();
+        let lines = log.lines().filter_map(|line| line.split_once(' '));
+        let loud =
+            lines.filter(|(_, text)| text.starts_with("warning ") || text.starts_with("error "));
+        loud.map(|(_, text)| text.to_owned()).collect()
+    }
+
+    /// Ends it as a service manager does.
+    ///
+    /// # Panics
+    /// Where it takes longer than 5 s or ends with an error.
+    pub fn stop(self) {
+        self.0.signal("TERM");
+        let output = self.0.wait(Duration::from_secs(5));
+        assert_eq!(output.status, 0, "swnd ended with an error\n{}", output.stderr);
+    }
+
+    /// Kills it: nothing in it gets to clean up.
+    pub fn kill(self) {
+        self.0.signal("KILL");
+        let output = self.0.wait(Duration::from_secs(5));
+        assert_eq!(
+            output.status,
+            128 + 9,
+            "swnd had ended before it was killed\n{}",
+            output.stderr
+        );
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        self.0.is_running()
+    }
+}
+
+/// The daemon beside the test's own binary, in TARGET/release.
+fn program() -> PathBuf {
+    if let Some(program) = std::env::var_os("SWND") {
+        return program.into();
+    }
+    // TARGET/debug/deps/lab-0123
+    let test = std::env::current_exe().expect("a program knows where it is");
+    let target = test.ancestors().nth(3).expect("tests are in cargo's target directory");
+    target.join("release/swnd")
+}

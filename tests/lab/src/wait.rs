@@ -1,0 +1,28 @@
+//! Waiting for a condition with a deadline.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at. Each look may start a program.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Looks at `condition` until it is `Ok`, and gives that value. `condition` says in its error what it saw instead.
+///
+/// # Panics
+/// After `limit`, with `what` was awaited and what was seen last.
+pub fn wait_until<T, E: Display>(
+    what: &str,
+    limit: Duration,
+    mut condition: impl FnMut() -> Result<T, E>,
+) -> T {
+    let start = Instant::now();
+    loop {
+        match condition() {
+            Ok(value) => return value,
+            Err(seen) if start.elapsed() >= limit => {
+                panic!("after {limit:?} still not: {what}\nlast seen: {seen}")
+            }
+            Err(_) => std::thread::sleep(INTERVAL),
+        }
+    }
+}

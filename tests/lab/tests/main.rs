@@ -1,0 +1,5 @@
+//! Tests against a real Samba cluster and a real Linux kernel; `tests/lab/README.md` says how to run one of them.
+
+mod kernel;
+mod samba;
+mod wire;
