@@ -26,14 +26,16 @@ impl From<&Error> for Errno {
     fn from(error: &Error) -> Self {
         Self(match error {
             Error::NetNameIsAddress(_) => libc::EINVAL,
-            Error::AccessDenied { .. } => libc::EACCES,
+            Error::AccessDenied { .. } | Error::Kerberos(_) | Error::TicketRefused { .. } => {
+                libc::EACCES
+            }
             Error::Resolve { .. } => libc::EHOSTUNREACH,
             Error::Connect { kind, .. } | Error::Lost { kind, .. } => match kind {
                 ErrorKind::ConnectionRefused => libc::ECONNREFUSED,
                 ErrorKind::TimedOut => libc::ETIMEDOUT,
                 _ => libc::EHOSTUNREACH,
             },
-            Error::Timeout { .. } => libc::ETIMEDOUT,
+            Error::Timeout { .. } | Error::KerberosTimeout { .. } => libc::ETIMEDOUT,
             Error::NoWitness
             | Error::NoService { error: EpmError::NotRegistered | EpmError::Status(_), .. } => {
                 libc::ENOTSUP

@@ -2,6 +2,7 @@
 /* What the scenarios share: see consumer.c. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -78,6 +79,9 @@ int do_unregister(const char *share);
 void print_notifications(struct swn_notification *array);
 const char *next_command(void);
 void debug_line(void *private_data, int level, const char *msg);
+
+/* A scenario of its own file. */
+void run_many(void);
 
 /* How many threads this process has, once there are no more than one, or
  * after a while. */

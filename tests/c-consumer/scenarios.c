@@ -577,6 +577,14 @@ static void check_child(pid_t child)
 	CHECK(WEXITSTATUS(status) == EXIT_SUCCESS);
 }
 
+/* A child of a process with threads leaves things behind on purpose; under
+ * valgrind this ends it without a search for leaks. */
+static void leave_child(void)
+{
+	execlp("true", "true", NULL);
+	_exit(EXIT_FAILURE);
+}
+
 /* As a daemon goes to the background. */
 static void run_fork_before(void)
 {
@@ -588,7 +596,7 @@ static void run_fork_before(void)
 		CHECK_ERRNO(do_unregister(server.share), 0);
 		talloc_free(state);
 		CHECK(threads() == 1);
-		_exit(EXIT_SUCCESS);
+		leave_child();
 	}
 	check_child(child);
 }
@@ -612,7 +620,7 @@ static void run_fork_after(void)
 		talloc_free(wait);
 		talloc_free(state);
 		talloc_free(mem);
-		_exit(EXIT_SUCCESS);
+		leave_child();
 	}
 	check_child(child);
 	/* The parent has noticed nothing. */
@@ -650,5 +658,6 @@ const struct scenario scenarios[] = {
 	{ "two-states", run_two_states },
 	{ "fork-before", run_fork_before },
 	{ "fork-after", run_fork_after },
+	{ "many", run_many },
 	{ NULL, NULL },
 };

@@ -130,3 +130,27 @@ pub struct swn_notification {
     /// The anonymous union.
     pub(super) detail: swn_notification_detail,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{swn_notification, swn_registration_info, swn_resource_change};
+    use std::mem::offset_of;
+
+    /// tests/header.rs says the same of C.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn the_structures_are_laid_out_as_they_always_were() {
+        assert_eq!(size_of::<swn_registration_info>(), 32);
+        assert_eq!(offset_of!(swn_registration_info, net_name), 0);
+        assert_eq!(offset_of!(swn_registration_info, share_name), 8);
+        assert_eq!(offset_of!(swn_registration_info, ip_address), 16);
+        assert_eq!(offset_of!(swn_registration_info, net_name_req), 24);
+        assert_eq!(offset_of!(swn_registration_info, share_name_req), 25);
+        assert_eq!(offset_of!(swn_registration_info, ip_address_req), 26);
+        assert_eq!(size_of::<swn_notification>(), 24);
+        assert_eq!(offset_of!(swn_notification, type_), 0);
+        assert_eq!(offset_of!(swn_notification, detail), 8);
+        assert_eq!(offset_of!(swn_resource_change, name), 0);
+        assert_eq!(offset_of!(swn_resource_change, state), 8);
+    }
+}

@@ -138,6 +138,9 @@ unsafe extern "C" {
         credentials: *mut cli_credentials,
     ) -> *const c_char;
     pub(super) fn cli_credentials_get_kerberos_state(credentials: *mut cli_credentials) -> c_int;
+    pub(super) fn cli_credentials_get_username(credentials: *mut cli_credentials) -> *const c_char;
+    pub(super) fn cli_credentials_get_realm(credentials: *mut cli_credentials) -> *const c_char;
+    pub(super) fn cli_credentials_get_password(credentials: *mut cli_credentials) -> *const c_char;
     pub(super) fn cli_credentials_get_ntlm_username_domain(
         credentials: *mut cli_credentials,
         ctx: *mut c_void,
@@ -149,3 +152,11 @@ unsafe extern "C" {
         ctx: *mut c_void,
     ) -> *mut samr_Password;
 }
+
+/// `cli_credentials_get_ccache_name_obtained`, which older releases lack.
+pub(super) type GetCcacheName = unsafe extern "C" fn(
+    credentials: *mut cli_credentials,
+    ctx: *mut c_void,
+    name: *mut *mut c_char,
+    obtained: *mut c_int,
+) -> bool;

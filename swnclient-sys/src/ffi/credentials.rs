@@ -3,15 +3,16 @@
 
 use super::abi::{cli_credentials, loadparm_context};
 use super::bindings::{
-    _talloc_free, CRED_USE_KERBEROS_DISABLED, CRED_USE_KERBEROS_REQUIRED,
+    _talloc_free, CRED_USE_KERBEROS_DISABLED, CRED_USE_KERBEROS_REQUIRED, GetCcacheName,
     cli_credentials_get_kerberos_state, cli_credentials_get_nt_hash,
-    cli_credentials_get_ntlm_username_domain, cli_credentials_get_workstation,
+    cli_credentials_get_ntlm_username_domain, cli_credentials_get_password,
+    cli_credentials_get_realm, cli_credentials_get_username, cli_credentials_get_workstation,
     cli_credentials_init, cli_credentials_set_conf,
 };
 use super::guard::argument;
 use super::{host, location};
 use crate::errno::Errno;
-use core_client::{Credentials, NtlmCredentials};
+use core_client::{Credentials, KerberosCredentials, NtlmCredentials, Secret};
 use libc::{c_char, c_void};
 use smol_str::SmolStr;
 use std::ffi::CStr;
@@ -41,11 +42,62 @@ pub(super) unsafe fn read(credentials: *mut cli_credentials) -> Result<Credentia
             log::warn!("the credentials have no user name or no password; a witness wants both");
             Err(Errno::ACCES)
         }
-        None => {
-            log::warn!("the credentials ask for Kerberos, which this version cannot");
-            Err(Errno::ACCES)
-        }
+        // SAFETY: as above.
+        None => unsafe { tickets(credentials) }.map(Credentials::Kerberos),
     }
+}
+
+/// Where tickets come from: the cache that was set, the user and the password,
+/// or what the process's environment names.
+///
+/// # Safety
+/// The credentials are the calling thread's.
+unsafe fn tickets(credentials: NonNull<cli_credentials>) -> Result<KerberosCredentials, Errno> {
+    // SAFETY: this function's contract.
+    if let Some(cache) = unsafe { ccache_name(credentials)? } {
+        return Ok(KerberosCredentials::from_cache(&cache));
+    }
+    // SAFETY: as above; the strings belong to the credentials.
+    let (user, realm, password) = unsafe {
+        (
+            text(cli_credentials_get_username(credentials.as_ptr())).unwrap_or_default(),
+            text(cli_credentials_get_realm(credentials.as_ptr())).unwrap_or_default(),
+            text(cli_credentials_get_password(credentials.as_ptr())),
+        )
+    };
+    Ok(match password {
+        Some(password) if !user.is_empty() => {
+            KerberosCredentials::from_password(user, realm, Secret::new(password))
+        }
+        _ => KerberosCredentials::from_environment(),
+    })
+}
+
+/// The name of the cache that was set with `cli_credentials_set_ccache`.
+///
+/// # Safety
+/// The credentials are the calling thread's.
+unsafe fn ccache_name(credentials: NonNull<cli_credentials>) -> Result<Option<String>, Errno> {
+    // SAFETY: the name is a C string.
+    let symbol = unsafe {
+        libc::dlsym(libc::RTLD_DEFAULT, c"cli_credentials_get_ccache_name_obtained".as_ptr())
+    };
+    if symbol.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: this is the type that Samba's header gives it.
+    let get = unsafe { std::mem::transmute::<*mut c_void, GetCcacheName>(symbol) };
+    // SAFETY: NULL is a valid parent.
+    let scratch = Scratch(argument(unsafe { cli_credentials_init(ptr::null_mut()) })?);
+    let (mut name, mut obtained) = (ptr::null_mut(), 0);
+    // SAFETY: this function's contract; the name belongs to `scratch`.
+    let name = unsafe {
+        match get(credentials.as_ptr(), scratch.parent(), &raw mut name, &raw mut obtained) {
+            true => text(name).map(str::to_owned),
+            false => None,
+        }
+    };
+    Ok(name)
 }
 
 /// # Safety

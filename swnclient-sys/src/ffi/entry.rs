@@ -93,7 +93,12 @@ pub unsafe extern "C" fn swnc_set_debug_callback(
 ///                     not set it, the host's full name is.
 /// @param[in] state    The witness client.
 /// @param[in] creds    What to authenticate with. NTLM, unless its Kerberos
-///                     state is CRED_USE_KERBEROS_REQUIRED.
+///                     state is CRED_USE_KERBEROS_REQUIRED, or it has no
+///                     password and the state is not CRED_USE_KERBEROS_DISABLED.
+///                     Kerberos takes its tickets from the cache that was set
+///                     with cli_credentials_set_ccache (not one of type MEMORY,
+///                     which is Samba's own), or gets them with the password,
+///                     or takes them from the process's default cache.
 /// @param[in] info     What to be told about.
 ///
 /// @return The request; NULL where memory is short, or ev is NULL.

@@ -320,8 +320,8 @@ unsafe extern "C" fn fired(
                     link.wake_for_lines();
                 }
             }
-            // SAFETY: nothing of it is scheduled, and no request waits.
             Turn::Retire(anchor) => {
+                // SAFETY: nothing of it is scheduled, and no request waits.
                 unsafe { _talloc_free(anchor.cast(), location!()) };
             }
             Turn::Nothing => {}

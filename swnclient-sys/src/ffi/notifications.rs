@@ -9,9 +9,14 @@ use super::bindings::{_talloc_free, _talloc_zero, _talloc_zero_array, talloc_str
 use super::location;
 use crate::errno::Errno;
 use core_client::{Notification, ResourceState};
-use libc::{c_void, in_addr, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use libc::{c_void, in_addr, sa_family_t, sockaddr_in, sockaddr_in6, sockaddr_storage};
 use std::net::IpAddr;
 use std::ptr::NonNull;
+
+#[allow(clippy::cast_possible_truncation)] // They are small.
+const AF_INET: sa_family_t = libc::AF_INET as sa_family_t;
+#[allow(clippy::cast_possible_truncation)] // As above.
+const AF_INET6: sa_family_t = libc::AF_INET6 as sa_family_t;
 
 /// Makes the array.
 ///
@@ -103,14 +108,14 @@ unsafe fn address(array: *mut c_void, address: IpAddr) -> Result<swn_address, Er
             // SAFETY: zeroed memory of a whole sockaddr_storage, aligned for any
             // sockaddr.
             let address = unsafe { &mut *address };
-            address.sin_family = libc::AF_INET as libc::sa_family_t;
+            address.sin_family = AF_INET;
             address.sin_addr = in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
         }
         IpAddr::V6(ip) => {
             let address = storage.cast::<sockaddr_in6>();
             // SAFETY: as above.
             let address = unsafe { &mut *address };
-            address.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+            address.sin6_family = AF_INET6;
             address.sin6_addr.s6_addr = ip.octets();
         }
     }

@@ -128,7 +128,7 @@ impl<W: Wake> Registry<W> {
     ) -> Result<RequestId, Errno> {
         let key = normalized(info.clone());
         let request = self.next_request();
-        let mut notifications = VecDeque::new();
+        let (mut notifications, mut waiter) = (VecDeque::new(), None);
         if let Some(&id) = self.known.get(&key) {
             let registration = self.registrations.get_mut(&id).ok_or(Errno::FAULT)?;
             match &mut registration.phase {
@@ -146,17 +146,19 @@ impl<W: Wake> Registry<W> {
                 }
                 Phase::GivenUp(_) | Phase::Ending { .. } => {
                     notifications = std::mem::take(&mut registration.notifications);
+                    waiter = registration.waiter;
                     self.registrations.remove(&id);
                 }
             }
         }
         let id = client.register(info, credentials.clone());
         self.known.insert(key.clone(), id);
+        if let Some(waiting) = waiter.and_then(|waiter| self.requests.get_mut(&waiter)) {
+            waiting.registration = id;
+        }
         let phase = Phase::Starting { owner: request, joined: Vec::new() };
-        self.registrations.insert(
-            id,
-            Registration { info: key, credentials, phase, notifications, waiter: None },
-        );
+        let registration = Registration { info: key, credentials, phase, notifications, waiter };
+        self.registrations.insert(id, registration);
         self.add_request(request, id, Kind::Register, waker);
         Ok(request)
     }

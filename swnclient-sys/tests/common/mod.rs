@@ -5,8 +5,9 @@
 //! `unshare --user --map-root-user --net` and `ip link set lo up` around it.
 
 // Each test has its own copy of this module, and uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -49,7 +50,7 @@ pub(crate) const SCENARIOS: [&str; 28] = [
 ];
 
 /// How long a consumer may take until it says something.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The library, in a directory where it has its links.
 pub(crate) fn library() -> &'static Path {
@@ -114,7 +115,8 @@ pub(crate) fn compile(name: &str, sources: &[&str]) -> PathBuf {
             .arg(format!("-I{}", include()))
             .args(pkg_config(&["--cflags"]))
             .args([format!("-L{directory}"), format!("-Wl,-rpath,{directory}")])
-            .args(["-lswnclient", "-ldl"])
+            // Left out where a program loads the library by itself.
+            .args(["-Wl,--as-needed", "-lswnclient", "-ldl"])
             .args(pkg_config(&["--libs"])),
     );
     program
@@ -122,7 +124,7 @@ pub(crate) fn compile(name: &str, sources: &[&str]) -> PathBuf {
 
 pub(crate) fn consumer() -> &'static Path {
     static CONSUMER: OnceLock<PathBuf> = OnceLock::new();
-    CONSUMER.get_or_init(|| compile("consumer", &["consumer.c", "scenarios.c"]))
+    CONSUMER.get_or_init(|| compile("consumer", &["consumer.c", "many.c", "scenarios.c"]))
 }
 
 /// A running consumer.
@@ -176,22 +178,36 @@ pub(crate) async fn all_wait(cluster: &RunningCluster) {
     cluster.wait_until(PATIENCE, waiting).await.unwrap();
 }
 
-/// Runs a scenario with a cluster of its own. `wrapper` is a command that runs
-/// what follows it.
-pub(crate) async fn play(scenario: &str, wrapper: &[&str]) {
+/// A cluster of a test's own.
+pub(crate) fn cluster() -> ClusterConfig {
     let mut config = ClusterConfig::new(Profile::Windows2012R2, 3, unused_subnet());
     config.detection = Duration::from_millis(50);
-    let name = config.dns_name();
-    let address = |node| config.address(NodeId(node)).unwrap();
-    let (first, second, third) = (address(1), address(2), address(3));
-    let cluster = RunningCluster::start(config.clone()).await.unwrap();
+    config
+}
+
+/// Starts the consumer for a cluster, at its first node. `wrapper` is a command
+/// that runs what follows it.
+pub(crate) fn start(scenario: &str, wrapper: &[&str], config: &ClusterConfig) -> Consumer {
     let words: Vec<&str> =
         wrapper.iter().copied().chain([consumer().to_str().unwrap(), scenario]).collect();
     let (program, arguments) = words.split_first().unwrap();
+    let (name, address) = (config.dns_name(), config.address(NodeId(1)).unwrap().to_string());
     let mut command = Command::new(program);
-    command.args(arguments).args([name.as_str(), "data", &first.to_string(), "alice", "secret"]);
-    let mut consumer = Consumer::start(command);
-    let share_move = |to| Step::ShareMove { who: Who::All, to: Destination::from(to) };
+    command.args(arguments).args([name.as_str(), "data", &address, "alice", "secret"]);
+    Consumer::start(command)
+}
+
+pub(crate) fn share_move(to: IpAddr) -> Step {
+    Step::ShareMove { who: Who::All, to: Destination::from(to) }
+}
+
+/// Runs a scenario with a cluster of its own. For `wrapper` see [`start`].
+pub(crate) async fn play(scenario: &str, wrapper: &[&str]) {
+    let config = cluster();
+    let address = |node| config.address(NodeId(node)).unwrap();
+    let (first, second, third) = (address(1), address(2), address(3));
+    let cluster = RunningCluster::start(config.clone()).await.unwrap();
+    let mut consumer = start(scenario, wrapper, &config);
     let interaction = async {
         match scenario {
             "daemon" => {

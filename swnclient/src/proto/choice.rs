@@ -40,6 +40,11 @@ pub(super) fn name_of(interfaces: &[Interface], address: IpAddr) -> Option<&str>
     interfaces.iter().find(|i| i.addresses().any(|a| a == address)).map(|i| i.group_name.as_str())
 }
 
+/// Whether `address` belongs to the node whose list it is.
+pub(super) fn is_own(interfaces: &[Interface], address: IpAddr) -> bool {
+    interfaces.iter().any(|i| !i.witness && i.addresses().any(|a| a == address))
+}
+
 /// The state of `address` as a list has it.
 pub(super) fn state_of(interfaces: &[Interface], address: IpAddr) -> Option<ResourceState> {
     interfaces.iter().find(|i| i.addresses().any(|a| a == address)).map(|i| i.state)

@@ -169,6 +169,10 @@ impl Client {
                     let Some(link) = self.links.get(&id) else {
                         break;
                     };
+                    if link.is_ready() {
+                        self.link_due(id, now);
+                        continue;
+                    }
                     let error = link.timeout(&self.config);
                     self.fail_link(id, error, now);
                 }

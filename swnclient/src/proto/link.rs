@@ -71,12 +71,18 @@ pub(super) struct Link {
     group_name: Option<SmolStr>,
     pub(super) credentials: SharedCredentials,
     pub(super) connection: ConnectionId,
-    /// Until when the phase must have ended; `None` once ready.
+    /// Until when the phase must have ended; once ready, the next of those below.
     pub(super) deadline: Option<Instant>,
+    /// Until when the list that is under way must have come.
+    pub(super) list_due: Option<Instant>,
+    /// Until when the server must have let go of what nobody waits for.
+    pub(super) release_due: Option<Instant>,
     /// The registrations that depend on this link, but for those that only
     /// wait for a list.
     pub(super) members: BTreeSet<RegistrationId>,
-    /// Who waits for the list that is under way.
+    /// The list that is under way.
+    pub(super) list_call: Option<CallId>,
+    /// Who waits for it.
     pub(super) listing: Vec<RegistrationId>,
     /// Who needs a list that is asked for from now on.
     pub(super) list_next: Vec<RegistrationId>,
@@ -108,7 +114,10 @@ impl Link {
             credentials,
             connection,
             deadline: None,
+            list_due: None,
+            release_due: None,
             members: BTreeSet::new(),
+            list_call: None,
             listing: Vec::new(),
             list_next: Vec::new(),
             phase: Phase::ConnectingToMapper,
@@ -257,6 +266,15 @@ impl Link {
         Ok(call)
     }
 
+    /// Whether a call is under way that makes or ends a registration for nobody.
+    pub(super) fn releases(&self, is_there: impl Fn(RegistrationId) -> bool) -> bool {
+        self.calls.values().any(|purpose| match purpose {
+            Purpose::Release => true,
+            Purpose::Register(id) | Purpose::Unregister(id) => !is_there(*id),
+            Purpose::List | Purpose::Notify(_) => false,
+        })
+    }
+
     /// Nobody waits for this call any more.
     pub(super) fn orphan(&mut self, call: CallId, actions: &mut Actions) {
         if let (Some(_), Phase::Witness(association)) = (self.calls.remove(&call), &mut self.phase)
@@ -344,9 +362,14 @@ impl Link {
             AssociationError::AccessDenied(status) => {
                 return Error::Fault { address, call: "bind", status };
             }
-            AssociationError::Rejected(
-                reason @ (RejectReason::InvalidChecksum | RejectReason::AuthTypeNotRecognized),
-            ) if logs_on => smol_str::format_smolstr!("{reason}"),
+            AssociationError::Rejected(reason @ RejectReason::InvalidChecksum) if logs_on => {
+                smol_str::format_smolstr!("{reason}")
+            }
+            AssociationError::Rejected(reason @ RejectReason::AuthTypeNotRecognized)
+                if matches!(self.credentials.get(), Credentials::Kerberos(_)) =>
+            {
+                smol_str::format_smolstr!("{reason}")
+            }
             error => return Error::Association { address, error },
         };
         match self.credentials.get() {

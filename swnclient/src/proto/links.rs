@@ -6,7 +6,7 @@ use super::client::{Client, TimerKey};
 use super::link::{Link, LinkEvent, LinkId, Purpose};
 use super::registration::State;
 use super::{Action, ConnectionId};
-use crate::wire::{self, opnum};
+use crate::wire::{self, Status, opnum};
 use crate::{Error, RegistrationId};
 use dcerpc::association::{CallId, FaultStatus, Reply};
 use smol_str::SmolStr;
@@ -113,6 +113,10 @@ impl Client {
         self.set_link_deadline(link_id, None);
         let link = self.links.remove(&link_id)?;
         self.connections.remove(&link.connection);
+        // A node that is back after a restart may speak another version.
+        if !self.links.values().any(|other| other.address == link.address) {
+            self.version_1_only.remove(&link.address);
+        }
         if let Some(open) = self.open_links.get_mut(&link.address) {
             open.retain(|other| *other != link_id);
             if open.is_empty() {
@@ -173,6 +177,7 @@ impl Client {
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
+        let address = link.address;
         let mut members: Vec<RegistrationId> = link.members.iter().copied().collect();
         let listers = std::mem::take(&mut link.list_next);
         // Without multiplexing, one AsyncNotify occupies the whole link: one
@@ -188,7 +193,7 @@ impl Client {
             self.send_register(id, now);
         }
         for id in others {
-            self.find_own_link(id, link_id, now);
+            self.find_own_link(id, address, now);
         }
     }
 
@@ -201,22 +206,81 @@ impl Client {
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
-        if !link.is_ready() || (newer && !link.listing.is_empty()) {
+        if !link.is_ready() || (newer && link.list_call.is_some()) {
             link.list_next.push(id);
             return;
         }
         link.listing.push(id);
-        if link.listing.len() == 1 {
+        if link.list_call.is_none() {
             let stub = Vec::new();
-            let result =
-                link.call(Purpose::List, opnum::GET_INTERFACE_LIST, stub, &mut self.actions);
-            if let Err(error) = result {
-                return self.fail_link(link_id, error, now);
+            let call = link.call(Purpose::List, opnum::GET_INTERFACE_LIST, stub, &mut self.actions);
+            match call {
+                Ok(call) => {
+                    link.list_call = Some(call);
+                    link.list_due = Some(now + self.config.call_timeout);
+                    self.arm_link(link_id);
+                }
+                Err(error) => self.fail_link(link_id, error, now),
             }
         }
-        if !newer {
-            self.set_deadline(id, Some(now + self.config.call_timeout));
+    }
+
+    /// The server is to let go of what nobody waits for any more. Who does not
+    /// within a call timeout loses the connection, and with it all the rest
+    /// ([C706] 5.1.6, context rundown).
+    pub(super) fn expect_release(&mut self, link_id: LinkId, now: Instant) {
+        if let Some(link) = self.links.get_mut(&link_id) {
+            link.release_due.get_or_insert(now + self.config.call_timeout);
+            self.arm_link(link_id);
         }
+    }
+
+    /// The deadline of a link that is ready: the next of its own.
+    fn arm_link(&mut self, link_id: LinkId) {
+        if let Some(link) = self.links.get(&link_id) {
+            let next = link.list_due.into_iter().chain(link.release_due).min();
+            self.set_link_deadline(link_id, next);
+        }
+    }
+
+    /// The time of a link that is ready has come.
+    pub(super) fn link_due(&mut self, link_id: LinkId, now: Instant) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        if link.list_due.is_some_and(|at| at <= now) {
+            self.list_overdue(link_id, now);
+        } else if link.release_due.is_some_and(|at| at <= now) {
+            let seconds = self.config.call_timeout.as_secs();
+            let error = Error::Timeout { address: link.address, what: "UnRegister", seconds };
+            self.fail_link(link_id, error, now);
+        }
+    }
+
+    /// The list does not come. That is no reason to give up those who are
+    /// registered by the same link, unless it holds their calls up: a server
+    /// may let a list wait until it has a witness to offer.
+    fn list_overdue(&mut self, link_id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        link.list_due = None;
+        let seconds = self.config.call_timeout.as_secs();
+        let error = Error::Timeout { address: link.address, what: "GetInterfaceList", seconds };
+        if !link.is_multiplexed() {
+            return self.fail_link(link_id, error, now);
+        }
+        if let Some(call) = link.list_call.take() {
+            link.orphan(call, &mut self.actions);
+        }
+        let waiting = link.listing.drain(..).chain(link.list_next.drain(..));
+        let waiting: Vec<RegistrationId> = waiting.collect();
+        self.arm_link(link_id);
+        let result = Err(error);
+        for id in waiting {
+            self.listed(id, link_id, &result, now);
+        }
+        self.close_if_idle(link_id);
     }
 
     fn link_reply(
@@ -233,12 +297,15 @@ impl Client {
         let address = link.address;
         match purpose {
             Purpose::List => {
+                link.list_call = None;
+                link.list_due = None;
                 let asked = std::mem::take(&mut link.listing);
                 let again = std::mem::take(&mut link.list_next);
                 let result = decode(address, "GetInterfaceList", reply, |stub, endian| {
                     wire::decode_interface_list(stub, endian)
                 });
                 let result = result.map(Into::into);
+                self.arm_link(link_id);
                 for id in again {
                     self.request_list(link_id, id, now);
                 }
@@ -250,15 +317,48 @@ impl Client {
             Purpose::Register(id) => {
                 let result = decode(address, "Register", reply, wire::decode_register_response);
                 self.register_answered(id, link_id, call, result, now);
+                self.check_releases(link_id);
             }
             Purpose::Notify(id) => {
                 let result = decode(address, "AsyncNotify", reply, wire::decode_notify_response);
-                self.notify_answered(id, call, address, result, now);
+                self.notify_answered(id, link_id, call, result, now);
             }
-            // The registration is gone whatever the answer says: a witness that
-            // does not know it any more has nothing left to take back.
-            Purpose::Unregister(id) => self.end(id),
-            Purpose::Release => {}
+            Purpose::Unregister(id) => {
+                self.end(id);
+                self.released(link_id, reply, now);
+            }
+            Purpose::Release => self.released(link_id, reply, now),
+        }
+    }
+
+    /// A witness that does not know the registration any more has nothing left
+    /// to take back. One that won't is left, and takes it back by that.
+    fn released(&mut self, link_id: LinkId, reply: Result<Reply, FaultStatus>, now: Instant) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        let result = decode(link.address, "UnRegister", reply, |stub, endian| {
+            wire::decode_status(stub, endian).map(|status| match status {
+                Status::SUCCESS | Status::NOT_FOUND | Status::INVALID_PARAMETER => Ok(()),
+                refused => Err(refused),
+            })
+        });
+        match result {
+            Ok(()) | Err(Error::Fault { status: FaultStatus::CONTEXT_MISMATCH, .. }) => {
+                self.check_releases(link_id);
+            }
+            Err(error) => self.fail_link(link_id, error, now),
+        }
+    }
+
+    /// Whether there is still something that the server is to let go of.
+    fn check_releases(&mut self, link_id: LinkId) {
+        let registrations = &self.registrations;
+        if let Some(link) = self.links.get_mut(&link_id) {
+            if !link.releases(|id| registrations.contains_key(&id)) {
+                link.release_due = None;
+            }
+            self.arm_link(link_id);
         }
     }
 
@@ -279,10 +379,7 @@ fn decode<T>(
     address: IpAddr,
     call: &'static str,
     reply: Result<Reply, FaultStatus>,
-    decode: impl FnOnce(
-        &[u8],
-        dcerpc::ndr::Endian,
-    ) -> Result<Result<T, wire::Status>, dcerpc::ndr::NdrError>,
+    decode: impl FnOnce(&[u8], dcerpc::ndr::Endian) -> Result<Result<T, Status>, dcerpc::ndr::NdrError>,
 ) -> Result<T, Error> {
     let reply = reply.map_err(|status| match status.is_access_denied() {
         true => Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") },
@@ -290,7 +387,7 @@ fn decode<T>(
     })?;
     match decode(&reply.stub, reply.endian) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(wire::Status::ACCESS_DENIED)) => {
+        Ok(Err(Status::ACCESS_DENIED)) => {
             Err(Error::AccessDenied { address, detail: "ERROR_ACCESS_DENIED".into() })
         }
         Ok(Err(status)) => Err(Error::Refused { address, call, status }),

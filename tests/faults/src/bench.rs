@@ -36,6 +36,8 @@ pub struct Bench {
     pub world: World<Client>,
     /// What was promised.
     pub ledger: Ledger,
+    /// Whether everything that happens is printed.
+    pub trace: bool,
     mounts: Vec<Mount>,
     password: String,
     last_id: u64,
@@ -52,6 +54,7 @@ impl Bench {
         Self {
             ledger: Ledger::new(&config),
             world: World::new(Cluster::new(config), network, seed),
+            trace: false,
             mounts: Vec::new(),
             password: "secret".into(),
             last_id: 0,
@@ -155,7 +158,7 @@ impl Bench {
     }
 
     /// All mounts.
-    pub fn mounts(&self) -> impl Iterator<Item = (MountId, &Mount)> {
+    pub fn mounts(&self) -> impl ExactSizeIterator<Item = (MountId, &Mount)> {
         self.mounts.iter().enumerate().map(|(index, mount)| (MountId(index), mount))
     }
 
@@ -190,6 +193,16 @@ impl Bench {
     /// Whether all that is wanted is in order.
     pub fn all_in_order(&self) -> bool {
         self.mounts().filter(|(_, mount)| mount.wanted).all(|(id, _)| self.is_in_order(id))
+    }
+
+    /// Whether no mount has its witness on the node that serves it, whose death
+    /// nobody would report then.
+    pub fn all_watched_by_others(&self) -> bool {
+        let topology = self.world.cluster().topology();
+        self.mounts().filter(|(_, mount)| mount.wanted).all(|(id, mount)| {
+            let address = mount.request.ip_address.and_then(|ip| topology.address(ip));
+            address.is_none_or(|address| !self.witnesses(id).contains(&address.owner))
+        })
     }
 
     /// Lets time pass until `end`, or until a condition holds, which is looked
@@ -233,10 +246,16 @@ impl Bench {
         while let Some(event) = self.world.poll_event() {
             match event {
                 WorldEvent::Cluster(event) => {
+                    if self.trace {
+                        eprintln!("{:?} {}", event.at, event.what);
+                    }
                     self.ledger.happened(event.at, &event.what);
                     self.happened.push(event.what);
                 }
-                WorldEvent::Client { at, event: (id, event), .. } => {
+                WorldEvent::Client { at, event: (id, event), client } => {
+                    if self.trace {
+                        eprintln!("{at:?} ws{} {}: {event:?}", client.0, id.0);
+                    }
                     self.ledger.told(at, id, &event);
                     self.told.push((at, id, event));
                 }

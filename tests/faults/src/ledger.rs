@@ -15,7 +15,8 @@ use swnclient::proto::Config;
 use swnclient::wire::{AddressInfo, NotifyMessages};
 use swnclient::{Event, Notification, RegistrationId, ResourceState};
 use witness_sim::{
-    Cluster, ClusterConfig, Happening, NodeId, Notice, Power, RegistrationId as AtWitness, Time,
+    Cluster, ClusterConfig, Happening, NodeId, Notice, Power, RegistrationId as AtWitness, Stage,
+    Time,
 };
 
 /// For round trips, and for what a witness is not asked sooner than.
@@ -31,7 +32,8 @@ struct Consumer {
     registered: bool,
     asked_to_end: Option<Time>,
     ended: bool,
-    /// The registration at a witness whose notifications come now.
+    /// The registration at a witness whose notifications come now: the last
+    /// that was made before the consumer heard of it.
     source: Option<AtWitness>,
     /// The last state of the address that it was told.
     known: Option<ResourceState>,
@@ -44,10 +46,10 @@ struct Sent {
     node: NodeId,
     /// What was sent and has not arrived.
     on_the_way: VecDeque<Notification>,
-    /// Whether anything has arrived.
-    begun: bool,
     /// Since when no call waits.
     deaf_since: Option<Time>,
+    /// Whether a fault excuses that.
+    excused: bool,
 }
 
 /// See the module's description. A broken promise panics.
@@ -63,7 +65,8 @@ pub struct Ledger {
     /// Until when a node's faults excuse that nothing pends there.
     excused: BTreeMap<NodeId, Time>,
     nodes: u8,
-    changed: bool,
+    look_every: Duration,
+    next_look: Time,
 }
 
 /// Whether a node works and everything gets through to it.
@@ -114,8 +117,15 @@ impl Ledger {
             too_many_since: BTreeMap::new(),
             excused: BTreeMap::new(),
             nodes: u8::try_from(config.nodes.len()).unwrap_or(u8::MAX),
-            changed: false,
+            look_every: Duration::ZERO,
+            next_look: Time::ZERO,
         }
+    }
+
+    /// Looks at the cluster this seldom, instead of after each event: for
+    /// worlds with many mounts.
+    pub fn look_every(&mut self, time: Duration) {
+        self.look_every = time;
     }
 
     pub(crate) fn expect_within(&mut self, config: &Config) {
@@ -174,7 +184,6 @@ impl Ledger {
     pub(crate) fn asked_to_end(&mut self, now: Time, id: RegistrationId) {
         if let Some(consumer) = self.consumers.get_mut(&id) {
             consumer.asked_to_end.get_or_insert(now);
-            self.changed = true;
         }
     }
 
@@ -185,9 +194,11 @@ impl Ledger {
         };
         assert!(!consumer.ended, "{now:?} {id:?}: {event:?} after the end");
         match event {
+            // Again without a failure where a better witness has taken over.
             Event::Registered { .. } => {
-                assert!(!consumer.registered, "{now:?} {id:?}: registered twice");
                 consumer.registered = true;
+                let mut of_key = self.sent.iter().filter(|(_, sent)| sent.key == consumer.key);
+                consumer.source = of_key.next_back().map(|(at, _)| *at);
             }
             Event::Failed { .. } => consumer.registered = false,
             Event::Unregistered => {
@@ -200,29 +211,20 @@ impl Ledger {
                 self.notified(now, id, notification);
             }
         }
-        self.changed = true;
     }
 
     fn notified(&mut self, now: Time, id: RegistrationId, notification: &Notification) {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
         };
-        // What comes from the witness of before comes before what comes from
-        // the next one, and begins at the beginning.
-        let mut candidates = self.sent.range_mut(consumer.source.unwrap_or(AtWitness(0))..);
-        let source = candidates.find(|(at, sent)| {
-            sent.key == consumer.key
-                && (Some(**at) == consumer.source || !sent.begun)
-                && sent.on_the_way.front() == Some(notification)
-        });
+        let source = consumer.source.and_then(|at| self.sent.get_mut(&at));
+        let source = source.filter(|sent| sent.on_the_way.front() == Some(notification));
         let state = match notification {
             Notification::ResourceChange { state, .. } => Some(*state),
             _ => None,
         };
-        if let Some((at, sent)) = source {
+        if let Some(sent) = source {
             sent.on_the_way.pop_front();
-            sent.begun = true;
-            consumer.source = Some(*at);
         } else {
             // Nobody sent it: a change that was missed, found in a list.
             assert!(
@@ -241,8 +243,8 @@ impl Ledger {
                     key: (registration.client.to_string(), registration.address),
                     node: registration.node,
                     on_the_way: VecDeque::new(),
-                    begun: false,
                     deaf_since: None,
+                    excused: false,
                 };
                 self.sent.insert(registration.id, sent);
             }
@@ -251,17 +253,24 @@ impl Ledger {
                     sent.on_the_way.extend(heard(notice));
                 }
             }
+            // It befalls an answer that may be given at any time.
+            Happening::Faulted { node, stage: Stage::AsyncNotify, .. } => {
+                for sent in self.sent.values_mut().filter(|sent| sent.node == *node) {
+                    sent.excused = true;
+                }
+                self.excuse(now, *node);
+            }
             Happening::Faulted { node, .. } => self.excuse(now, *node),
             _ => {}
         }
-        self.changed = true;
     }
 
     /// Looks whether everything is as promised.
     pub(crate) fn look(&mut self, now: Time, cluster: &Cluster) {
-        if !std::mem::take(&mut self.changed) && self.too_many_since.is_empty() {
+        if now < self.next_look {
             return;
         }
+        self.next_look = now + self.look_every;
         self.count(now, cluster);
         self.check_pending(now, cluster);
         let limit = self.unregister_timeout + SLACK;
@@ -307,6 +316,7 @@ impl Ledger {
             });
             let excused = self.excused.get(&sent.node).is_some_and(|until| now <= *until);
             if !registration.waiting.is_empty()
+                || sent.excused
                 || ending
                 || excused
                 || !is_reachable(cluster, registration.node)

@@ -6,14 +6,13 @@
 //! - [`Ledger`] watches them, and complains where a promise is broken.
 //! - [`matrix`] is each fault at each step of a registration's life.
 //! - [`schedule`] is a random life.
-//! - [`fleet`] is up to 100,000 clients and the death of a node.
 
 #![allow(clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 mod bench;
 mod ledger;
 pub mod matrix;
-//pub mod schedule;
+pub mod schedule;
 
 pub use bench::{Bench, ECHO, Mount, MountId};
 pub use ledger::Ledger;

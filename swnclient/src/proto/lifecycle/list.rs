@@ -76,6 +76,7 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
+        let server = registration.served_by;
         let reviewing = matches!(registration.review, Review::Listing(link) if link == link_id);
         match (&registration.state, result) {
             (State::Listing { link }, Ok(interfaces)) if *link == link_id => {
@@ -101,7 +102,14 @@ impl Client {
                 self.reviewed(id, link_id, interfaces, now);
             }
             (State::Registered(_), Err(error)) if reviewing => self.review_failed(id, error),
-            (State::Registered(_), Ok(interfaces)) => self.report_missed_change(id, interfaces),
+            (State::Registered(_), Ok(interfaces)) => {
+                self.report_missed_change(id, interfaces);
+                // In a witness's own list its own addresses lack the flag.
+                let is_own = |address| choice::is_own(interfaces, address);
+                if server.is_some_and(is_own) {
+                    self.schedule_review(id, now);
+                }
+            }
             // A registration that stands does not fall over a list.
             _ => {}
         }
@@ -141,11 +149,10 @@ impl Client {
     pub(in crate::proto) fn find_own_link(
         &mut self,
         id: RegistrationId,
-        shared: LinkId,
+        address: IpAddr,
         now: Instant,
     ) {
-        let address = self.links.get(&shared).map(|link| link.address);
-        if let (Some(registration), Some(address)) = (self.registrations.get_mut(&id), address) {
+        if let Some(registration) = self.registrations.get_mut(&id) {
             registration.candidates.push(address);
             self.register_next(id, now);
         }

@@ -3,7 +3,7 @@
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Registered, Review, State};
+use crate::proto::registration::{Registered, Review, State, Unregistering};
 use crate::wire::{self, Status, opnum};
 use crate::{Error, Event, RegistrationId};
 use dcerpc::ndr::ContextHandle;
@@ -59,7 +59,7 @@ impl Client {
             return;
         };
         if !matches!(error, Error::Refused { status: Status::NOT_FOUND, .. }) {
-            self.release(link_id, &handle);
+            self.release(link_id, &handle, now);
         }
         let Some(witness) = self.links.get(&link_id).map(|link| link.address) else {
             return;
@@ -69,12 +69,18 @@ impl Client {
         self.leave_link(link_id, id);
     }
 
-    /// Takes back a registration that nobody waits for any more. Its answer
-    /// does not matter; an error ends the link, which is found out anyway.
-    pub(in crate::proto) fn release(&mut self, link_id: LinkId, handle: &ContextHandle) {
+    /// Takes back a registration that nobody waits for any more. An error ends
+    /// the link, which is found out anyway.
+    pub(in crate::proto) fn release(
+        &mut self,
+        link_id: LinkId,
+        handle: &ContextHandle,
+        now: Instant,
+    ) {
         if let Some(link) = self.links.get_mut(&link_id) {
             let stub = wire::encode_context_handle(handle);
             let _ = link.call(Purpose::Release, opnum::UN_REGISTER, stub, &mut self.actions);
+            self.expect_release(link_id, now);
         }
     }
 
@@ -139,7 +145,11 @@ impl Client {
             State::Registered(Registered { notify: None, .. }) => return self.send_notify(id, now),
             // Where nobody shares the link, closing it takes the registration
             // back (C706 5.1.6, context rundown).
-            State::Unregistering(_) => return self.end(id),
+            State::Unregistering(Unregistering { link, .. }) => {
+                let link = *link;
+                self.end(id);
+                return self.expect_release(link, now);
+            }
             State::Resolving => return,
             State::Listing { link } => (*link, "GetInterfaceList"),
             State::Registering { link, .. } => (*link, "Register"),

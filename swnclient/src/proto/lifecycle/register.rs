@@ -64,22 +64,25 @@ impl Client {
         result: Result<ContextHandle, Error>,
         now: Instant,
     ) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
-            return;
-        };
-        match registration.state {
-            State::Registering { call: Some((asked, version)), .. } if asked == call => {
+        let state = self.registrations.get(&id).map(|registration| &registration.state);
+        match state {
+            Some(&State::Registering { call: Some((asked, version)), .. }) if asked == call => {
                 match result {
                     Ok(handle) => self.registered(id, link_id, handle, version, now),
                     Err(error) => self.register_refused(id, link_id, version, error, now),
                 }
             }
             // Unregistered meanwhile.
-            State::Unregistering(_) => match result {
+            Some(State::Unregistering(_)) => match result {
                 Ok(handle) => self.send_unregister(id, link_id, handle, None, now),
                 Err(_) => self.end(id),
             },
-            _ => {}
+            // Nobody has waited for it so long.
+            _ => {
+                if let Ok(handle) = result {
+                    self.release(link_id, &handle, now);
+                }
+            }
         }
     }
 
@@ -144,11 +147,24 @@ impl Client {
             Registered { link: link_id, handle, version, notify: None, notify_due: None };
         self.set_state(id, State::Registered(registered));
         if anew {
-            // Before AsyncNotify, which would keep a link that isn't
-            // multiplexed from answering.
-            self.request_list(link_id, id, now);
+            self.ask_what_was_missed(id, link_id, now);
         }
         self.send_notify(id, now);
+    }
+
+    /// Asks the new witness for its list, where possible by the same link. One
+    /// that isn't multiplexed is for AsyncNotify alone: neither may wait for
+    /// the other, and a server may take its time for a list.
+    fn ask_what_was_missed(&mut self, id: RegistrationId, link_id: LinkId, now: Instant) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        let address = link.address;
+        if link.is_multiplexed() {
+            self.request_list(link_id, id, now);
+        } else if let Some((other, _)) = self.join_link(id, address, now) {
+            self.request_list(other, id, now);
+        }
     }
 }
 

@@ -49,7 +49,8 @@ impl Client {
             return;
         };
         registration.review = Review::NotDue;
-        let State::Registered(Registered { link: old, handle, .. }) = registration.state else {
+        let State::Registered(Registered { link: old, handle, notify, .. }) = registration.state
+        else {
             return;
         };
         let (Some(witness), Some(served_by)) =
@@ -63,7 +64,10 @@ impl Client {
             log::debug!("{served_by} is served by the node of its witness {witness} now; changing");
             registration.candidates = candidates;
             registration.fresh_list = true;
-            self.release(old, &handle);
+            self.release(old, &handle, now);
+            if let (Some(link), Some((call, _))) = (self.links.get_mut(&old), notify) {
+                link.orphan(call, &mut self.actions);
+            }
             self.set_state(id, State::Waiting);
             self.leave_link(old, id);
             self.register_next(id, now);

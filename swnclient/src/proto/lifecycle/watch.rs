@@ -3,7 +3,7 @@
 
 use crate::proto::choice;
 use crate::proto::client::Client;
-use crate::proto::link::Purpose;
+use crate::proto::link::{LinkId, Purpose};
 use crate::proto::registration::{Registered, Review, State, Unregistering};
 use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
@@ -46,14 +46,19 @@ impl Client {
     pub(in crate::proto) fn notify_answered(
         &mut self,
         id: RegistrationId,
+        link_id: LinkId,
         call: CallId,
-        witness: IpAddr,
         result: Result<Option<NotifyMessages>, Error>,
         now: Instant,
     ) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
+        let (Some(registration), Some(witness)) =
+            (self.registrations.get_mut(&id), self.links.get(&link_id).map(|link| link.address))
+        else {
             return;
         };
+        if registration.link() != Some(link_id) {
+            return;
+        }
         let asked_at = match &mut registration.state {
             State::Registered(Registered { notify, .. }) => match notify.take() {
                 Some((asked, at)) if asked == call => at,
@@ -119,10 +124,10 @@ impl Client {
             NotifyMessages::ResourceChange(changes) => {
                 let mut back = false;
                 for (name, state) in changes {
-                    if current.is_some_and(|address| name.parse() == Ok(address)) {
-                        registration.known_state = Some(state);
-                        back |= state == ResourceState::Available;
-                    }
+                    // A witness reports what was registered for, by whatever
+                    // name it has for it: the address, the node, the cluster.
+                    registration.known_state = Some(state);
+                    back |= state == ResourceState::Available;
                     let notification = Notification::ResourceChange { name, state };
                     self.events.push_back((id, Event::Notification(notification)));
                 }
