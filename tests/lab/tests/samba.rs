@@ -1,10 +1,20 @@
 //! The cluster by itself, and the project's crates against its witness service.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::mpsc;
 use std::time::Duration;
 
-use lab::{Cluster, in_client_namespace};
+use lab::{
+    CLUSTER_NAME, Cluster, PASSWORD, SHARE, Select, Target, USER, in_client_namespace, wait_until,
+};
+use swnclient::{
+    AuthLevel, Client, Config, Credentials, Event, Notification, NtlmCredentials,
+    RegistrationRequest,
+};
+
+/// How long the cluster may take for anything here.
+const LIMIT: Duration = Duration::from_secs(20);
 
 const ENDPOINT_MAPPER: u16 = 135;
 
@@ -30,4 +40,68 @@ fn the_address_of_a_killed_node_moves_and_comes_back() {
     cluster.start(1);
     cluster.wait_healthy();
     assert_eq!(cluster.holder(address), 1);
+}
+
+/// The whole of a registration's life with one authentication service and level.
+fn lives(cluster: &Cluster, config: Config) {
+    let (from, to) = (IpAddr::from(cluster.address_of(0)), IpAddr::from(cluster.address_of(1)));
+    let (sender, events) = mpsc::channel();
+    let (commands, mut orders) = tokio::sync::mpsc::unbounded_channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            in_client_namespace(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(async {
+                    let client = Client::start(config, move |_, event| {
+                        let _ = sender.send(event);
+                    });
+                    let request = RegistrationRequest {
+                        net_name: CLUSTER_NAME.into(),
+                        share_name: Some(SHARE.into()),
+                        ip_address: Some(from),
+                        net_name_notify: true,
+                        share_name_notify: true,
+                        ip_notify: true,
+                    };
+                    let user = NtlmCredentials::from_password(USER, "", PASSWORD);
+                    let id = client.register(request, Credentials::Ntlm(user));
+                    // The test says when, or has failed.
+                    let _ = orders.recv().await;
+                    client.unregister(id);
+                    client.shutdown(LIMIT).await;
+                });
+            });
+        });
+        let commands = commands; // Dropped where an assertion fails: the client ends.
+        let next = || events.recv_timeout(LIMIT).expect("an event of the registration");
+        let Event::Registered { witness, version: 2 } = next() else {
+            panic!("not registered by version 2")
+        };
+        assert_ne!(witness, from, "the node that serves the share can't be its own witness");
+        let [registration] = &cluster.registrations()[..] else {
+            panic!("not exactly one registration")
+        };
+        assert_eq!(registration.ip_address, from);
+        cluster.client_move(Select::All, Target::Ip(to));
+        let moved = Event::Notification(Notification::ClientMove { address: to });
+        assert_eq!(next(), moved);
+        commands.send(()).expect("the client runs");
+        assert_eq!(next(), Event::Unregistered);
+    });
+    wait_until("nothing is registered", LIMIT, || match cluster.registrations() {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+}
+
+#[test]
+fn ntlm_and_spnego_live_with_integrity_and_with_privacy() {
+    let cluster = Cluster::fresh();
+    for spnego in [false, true] {
+        for auth_level in [AuthLevel::Integrity, AuthLevel::Privacy] {
+            println!("SPNEGO: {spnego}, level: {auth_level:?}");
+            let client_name = "lab".into();
+            lives(&cluster, Config { client_name, spnego, auth_level, ..Config::default() });
+        }
+    }
 }
