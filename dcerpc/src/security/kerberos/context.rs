@@ -4,6 +4,7 @@ use super::KERBEROS_OIDS;
 use super::credentials::{KerberosCredentials, Source};
 use super::error::{Failure, KerberosError, KerberosErrorKind};
 use super::gssapi::{Context, Cred, Name};
+use super::krb_error;
 use crate::security::spnego::{Mechanism, Oid};
 use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
@@ -110,6 +111,7 @@ impl Asked {
     ) -> Result<(Vec<u8>, Established), SecurityError> {
         let answer = self.context.init(&self.cred, &self.target, token);
         let reply = answer.map_err(|failure| {
+            let failure = krb_error::code(token).map_or(failure, Failure::from_server);
             let what = format_smolstr!("{}: {}", self.source, failure.text);
             KerberosError::new(failure.kind(), what)
         })?;

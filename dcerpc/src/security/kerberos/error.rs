@@ -93,6 +93,11 @@ impl KerberosError {
     }
 }
 
+/// ERROR_TABLE_BASE_krb5 of krb5.h: where the codes of RFC 4120 7.5.9 start.
+/// Those from 128 on are the library's own.
+#[cfg(feature = "kerberos")]
+const ERROR_TABLE_BASE: i32 = -1_765_328_384;
+
 /// What a call of the library failed with.
 #[cfg(feature = "kerberos")]
 #[derive(Debug)]
@@ -112,16 +117,19 @@ impl Failure {
         Self { major: 0, code: 0, text: text.into() }
     }
 
+    /// A server's error, by its code of RFC 4120 7.5.9.
+    pub(super) fn from_server(code: i32) -> Self {
+        let text = format!("the server refuses the ticket with error {code} of RFC 4120");
+        Self { major: 0, code: ERROR_TABLE_BASE + code, text }
+    }
+
     pub(super) fn kind(&self) -> KerberosErrorKind {
         use KerberosErrorKind::*;
         /// GSS_S_NO_CRED and GSS_S_CREDENTIALS_EXPIRED (RFC 2744 3.9.1), as the
         /// upper half of a status has them.
         const NO_CRED: u32 = 7;
         const CREDENTIALS_EXPIRED: u32 = 11;
-        // The codes of RFC 4120 7.5.9 start at ERROR_TABLE_BASE_krb5 in krb5.h;
-        // those from 128 on are the library's own.
-        const BASE: i32 = -1_765_328_384;
-        match self.code.wrapping_sub(BASE) {
+        match self.code.wrapping_sub(ERROR_TABLE_BASE) {
             6 => UnknownClient,                // KDC_ERR_C_PRINCIPAL_UNKNOWN
             7 => UnknownService,               // KDC_ERR_S_PRINCIPAL_UNKNOWN
             1 | 18 | 21 | 23 => Refused, // KDC_ERR_NAME_EXP, CLIENT_REVOKED, CLIENT_NOTYET, KEY_EXP

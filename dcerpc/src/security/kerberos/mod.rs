@@ -10,6 +10,8 @@ mod credentials;
 mod error;
 #[cfg(feature = "kerberos")]
 mod gssapi;
+#[cfg(feature = "kerberos")]
+mod krb_error;
 #[cfg(not(feature = "kerberos"))]
 mod missing;
 #[cfg(feature = "kerberos")]

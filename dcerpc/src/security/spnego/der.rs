@@ -1,7 +1,7 @@
 //! The little DER that SPNEGO needs ([X.690]): one-byte tags, definite lengths.
 
 /// Tags ([X.690] 8.1.2).
-pub(super) mod tag {
+pub(in crate::security) mod tag {
     pub(crate) const OCTET_STRING: u8 = 0x04;
     pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
     pub(crate) const ENUMERATED: u8 = 0x0a;
@@ -18,19 +18,19 @@ pub(super) mod tag {
 /// Reads the elements of a constructed value in order. All of its answers are
 /// slices of what it was given.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(in crate::security) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::security) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::security) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The content of the next element, which has to have this tag.
-    pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(in crate::security) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (&found, rest) = self.0.split_first()?;
         if found != tag {
             return None;
@@ -42,12 +42,12 @@ impl<'a> Reader<'a> {
     }
 
     /// As [`Reader::expect`], where the element may be absent.
-    pub(super) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
+    pub(in crate::security) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
         if self.0.first() == Some(&tag) { self.expect(tag).map(Some) } else { Some(None) }
     }
 
     /// The content of the one element that `bytes` is.
-    pub(super) fn sole(bytes: &'a [u8], tag: u8) -> Option<&'a [u8]> {
+    pub(in crate::security) fn sole(bytes: &'a [u8], tag: u8) -> Option<&'a [u8]> {
         let mut reader = Self(bytes);
         let content = reader.expect(tag)?;
         reader.is_empty().then_some(content)

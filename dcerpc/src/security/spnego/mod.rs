@@ -3,7 +3,7 @@
 #[cfg(any(test, feature = "acceptor"))]
 mod acceptor;
 mod context;
-mod der;
+pub(super) mod der;
 mod mechanism;
 #[cfg(test)]
 mod tests;
