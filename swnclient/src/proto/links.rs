@@ -316,7 +316,12 @@ impl Client {
             }
             Purpose::Register(id) => {
                 let result = decode(address, "Register", reply, wire::decode_register_response);
-                self.register_answered(id, link_id, call, result, now);
+                match result {
+                    // It may have registered, under a handle that nobody can
+                    // read: it keeps that as long as the connection.
+                    Err(error @ Error::Malformed { .. }) => self.fail_link(link_id, error, now),
+                    result => self.register_answered(id, link_id, call, result, now),
+                }
                 self.check_releases(link_id);
             }
             Purpose::Notify(id) => {

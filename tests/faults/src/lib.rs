@@ -11,6 +11,7 @@
 
 mod bench;
 mod ledger;
+pub mod fleet;
 pub mod matrix;
 pub mod schedule;
 

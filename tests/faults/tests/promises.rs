@@ -272,6 +272,23 @@ fn what_is_registered_after_its_end_is_taken_back() {
 }
 
 #[test]
+fn a_registration_whose_handle_cannot_be_read_is_taken_back() {
+    let mut cluster = ClusterConfig::new(Profile::Windows2012, 3, [10, 0, 0]);
+    cluster.nodes[0].addresses.push(ip(11));
+    let (mut bench, client) = with(cluster, Config::default(), 1);
+    let first = bench.mount(client, ip(1));
+    settle(&mut bench);
+    let witness = bench.witnesses(first)[0];
+    step(&mut bench, &format!("fault register {witness} truncate 8"));
+    let other = 5 - witness.0;
+    step(&mut bench, &format!("fault connect node {other} refuse"));
+    let second = bench.mount(client, ip(11));
+    bench.pass(MINUTE);
+    assert_eq!([first, second].map(|mount| bench.witnesses(mount).len()), [1, 1]);
+    assert!(bench.all_in_order());
+}
+
+#[test]
 fn a_witness_that_will_not_unregister_is_left() {
     let mut cluster = ClusterConfig::new(Profile::Windows2012, 2, [10, 0, 0]);
     cluster.nodes[0].addresses.push(ip(11));
