@@ -10,8 +10,8 @@
 #![allow(clippy::indexing_slicing, reason = "a test fails by a panic")]
 
 mod bench;
-mod ledger;
 pub mod fleet;
+mod ledger;
 pub mod matrix;
 pub mod schedule;
 

@@ -119,11 +119,7 @@ fn mount(world: &mut World<Client>, client: ClientId, served_by: IpAddr) {
 }
 
 /// Lets time pass; nothing that happens is kept.
-fn pass(
-    world: &mut World<Client>,
-    time: Duration,
-    mut happened: impl FnMut(Time, &Happening),
-) {
+fn pass(world: &mut World<Client>, time: Duration, mut happened: impl FnMut(Time, &Happening)) {
     let end = world.now() + time;
     while world.next_deadline().is_some_and(|at| at <= end) {
         world.step();

@@ -38,30 +38,49 @@ fn panel(svg: &mut String, outcome: &Outcome, y: f64, top: u32) {
         0 => "at once".to_owned(),
         spread => format!("spread over {spread} s"),
     };
-    put(svg, format_args!(
-        "<text x=\"{LEFT}\" y=\"{}\" font-weight=\"bold\">{} clients, {} lost their witness; they \
+    put(
+        svg,
+        format_args!(
+            "<text x=\"{LEFT}\" y=\"{}\" font-weight=\"bold\">{} clients, {} lost their witness; they \
          come back {title}: at most {} in a second at one witness</text>",
-        y - 14.0, outcome.clients, outcome.concerned, outcome.peak()
-    ));
+            y - 14.0,
+            outcome.clients,
+            outcome.concerned,
+            outcome.peak()
+        ),
+    );
     for part in 0..=4 {
         let value = top / 4 * part;
         let line = bottom - f64::from(value) * scale;
-        put(svg, format_args!(
-            "<line x1=\"{LEFT}\" y1=\"{line}\" x2=\"{}\" y2=\"{line}\" stroke=\"#dddddd\"/>\
+        put(
+            svg,
+            format_args!(
+                "<line x1=\"{LEFT}\" y1=\"{line}\" x2=\"{}\" y2=\"{line}\" stroke=\"#dddddd\"/>\
              <text x=\"{}\" y=\"{}\" text-anchor=\"end\">{value}</text>",
-            LEFT + width, LEFT - 8.0, line + 4.0
-        ));
+                LEFT + width,
+                LEFT - 8.0,
+                line + 4.0
+            ),
+        );
     }
     for tick in (0..=SECONDS).step_by(5) {
-        put(svg, format_args!(
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>",
-            LEFT + f64::from(small(tick)) * second, bottom + 18.0
-        ));
+        put(
+            svg,
+            format_args!(
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{tick}</text>",
+                LEFT + f64::from(small(tick)) * second,
+                bottom + 18.0
+            ),
+        );
     }
-    put(svg, format_args!(
-        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">seconds since the death</text>",
-        LEFT + width, bottom + 36.0
-    ));
+    put(
+        svg,
+        format_args!(
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">seconds since the death</text>",
+            LEFT + width,
+            bottom + 36.0
+        ),
+    );
     let bars = f64::from(small(outcome.per_second.len()).max(1));
     for (index, (node, counts)) in outcome.per_second.iter().enumerate() {
         let color = COLORS[index % COLORS.len()];
@@ -69,19 +88,26 @@ fn panel(svg: &mut String, outcome: &Outcome, y: f64, top: u32) {
             let bar = second * 0.9 / bars;
             let x = LEFT + f64::from(small(at)) * second + bar * f64::from(small(index));
             let high = f64::from(*count) * scale;
-            put(svg, format_args!(
-                "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{bar:.1}\" height=\"{high:.1}\" \
+            put(
+                svg,
+                format_args!(
+                    "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{bar:.1}\" height=\"{high:.1}\" \
                  fill=\"{color}\"/>",
-                bottom - high
-            ));
+                    bottom - high
+                ),
+            );
         }
         let x = LEFT + width - 90.0;
         let line = y + 16.0 + 18.0 * f64::from(small(index));
-        put(svg, format_args!(
-            "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{color}\"/>\
+        put(
+            svg,
+            format_args!(
+                "<rect x=\"{x}\" y=\"{}\" width=\"12\" height=\"12\" fill=\"{color}\"/>\
              <text x=\"{}\" y=\"{line}\">{node}</text>",
-            line - 11.0, x + 18.0
-        ));
+                line - 11.0,
+                x + 18.0
+            ),
+        );
     }
 }
 
