@@ -248,6 +248,14 @@ fn swnd_killed_and_restarted_registers_the_mount_again() {
     swnd.stop();
 }
 
+/// The session's thread holds the module for a moment after the mount has gone.
+fn unload_cifs(guest: &Guest) {
+    wait_until("cifs is unloaded", Duration::from_secs(20), || {
+        let rmmod = guest.run("rmmod cifs");
+        if rmmod.status == 0 { Ok(()) } else { Err(rmmod.stderr) }
+    });
+}
+
 #[test]
 fn swnd_waits_for_the_cifs_module_and_outlives_its_reload() {
     let cluster = Cluster::fresh();
@@ -261,7 +269,7 @@ fn swnd_waits_for_the_cifs_module_and_outlives_its_reload() {
         wait_registered(&cluster, address, TWO_ECHOES);
         mount.unmount();
         wait_unregistered(&cluster);
-        guest.ok("rmmod cifs");
+        unload_cifs(&guest);
     }
     swnd.stop();
 }
