@@ -204,7 +204,13 @@ int swnc_set_debug_callback(void *private_data,
  *                     not set it, the host's full name is.
  * @param[in] state    The witness client.
  * @param[in] creds    What to authenticate with. NTLM, unless its Kerberos
- *                     state is CRED_USE_KERBEROS_REQUIRED.
+ *                     state is CRED_USE_KERBEROS_REQUIRED, or it has no
+ *                     password and the state is not CRED_USE_KERBEROS_DISABLED.
+ *                     Kerberos takes its tickets from the cache that creds
+ *                     name (cli_credentials_set_ccache), then gets them with
+ *                     the user's password; without either it takes them from
+ *                     the process's default cache. Samba names a cache only
+ *                     while it has a valid ticket.
  * @param[in] info     What to be told about.
  *
  * @return The request; NULL where memory is short, or ev is NULL.

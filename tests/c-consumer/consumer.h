@@ -18,6 +18,7 @@
 #include <tevent.h>
 
 #include <credentials.h>
+#include <param.h>
 #include <witness/swnclient.h>
 
 struct server {
@@ -62,6 +63,8 @@ void fail_errno(const char *file, int line, const char *what, int is, int should
 
 struct swn_registration_info *make_info(TALLOC_CTX *ctx, const char *share);
 struct cli_credentials *make_creds(TALLOC_CTX *ctx, const char *password);
+/* The credential cache that make_creds uses, or NULL. */
+const char *ccache_name(void);
 
 /* A request for a share of the server's. */
 struct tevent_req *register_send(const char *share);

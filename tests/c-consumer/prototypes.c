@@ -58,6 +58,11 @@ SAME(cli_credentials_init, struct cli_credentials *(*)(TALLOC_CTX *));
 SAME(cli_credentials_get_workstation, const char *(*)(struct cli_credentials *));
 SAME(cli_credentials_get_kerberos_state,
      enum credentials_use_kerberos (*)(struct cli_credentials *));
+SAME(cli_credentials_get_username, const char *(*)(struct cli_credentials *));
+SAME(cli_credentials_get_realm, const char *(*)(struct cli_credentials *));
+SAME(cli_credentials_get_password, const char *(*)(struct cli_credentials *));
+SAME(cli_credentials_get_ccache_name_obtained,
+     bool (*)(struct cli_credentials *, TALLOC_CTX *, char **, enum credentials_obtained *));
 SAME(cli_credentials_get_ntlm_username_domain,
      void (*)(struct cli_credentials *, TALLOC_CTX *, const char **, const char **));
 SAME(cli_credentials_get_nt_hash,

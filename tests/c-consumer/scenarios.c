@@ -459,6 +459,24 @@ static void run_credentials(void)
 	CHECK_ERRNO(do_unregister(server.share), 0);
 }
 
+static bool ccache_was_named;
+
+static void look_for_ccache(void *private_data, int level, const char *msg)
+{
+	debug_line(private_data, level, msg);
+	ccache_was_named = ccache_was_named || strstr(msg, ccache_name()) != NULL;
+}
+
+/* Without a KDC that ticket is of no use; the log tells whose it was. */
+static void run_credential_cache(void)
+{
+	CHECK_ERRNO(swnc_set_debug_callback(&server, 10, look_for_ccache), 0);
+	CHECK_ERRNO(do_register(server.share), EACCES);
+	while (!ccache_was_named) {
+		CHECK(tevent_loop_once(ev) == 0);
+	}
+}
+
 static void run_nobody_there(void)
 {
 	struct swn_registration_info *info = make_info(mem, server.share);
@@ -650,6 +668,7 @@ const struct scenario scenarios[] = {
 	{ "queue", run_queue },
 	{ "null-arguments", run_null_arguments },
 	{ "credentials", run_credentials },
+	{ "credential-cache", run_credential_cache },
 	{ "nobody-there", run_nobody_there },
 	{ "free-state", run_free_state },
 	{ "free-loop", run_free_loop },

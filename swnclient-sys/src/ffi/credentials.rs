@@ -47,33 +47,41 @@ pub(super) unsafe fn read(credentials: *mut cli_credentials) -> Result<Credentia
     }
 }
 
-/// Where tickets come from: the cache that was set, the user and the password,
-/// or what the process's environment names.
+/// Where tickets come from: the cache that the credentials name, then the user
+/// and the password; where they have neither, what the process's environment
+/// names.
 ///
 /// # Safety
 /// The credentials are the calling thread's.
 unsafe fn tickets(credentials: NonNull<cli_credentials>) -> Result<KerberosCredentials, Errno> {
     // SAFETY: this function's contract.
-    if let Some(cache) = unsafe { ccache_name(credentials)? } {
-        return Ok(KerberosCredentials::from_cache(&cache));
-    }
-    // SAFETY: as above; the strings belong to the credentials.
-    let (user, realm, password) = unsafe {
-        (
-            text(cli_credentials_get_username(credentials.as_ptr())).unwrap_or_default(),
-            text(cli_credentials_get_realm(credentials.as_ptr())).unwrap_or_default(),
-            text(cli_credentials_get_password(credentials.as_ptr())),
-        )
-    };
-    Ok(match password {
-        Some(password) if !user.is_empty() => {
-            KerberosCredentials::from_password(user, realm, Secret::new(password))
-        }
-        _ => KerberosCredentials::from_environment(),
-    })
+    let cache = unsafe { ccache_name(credentials)? };
+    let cache = cache.map(|name| KerberosCredentials::from_cache(&name));
+    // SAFETY: as above.
+    let password = unsafe { user_and_password(credentials) };
+    // A cache of type MEMORY may be one that only Samba's Kerberos can see.
+    let sources = cache.into_iter().chain(password).reduce(KerberosCredentials::or);
+    Ok(sources.unwrap_or_else(KerberosCredentials::from_environment))
 }
 
-/// The name of the cache that was set with `cli_credentials_set_ccache`.
+/// # Safety
+/// The credentials are the calling thread's.
+unsafe fn user_and_password(credentials: NonNull<cli_credentials>) -> Option<KerberosCredentials> {
+    // SAFETY: this function's contract; the strings belong to the credentials.
+    let (user, realm, password) = unsafe {
+        (
+            text(cli_credentials_get_username(credentials.as_ptr()))?,
+            text(cli_credentials_get_realm(credentials.as_ptr())).unwrap_or_default(),
+            text(cli_credentials_get_password(credentials.as_ptr()))?,
+        )
+    };
+    let password = || Secret::new(password);
+    (!user.is_empty()).then(|| KerberosCredentials::from_password(user, realm, password()))
+}
+
+/// The name of the cache that was set with `cli_credentials_set_ccache`, or that
+/// `cli_credentials_guess` found. Samba tells it for as long as there is a ticket
+/// in it that is valid.
 ///
 /// # Safety
 /// The credentials are the calling thread's.

@@ -95,10 +95,11 @@ pub unsafe extern "C" fn swnc_set_debug_callback(
 /// @param[in] creds    What to authenticate with. NTLM, unless its Kerberos
 ///                     state is CRED_USE_KERBEROS_REQUIRED, or it has no
 ///                     password and the state is not CRED_USE_KERBEROS_DISABLED.
-///                     Kerberos takes its tickets from the cache that was set
-///                     with cli_credentials_set_ccache (not one of type MEMORY,
-///                     which is Samba's own), or gets them with the password,
-///                     or takes them from the process's default cache.
+///                     Kerberos takes its tickets from the cache that creds
+///                     name (cli_credentials_set_ccache), then gets them with
+///                     the user's password; without either it takes them from
+///                     the process's default cache. Samba names a cache only
+///                     while it has a valid ticket.
 /// @param[in] info     What to be told about.
 ///
 /// @return The request; NULL where memory is short, or ev is NULL.

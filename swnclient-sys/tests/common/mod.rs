@@ -1,11 +1,11 @@
-//! Builds C programs against the library that cargo has just built, and runs the
-//! consumer with a witness cluster in a box.
+//! Builds the library, C programs against it, and runs the consumer with a
+//! witness cluster in a box.
 //!
 //! The endpoint mapper's port is 135 for everybody, so this needs root, or
 //! `unshare --user --map-root-user --net` and `ip link set lo up` around it.
 
 // Each test has its own copy of this module, and uses a part of it.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unused_macros, clippy::unwrap_used)]
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,36 +18,50 @@ use witness_sim::net::{RunningCluster, unused_subnet};
 use witness_sim::script::{Destination, Who};
 use witness_sim::{Cluster, ClusterConfig, NodeId, Profile, Step};
 
-pub(crate) const SCENARIOS: [&str; 28] = [
-    "daemon",
-    "free-pending-register",
-    "free-pending-wait",
-    "free-pending-unregister",
-    "cancel-register",
-    "cancel-wait",
-    "time-out",
-    "wait-twice",
-    "unknown",
-    "unregister-while-waiting",
-    "unregister-while-registering",
-    "register-twice",
-    "names-without-case",
-    "recv-misuse",
-    "free-in-callback",
-    "nested-loop",
-    "loop-wait",
-    "queue",
-    "null-arguments",
-    "credentials",
-    "nobody-there",
-    "free-state",
-    "free-loop",
-    "free-everything",
-    "two-loops",
-    "two-states",
-    "fork-before",
-    "fork-after",
-];
+/// A test for each scenario, under `wrapper` as in [`start`].
+macro_rules! test_scenarios {
+    ($wrapper:expr) => {
+        test_scenarios! {
+            $wrapper =>
+            daemon
+            free_pending_register
+            free_pending_wait
+            free_pending_unregister
+            cancel_register
+            cancel_wait
+            time_out
+            wait_twice
+            unknown
+            unregister_while_waiting
+            unregister_while_registering
+            register_twice
+            names_without_case
+            recv_misuse
+            free_in_callback
+            nested_loop
+            loop_wait
+            queue
+            null_arguments
+            credentials
+            nobody_there
+            free_state
+            free_loop
+            free_everything
+            two_loops
+            two_states
+            fork_before
+            fork_after
+        }
+    };
+    ($wrapper:expr => $($test:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                common::play(&stringify!($test).replace('_', "-"), $wrapper).await;
+            }
+        )*
+    };
+}
 
 /// How long a consumer may take until it says something.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,9 +70,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        // target/PROFILE/deps/TEST
-        let test = std::env::current_exe().unwrap();
-        let built = test.ancestors().nth(2).unwrap().join("libswnclient.so");
+        let built = build_library();
         let directory = scratch("lib");
         for name in ["libswnclient.so", "libswnclient.so.0"] {
             let link = directory.join(name);
@@ -67,6 +79,26 @@ pub(crate) fn library() -> &'static Path {
         }
         directory.join("libswnclient.so.0")
     })
+}
+
+/// Builds the library as it is shipped: `cargo test` alone builds no more of a
+/// cdylib than its unit tests.
+fn build_library() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--package", "swnclient-sys"]);
+    cargo.arg("--no-default-features").arg("--target-dir").arg(target);
+    if cfg!(feature = "kerberos") {
+        cargo.args(["--features", "kerberos"]);
+    }
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        cargo.arg("--release");
+        "release"
+    };
+    output(&mut cargo);
+    target.join(profile).join("libswnclient.so")
 }
 
 /// A directory of this test's own.
