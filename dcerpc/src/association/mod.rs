@@ -197,6 +197,11 @@ impl Association {
         self.state == State::Bound
     }
 
+    /// Whether a PDU or a reply has arrived in part.
+    pub fn is_mid_reply(&self) -> bool {
+        self.incomplete > 0 || self.frames.is_mid_pdu()
+    }
+
     /// How many calls wait for their turn or their reply.
     pub fn calls_under_way(&self) -> usize {
         self.calls.len() + self.queue.len()

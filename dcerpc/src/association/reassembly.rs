@@ -27,6 +27,11 @@ impl PduBytes<'_> {
 }
 
 impl Frames {
+    /// Whether the rest of a PDU is still to come.
+    pub(super) fn is_mid_pdu(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
     /// The next PDU of what has arrived, `data` being what is new; what is
     /// taken from `data` is cut off its front. `None`: `data` is used up.
     pub(super) fn next<'a>(

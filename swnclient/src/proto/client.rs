@@ -230,8 +230,9 @@ impl Client {
         let mut events = Vec::new();
         let result = link.received(data, &mut events, &mut self.actions);
         self.link_events(id, events, now);
-        if let Err(error) = result {
-            self.fail_link(id, error, now);
+        match result {
+            Ok(()) => self.expect_rest(id, now),
+            Err(error) => self.fail_link(id, error, now),
         }
     }
 

@@ -77,6 +77,8 @@ pub(super) struct Link {
     pub(super) list_due: Option<Instant>,
     /// Until when the server must have let go of what nobody waits for.
     pub(super) release_due: Option<Instant>,
+    /// Until when more must come of an answer that has come in part.
+    pub(super) rest_due: Option<Instant>,
     /// The registrations that depend on this link, but for those that only
     /// wait for a list.
     pub(super) members: BTreeSet<RegistrationId>,
@@ -116,6 +118,7 @@ impl Link {
             deadline: None,
             list_due: None,
             release_due: None,
+            rest_due: None,
             members: BTreeSet::new(),
             list_call: None,
             listing: Vec::new(),
@@ -142,6 +145,11 @@ impl Link {
     /// Whether calls can be made while an AsyncNotify pends.
     pub(super) fn is_multiplexed(&self) -> bool {
         matches!(&self.phase, Phase::Witness(association) if association.is_multiplexed())
+    }
+
+    /// Whether an answer has come in part.
+    pub(super) fn is_mid_reply(&self) -> bool {
+        matches!(&self.phase, Phase::Witness(association) if association.is_mid_reply())
     }
 
     /// Whether its connection is still being opened.

@@ -235,10 +235,20 @@ impl Client {
         }
     }
 
+    /// An answer of which a part has come must go on. It may be one that
+    /// nothing else expects: AsyncNotify of version 1 has no keep-alive.
+    pub(super) fn expect_rest(&mut self, link_id: LinkId, now: Instant) {
+        let due = now + self.config.call_timeout;
+        if let Some(link) = self.links.get_mut(&link_id).filter(|link| link.is_ready()) {
+            link.rest_due = link.is_mid_reply().then_some(due);
+            self.arm_link(link_id);
+        }
+    }
+
     /// The deadline of a link that is ready: the next of its own.
     fn arm_link(&mut self, link_id: LinkId) {
         if let Some(link) = self.links.get(&link_id) {
-            let next = link.list_due.into_iter().chain(link.release_due).min();
+            let next = [link.list_due, link.release_due, link.rest_due].into_iter().flatten().min();
             self.set_link_deadline(link_id, next);
         }
     }
@@ -254,6 +264,10 @@ impl Client {
             let seconds = self.config.call_timeout.as_secs();
             let error = Error::Timeout { address: link.address, what: "UnRegister", seconds };
             self.fail_link(link_id, error, now);
+        } else if link.rest_due.is_some_and(|at| at <= now) {
+            let seconds = self.config.call_timeout.as_secs();
+            let what = "the rest of an answer";
+            self.fail_link(link_id, Error::Timeout { address: link.address, what, seconds }, now);
         }
     }
 

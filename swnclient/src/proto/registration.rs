@@ -7,6 +7,7 @@ use crate::wire::{Interface, Version};
 use crate::{Error, RegistrationRequest, ResourceState};
 use dcerpc::association::CallId;
 use dcerpc::ndr::ContextHandle;
+use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +41,26 @@ pub(super) struct Registered {
     pub(super) notify: Option<(CallId, Instant)>,
     /// When the answer to it is overdue, or when to ask again.
     pub(super) notify_due: Option<Instant>,
+    pub(super) missed: Missed,
+}
+
+/// What is found out of a change that came while nobody watched. The witness
+/// is asked for its list after it has registered, so that no change falls
+/// between: whatever comes later is in its queue ([MS-SWN] 3.1.4.4). What comes
+/// between the two is in both.
+#[derive(Debug)]
+pub(super) enum Missed {
+    /// Waits for the list.
+    Listing,
+    /// The list could not be had and is asked for again.
+    Due(Instant),
+    /// The consumer was told this state from the list. Where that is also the
+    /// first that the witness tells, it is the same change: a state does not
+    /// change to what it is.
+    Told(ResourceState),
+    /// The list had nothing new; or the witness has told a change itself, and
+    /// tells all that follow.
+    Settled,
 }
 
 /// Whether the witness is to be chosen anew, because the address of the share
@@ -110,6 +131,30 @@ impl Registration {
             was_registered: false,
             last_error: None,
         }
+    }
+
+    /// Whether the list that tells what was missed is due again.
+    pub(super) fn misses_list(&self, now: Instant) -> bool {
+        match self.state {
+            State::Registered(Registered { missed: Missed::Due(at), .. }) => at <= now,
+            _ => false,
+        }
+    }
+
+    /// What is new of the changes that its witness tells.
+    pub(super) fn news(
+        &mut self,
+        mut changes: Vec<(SmolStr, ResourceState)>,
+    ) -> Vec<(SmolStr, ResourceState)> {
+        if let (State::Registered(registered), Some(&(_, first))) =
+            (&mut self.state, changes.first())
+        {
+            if matches!(registered.missed, Missed::Told(state) if state == first) {
+                changes.remove(0);
+            }
+            registered.missed = Missed::Settled;
+        }
+        changes
     }
 
     /// The link it depends on now.

@@ -3,6 +3,10 @@
 //! - The cluster never has two of one mount for longer than a call timeout.
 //! - Notifications reach the consumer in the order they were sent, none twice,
 //!   and none is left out while the registration lasts.
+//! - A change that was missed between two registrations is told from a list: as
+//!   long as the new witness has told no change, and only where it makes a
+//!   difference. Where the witness tells the same state first, that is the same
+//!   change, and the consumer hears it once.
 //! - While registered, an AsyncNotify pends.
 //! - After unregister comes the end, once, as the last thing; and the cluster
 //!   has no trace of it left after a call timeout.
@@ -46,10 +50,48 @@ struct Sent {
     node: NodeId,
     /// What was sent and has not arrived.
     on_the_way: VecDeque<Notification>,
+    /// Whether the consumer was told a change since it stands.
+    told_change: bool,
+    /// What the consumer was told from a list, before any change was sent.
+    from_list: Option<ResourceState>,
     /// Since when no call waits.
     deaf_since: Option<Time>,
     /// Whether a fault excuses that.
     excused: bool,
+}
+
+impl Sent {
+    /// It is on its way, but for what the consumer knows from a list.
+    fn send(&mut self, mut news: Vec<Notification>) {
+        if let Some(first) = news.iter().position(|what| state_in(what).is_some()) {
+            let known = self.from_list.take();
+            if known.is_some() && news.get(first).and_then(state_in) == known {
+                news.remove(first);
+            }
+        }
+        self.on_the_way.extend(news);
+    }
+
+    /// The consumer is told a state from a list; the first change that arrives
+    /// need not say it again.
+    fn tell_from_list(&mut self, state: ResourceState) {
+        self.told_change = true;
+        let mut changes = self.on_the_way.iter().enumerate();
+        let first = changes.find_map(|(at, what)| Some((at, state_in(what)?)));
+        match first {
+            Some((at, said)) if said == state => drop(self.on_the_way.remove(at)),
+            Some(_) => {}
+            None => self.from_list = Some(state),
+        }
+    }
+}
+
+/// The state that a notification tells.
+fn state_in(notification: &Notification) -> Option<ResourceState> {
+    match notification {
+        Notification::ResourceChange { state, .. } => Some(*state),
+        _ => None,
+    }
 }
 
 /// See the module's description. A broken promise panics.
@@ -217,21 +259,23 @@ impl Ledger {
         let Some(consumer) = self.consumers.get_mut(&id) else {
             return;
         };
+        let state = state_in(notification);
         let source = consumer.source.and_then(|at| self.sent.get_mut(&at));
-        let source = source.filter(|sent| sent.on_the_way.front() == Some(notification));
-        let state = match notification {
-            Notification::ResourceChange { state, .. } => Some(*state),
-            _ => None,
-        };
-        if let Some(sent) = source {
-            sent.on_the_way.pop_front();
-        } else {
+        let told = match source {
+            Some(sent) if sent.on_the_way.front() == Some(notification) => {
+                sent.on_the_way.pop_front();
+                sent.told_change |= state.is_some();
+                true
+            }
             // Nobody sent it: a change that was missed, found in a list.
-            assert!(
-                state.is_some() && state != consumer.known,
-                "{now:?} {id:?}: {notification:?} out of order or twice"
-            );
-        }
+            Some(sent) => state.is_some_and(|state| {
+                let new = consumer.known != Some(state) && !sent.told_change;
+                sent.tell_from_list(state);
+                new
+            }),
+            None => false,
+        };
+        assert!(told, "{now:?} {id:?}: {notification:?} out of order or twice");
         consumer.known = state.or(consumer.known);
     }
 
@@ -243,6 +287,8 @@ impl Ledger {
                     key: (registration.client.to_string(), registration.address),
                     node: registration.node,
                     on_the_way: VecDeque::new(),
+                    told_change: false,
+                    from_list: None,
                     deaf_since: None,
                     excused: false,
                 };
@@ -250,7 +296,9 @@ impl Ledger {
             }
             Happening::Notified { id, notice, .. } => {
                 if let Some(sent) = self.sent.get_mut(id) {
-                    sent.on_the_way.extend(heard(notice));
+                    // It answers a call, so one was there.
+                    sent.deaf_since = None;
+                    sent.send(heard(notice));
                 }
             }
             // It befalls an answer that may be given at any time.

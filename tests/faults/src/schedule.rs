@@ -11,9 +11,7 @@ use std::time::Duration;
 use swnclient::proto::Config;
 use swnclient::wire::{AddressInfo, Status};
 use witness_sim::world::{ClientId, NetworkConfig};
-use witness_sim::{
-    ClusterConfig, Destination, Fault, NodeId, Profile, Stage, Step, Traits, What, Who,
-};
+use witness_sim::{ClusterConfig, Destination, Fault, NodeId, Profile, Stage, Step, What, Who};
 
 const NODES: u8 = 3;
 /// How long after the last fault everything must be in order: a call that was
@@ -65,8 +63,9 @@ fn live(seed: u64, trace: bool, diary: &RefCell<Vec<String>>) {
     let profile = *choose(&mut rng, &Profile::ALL);
     let mut config = ClusterConfig::new(profile, NODES, [10, 0, 0]);
     config.traits.multiplexing = rng.u8(..) < 200;
-    let traits = config.traits.clone();
-    diary.borrow_mut().push(format!("{profile}, multiplexing: {}", traits.multiplexing));
+    let mut limits = Limits { version_1: !config.traits.version_2, unanswered: false };
+    let multiplexing = config.traits.multiplexing;
+    diary.borrow_mut().push(format!("{profile}, multiplexing: {multiplexing}"));
 
     let mut bench = Bench::new(config, NetworkConfig::default(), rng.u64(..));
     bench.trace = trace;
@@ -90,7 +89,7 @@ fn live(seed: u64, trace: bool, diary: &RefCell<Vec<String>>) {
     for _ in 0..rng.usize(1..16) {
         let pause = pause(&mut rng);
         bench.pass(pause);
-        let act = act(&mut rng, &bench, &traits, &mut moves);
+        let act = act(&mut rng, &bench, &mut limits, &mut moves);
         let now = bench.world.now();
         diary.borrow_mut().push(format!("{now:?} {act:?}"));
         apply(&mut bench, act);
@@ -137,7 +136,7 @@ fn choose<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
     &from[rng.usize(..from.len())]
 }
 
-fn act(rng: &mut Rng, bench: &Bench, traits: &Traits, moves: &mut u8) -> Act {
+fn act(rng: &mut Rng, bench: &Bench, limits: &mut Limits, moves: &mut u8) -> Act {
     let node = NodeId(rng.u8(1..=NODES));
     let mount = MountId(rng.usize(..bench.mounts().len()));
     match rng.u8(0..30) {
@@ -171,7 +170,7 @@ fn act(rng: &mut Rng, bench: &Bench, traits: &Traits, moves: &mut u8) -> Act {
         18 => Act::Echo,
         19 => Act::Password(format!("password {}", rng.u8(..))),
         20 => Act::Leap(bench.get(mount).client, Duration::from_secs(rng.u64(1..4000))),
-        _ => Act::Cluster(Step::Fault(fault(rng, traits))),
+        _ => Act::Cluster(Step::Fault(fault(rng, limits))),
     }
 }
 
@@ -229,7 +228,7 @@ fn notice(rng: &mut Rng) -> witness_sim::Notice {
     }
 }
 
-fn fault(rng: &mut Rng, traits: &Traits) -> Fault {
+fn fault(rng: &mut Rng, limits: &mut Limits) -> Fault {
     let on = *choose(rng, &Stage::ALL);
     let node = rng.bool().then(|| NodeId(rng.u8(1..=NODES)));
     let times = match rng.u8(0..4) {
@@ -276,16 +275,56 @@ fn fault(rng: &mut Rng, traits: &Traits) -> Fault {
             ],
         )),
     };
-    // Version 1 has no keep-alive: nobody can notice that an AsyncNotify has
-    // got lost while its connection stands.
-    if on == Stage::AsyncNotify && what == What::NoReply && !traits.version_2 {
-        what = What::Drop;
-    }
+    limits.keep(on, &mut what);
     // Elsewhere it is another call's answer, and may say by chance what isn't so.
     if on != Stage::AsyncNotify && what == What::Empty {
         what = What::Truncate(0);
     }
+    // A witness that says it does not know a registration does not keep it.
+    if on == Stage::UnRegister && says_unknown(what) {
+        what = What::Refuse;
+    }
     Fault { on, node, times, what }
+}
+
+/// What must not come together.
+struct Limits {
+    /// Whether a registration may be of version 1.
+    version_1: bool,
+    /// Whether an AsyncNotify may stay without its answer.
+    unanswered: bool,
+}
+
+impl Limits {
+    /// Version 1 has no keep-alive: nobody can notice that an AsyncNotify has
+    /// got lost while its connection stands.
+    fn keep(&mut self, on: Stage, what: &mut What) {
+        let refuses_version_2 = matches!(
+            *what,
+            What::Fault(FaultStatus::OP_RNG_ERROR)
+                | What::Status(Status::CALL_NOT_IMPLEMENTED | Status::REVISION_MISMATCH)
+        );
+        match (on, *what) {
+            (Stage::AsyncNotify, What::NoReply) if self.version_1 => *what = What::Drop,
+            (Stage::AsyncNotify, What::NoReply) => self.unanswered = true,
+            // At the end of a logon it may be the answer to RegisterEx, too.
+            (Stage::RegisterEx | Stage::Auth, _) if refuses_version_2 => match self.unanswered {
+                true => *what = What::Refuse,
+                false => self.version_1 = true,
+            },
+            _ => {}
+        }
+    }
+}
+
+/// Whether this answer to UnRegister is that of a witness without the
+/// registration.
+fn says_unknown(what: What) -> bool {
+    matches!(
+        what,
+        What::Status(Status::NOT_FOUND | Status::INVALID_PARAMETER)
+            | What::Fault(FaultStatus::CONTEXT_MISMATCH)
+    )
 }
 
 fn apply(bench: &mut Bench, act: Act) {

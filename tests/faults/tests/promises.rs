@@ -200,6 +200,81 @@ fn a_change_that_the_last_witness_reported_is_not_reported_by_the_next() {
     }
 }
 
+/// Loses the witness of a mount on node 1, goes through some steps before there
+/// is another, and returns when there is.
+fn change_witness(multiplexing: bool, meanwhile: &[&str]) -> Bench {
+    let mut cluster = ClusterConfig::new(Profile::Windows2012R2, 4, [10, 0, 0]);
+    cluster.traits.multiplexing = multiplexing;
+    let (mut bench, client) = with(cluster, Config::default(), 1);
+    let mount = bench.mount(client, ip(1));
+    settle(&mut bench);
+    let lost = bench.witnesses(mount)[0];
+    bench.told.clear();
+    bench.run(Step::NodeDown { node: lost, silent: false });
+    for text in meanwhile {
+        step(&mut bench, text);
+    }
+    let end = bench.world.now() + MINUTE;
+    assert!(bench.pass_until(end, |bench| !versions(bench).is_empty()));
+    bench
+}
+
+fn states(bench: &Bench) -> Vec<ResourceState> {
+    let told = notifications(bench).into_iter();
+    told.filter_map(|notification| match notification {
+        Notification::ResourceChange { state, .. } => Some(state),
+        _ => None,
+    })
+    .collect()
+}
+
+#[test]
+fn a_change_that_both_the_list_and_the_witness_tell_is_heard_once() {
+    use ResourceState::{Available, Unavailable};
+    for multiplexing in [true, false] {
+        let mut bench = change_witness(multiplexing, &["fault notify delay 5s"]);
+        step(&mut bench, "address 10.0.0.11 offline");
+        bench.pass(SECOND);
+        assert_eq!(states(&bench), [Unavailable], "multiplexing: {multiplexing}");
+        bench.pass(10 * SECOND);
+        assert_eq!(states(&bench), [Unavailable], "multiplexing: {multiplexing}");
+        // What follows is news.
+        for (text, state) in [("online", Available), ("offline", Unavailable)] {
+            bench.told.clear();
+            step(&mut bench, &format!("address 10.0.0.11 {text}"));
+            bench.pass(SECOND);
+            assert_eq!(states(&bench), [state], "multiplexing: {multiplexing}");
+        }
+    }
+}
+
+#[test]
+fn a_list_that_is_older_than_what_the_witness_told_tells_nothing() {
+    use ResourceState::{Available, Unavailable};
+    let mut bench = change_witness(true, &["fault list delay 2s"]);
+    // The list has it as available.
+    bench.pass(SECOND);
+    step(&mut bench, "address 10.0.0.11 offline");
+    bench.pass(10 * SECOND);
+    assert_eq!(states(&bench), [Unavailable]);
+    step(&mut bench, "address 10.0.0.11 online");
+    bench.pass(10 * SECOND);
+    assert_eq!(states(&bench), [Unavailable, Available]);
+}
+
+#[test]
+fn a_missed_change_is_told_though_the_list_fails_at_first() {
+    for fault in ["status ERROR_INVALID_STATE", "fault 0x1c01000b"] {
+        for multiplexing in [true, false] {
+            let list = format!("fault list times 2 {fault}");
+            let mut bench = change_witness(multiplexing, &[&list, "address 10.0.0.11 offline"]);
+            bench.pass(MINUTE);
+            let missed = [ResourceState::Unavailable];
+            assert_eq!(states(&bench), missed, "{fault}, multiplexing: {multiplexing}");
+        }
+    }
+}
+
 #[test]
 fn a_list_of_addresses_becomes_one_move_to_the_best() {
     let v6 = IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, 2]);
@@ -325,4 +400,19 @@ fn a_witness_is_changed_without_harm_to_who_shares_the_connection() {
         assert_eq!(bench.witnesses(mounts[1]), [stays], "seed {seed}");
     }
     assert!(shared > 3);
+}
+
+#[test]
+fn an_answer_that_does_not_go_on_ends_the_connection() {
+    // The length of the PDU is another: more seems to come.
+    let (mut bench, client) = bench(Profile::OneFs, 3);
+    step(&mut bench, "fault notify garble 9");
+    let mount = bench.mount(client, ip(1));
+    settle(&mut bench);
+    step(&mut bench, "client-move all to 192.0.2.1");
+    bench.pass(179 * SECOND);
+    assert_eq!(failures(&bench).len(), 0, "{:#?}", bench.told);
+    bench.pass(30 * SECOND);
+    assert_eq!(failures(&bench).len(), 1, "{:#?}", bench.told);
+    assert!(bench.is_in_order(mount));
 }

@@ -111,6 +111,7 @@ impl Client {
                 }
             }
             // A registration that stands does not fall over a list.
+            (State::Registered(_), Err(error)) => self.missed_list_failed(id, error, now),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! The life of a registration ([MS-SWN] 3.2.4), a file for each of its parts.
 
 mod list;
+mod missed;
 mod recover;
 mod register;
 mod review;

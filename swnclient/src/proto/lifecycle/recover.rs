@@ -4,7 +4,7 @@ use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
 use crate::proto::registration::{Registered, Review, State, Unregistering};
-use crate::wire::{self, Status, opnum};
+use crate::wire::{self, opnum};
 use crate::{Error, Event, RegistrationId};
 use dcerpc::ndr::ContextHandle;
 use std::net::IpAddr;
@@ -28,7 +28,7 @@ impl Client {
             return self.review_failed(id, error);
         }
         if registration.link() != Some(link_id) {
-            return;
+            return self.missed_list_failed(id, error, now);
         }
         match &registration.state {
             State::Listing { .. } => {
@@ -46,6 +46,7 @@ impl Client {
     }
 
     /// The witness has lost or spoilt this one registration; its link stands.
+    /// Whatever it says, it takes back what it may still have.
     pub(in crate::proto) fn registration_lost(
         &mut self,
         id: RegistrationId,
@@ -58,9 +59,7 @@ impl Client {
         let State::Registered(Registered { link: link_id, handle, .. }) = registration.state else {
             return;
         };
-        if !matches!(error, Error::Refused { status: Status::NOT_FOUND, .. }) {
-            self.release(link_id, &handle, now);
-        }
+        self.release(link_id, &handle, now);
         let Some(witness) = self.links.get(&link_id).map(|link| link.address) else {
             return;
         };
@@ -136,6 +135,10 @@ impl Client {
         };
         if matches!(registration.review, Review::Due(at) if at <= now) {
             return self.start_review(id, now);
+        }
+        if registration.misses_list(now) {
+            self.ask_what_was_missed(id, now);
+            return self.arm_registered(id);
         }
         let (link, what) = match &registration.state {
             State::Waiting => {

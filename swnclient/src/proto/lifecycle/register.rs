@@ -3,7 +3,7 @@
 
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Registered, State};
+use crate::proto::registration::{Missed, Registered, State};
 use crate::wire::{self, Status, Version, opnum};
 use crate::{Error, Event, RegistrationId};
 use dcerpc::association::CallId;
@@ -143,28 +143,14 @@ impl Client {
         registration.last_error = None;
         let event = Event::Registered { witness: link.address, version: version.number() };
         self.events.push_back((id, event));
+        let missed = if anew { Missed::Listing } else { Missed::Settled };
         let registered =
-            Registered { link: link_id, handle, version, notify: None, notify_due: None };
+            Registered { link: link_id, handle, version, notify: None, notify_due: None, missed };
         self.set_state(id, State::Registered(registered));
         if anew {
-            self.ask_what_was_missed(id, link_id, now);
+            self.ask_what_was_missed(id, now);
         }
         self.send_notify(id, now);
-    }
-
-    /// Asks the new witness for its list, where possible by the same link. One
-    /// that isn't multiplexed is for AsyncNotify alone: neither may wait for
-    /// the other, and a server may take its time for a list.
-    fn ask_what_was_missed(&mut self, id: RegistrationId, link_id: LinkId, now: Instant) {
-        let Some(link) = self.links.get(&link_id) else {
-            return;
-        };
-        let address = link.address;
-        if link.is_multiplexed() {
-            self.request_list(link_id, id, now);
-        } else if let Some((other, _)) = self.join_link(id, address, now) {
-            self.request_list(other, id, now);
-        }
     }
 }
 

@@ -4,11 +4,10 @@
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Registered, Review, State, Unregistering};
-use crate::wire::{self, Interface, NotifyMessages, Status, Version, opnum};
+use crate::proto::registration::{Missed, Registered, Review, State, Unregistering};
+use crate::wire::{self, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc::association::CallId;
-use smol_str::ToSmolStr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -103,7 +102,11 @@ impl Client {
                 Review::Due(at) => Some(at),
                 Review::NotDue | Review::Listing(_) => None,
             };
-            let next = registered.notify_due.into_iter().chain(review).min();
+            let missed = match registered.missed {
+                Missed::Due(at) => Some(at),
+                Missed::Listing | Missed::Told(_) | Missed::Settled => None,
+            };
+            let next = registered.notify_due.into_iter().chain(review).chain(missed).min();
             self.set_deadline(id, next);
         }
     }
@@ -123,7 +126,7 @@ impl Client {
         let (what, list, notification): (_, _, fn(IpAddr) -> Notification) = match messages {
             NotifyMessages::ResourceChange(changes) => {
                 let mut back = false;
-                for (name, state) in changes {
+                for (name, state) in registration.news(changes) {
                     // A witness reports what was registered for, by whatever
                     // name it has for it: the address, the node, the cluster.
                     registration.known_state = Some(state);
@@ -158,29 +161,5 @@ impl Client {
                 registration.request.net_name
             ),
         }
-    }
-
-    /// Compares a list with what the consumer knows. Only the node's own
-    /// address counts; one that is listed no longer is out of service.
-    pub(in crate::proto) fn report_missed_change(
-        &mut self,
-        id: RegistrationId,
-        interfaces: &[Interface],
-    ) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
-            return;
-        };
-        let (Some(address), Some(known)) = (registration.served_by, registration.known_state)
-        else {
-            return;
-        };
-        let state = choice::state_of(interfaces, address).unwrap_or(ResourceState::Unavailable);
-        if state == known {
-            return;
-        }
-        log::info!("{address} became {state:?} while no witness was watching");
-        registration.known_state = Some(state);
-        let notification = Notification::ResourceChange { name: address.to_smolstr(), state };
-        self.events.push_back((id, Event::Notification(notification)));
     }
 }
