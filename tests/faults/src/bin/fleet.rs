@@ -1,28 +1,32 @@
-//! Prints how fleets of 100 to 100,000 clients come through the death of a
-//! node, and draws it: `fleet [FILE.svg]`.
+//! Sees how fleets of 100 to 100,000 clients come through the death of a node, and
+//! writes `fleet.md` and `fleet.svg` into a folder: `fleet docs`.
 
-#![allow(clippy::indexing_slicing, reason = "there is one outcome for each run")]
-
-use faults::fleet;
+use faults::fleet::{self, Outcome};
+use std::path::PathBuf;
 use std::time::Duration;
 use swnclient::proto::Config;
 
+/// Clients and nodes.
+const FLEETS: [(usize, u8); 6] =
+    [(100, 3), (1_000, 3), (10_000, 3), (10_000, 5), (10_000, 9), (100_000, 3)];
 /// The fleet that is drawn.
-const DRAWN: usize = 10_000;
+const DRAWN: (usize, u8) = (10_000, 3);
 
 fn main() -> std::io::Result<()> {
+    let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
+        eprintln!("fleet: where are fleet.md and fleet.svg to be written?");
+        std::process::exit(2);
+    };
     let spread = Config::default().loss_spread;
     let mut outcomes = Vec::new();
-    for clients in [100, 1_000, 10_000, 100_000] {
+    for (clients, nodes) in FLEETS {
         for spread in [Duration::ZERO, spread] {
-            eprintln!("{clients} clients, spread {spread:?}");
-            outcomes.push(fleet::run(clients, spread, 1));
+            let outcome = fleet::run(clients, nodes, spread, 1);
+            print!("{}", fleet::row(&outcome));
+            outcomes.push(outcome);
         }
     }
-    print!("{}", fleet::table(&outcomes));
-    if let Some(path) = std::env::args_os().nth(1) {
-        let drawn: Vec<_> = outcomes.iter().filter(|o| o.clients == DRAWN).collect();
-        std::fs::write(path, fleet::plot(&drawn))?;
-    }
-    Ok(())
+    std::fs::write(folder.join("fleet.md"), fleet::document(&outcomes))?;
+    let drawn: Vec<&Outcome> = outcomes.iter().filter(|o| (o.clients, o.nodes) == DRAWN).collect();
+    std::fs::write(folder.join("fleet.svg"), fleet::plot(&drawn))
 }

@@ -1,8 +1,10 @@
 //! Many clients of one cluster, and the death of one of its nodes: how many
 //! register in each second with each of the others, and when all are there.
 
+mod document;
 mod plot;
 
+pub use document::{document, row};
 pub use plot::plot;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +15,6 @@ use swnclient::{Credentials, NtlmCredentials, RegistrationId, RegistrationReques
 use witness_sim::world::{ClientId, NetworkConfig, World, WorldEvent};
 use witness_sim::{Cluster, ClusterConfig, Happening, NodeId, Profile, Step, Time};
 
-/// The nodes of the cluster.
-pub const NODES: u8 = 3;
-/// The one that dies.
-pub const DEAD: NodeId = NodeId(3);
 /// How long the clients take to mount, one after the other.
 const MOUNTING: Duration = Duration::from_secs(60);
 /// How long is looked at what follows.
@@ -27,6 +25,8 @@ const WATCHED: Duration = Duration::from_secs(180);
 pub struct Outcome {
     /// How many clients there are.
     pub clients: usize,
+    /// How many nodes there were.
+    pub nodes: u8,
     /// The longest wait of a client that lost its witness, in the
     /// configuration ([`Config::loss_spread`]).
     pub spread: Duration,
@@ -54,12 +54,14 @@ impl Outcome {
     }
 }
 
-/// Runs a fleet. The node's plug is pulled: nobody hears from it again.
-pub fn run(clients: usize, spread: Duration, seed: u64) -> Outcome {
+/// Runs a fleet. The plug of the last of the nodes, of which there are three at
+/// least, is pulled: nobody hears from it again.
+pub fn run(clients: usize, nodes: u8, spread: Duration, seed: u64) -> Outcome {
+    let dead = NodeId(nodes);
     let mut rng = fastrand::Rng::with_seed(seed);
-    let cluster = ClusterConfig::new(Profile::Windows2012R2, NODES, [10, 0, 0]);
+    let cluster = ClusterConfig::new(Profile::Windows2012R2, nodes, [10, 0, 0]);
     let addresses: Vec<IpAddr> =
-        (1..=NODES).filter_map(|node| cluster.address(NodeId(node))).collect();
+        (1..=nodes).filter_map(|node| cluster.address(NodeId(node))).collect();
     let mut world = World::new(Cluster::new(cluster), NetworkConfig::default(), seed);
     for number in 0..clients {
         let config = Config {
@@ -74,19 +76,20 @@ pub fn run(clients: usize, spread: Duration, seed: u64) -> Outcome {
     pass(&mut world, MOUNTING, |_, _| {});
     assert_eq!(world.cluster().registrations().len(), clients, "not all could register");
 
-    let lost = world.cluster().registrations().filter(|r| r.node == DEAD);
+    let lost = world.cluster().registrations().filter(|r| r.node == dead);
     let mut missing: BTreeSet<_> = lost.map(|r| r.client.clone()).collect();
-    let survivors = (1..=NODES).map(NodeId).filter(|node| *node != DEAD);
+    let survivors = (1..=nodes).map(NodeId).filter(|node| *node != dead);
     let seconds = usize::try_from(WATCHED.as_secs()).unwrap_or(usize::MAX);
     let mut outcome = Outcome {
         clients,
+        nodes,
         spread,
         concerned: missing.len(),
         again: Vec::with_capacity(missing.len()),
         per_second: survivors.map(|node| (node, vec![0; seconds + 1])).collect(),
     };
     let death = world.now();
-    world.run(Step::NodeDown { node: DEAD, silent: true });
+    world.run(Step::NodeDown { node: dead, silent: true });
     pass(&mut world, WATCHED, |at, what| {
         let Happening::Registered { registration, .. } = what else {
             return;
@@ -131,28 +134,4 @@ fn pass(world: &mut World<Client>, time: Duration, mut happened: impl FnMut(Time
     }
     let rest = end.saturating_sub(world.now());
     world.pass(rest);
-}
-
-/// A table of outcomes, in Markdown.
-pub fn table(outcomes: &[Outcome]) -> String {
-    use std::fmt::Write;
-    let mut text = String::from(
-        "| clients | lost their witness | spread | most registrations in a second at one witness \
-         | 50 % again | 99 % again | 100 % again |\n|---:|---:|---:|---:|---:|---:|---:|\n",
-    );
-    for outcome in outcomes {
-        let after = |percent| match outcome.percent(percent) {
-            Some(time) => format!("{:.1} s", time.as_secs_f64()),
-            None => "never".into(),
-        };
-        let (clients, concerned) = (outcome.clients, outcome.concerned);
-        let (spread, peak) = (outcome.spread.as_secs(), outcome.peak());
-        let [half, most, all] = [50, 99, 100].map(after);
-        writeln!(
-            text,
-            "| {clients} | {concerned} | {spread} s | {peak} | {half} | {most} | {all} |"
-        )
-        .expect("a string takes all");
-    }
-    text
 }
