@@ -20,6 +20,7 @@ const COUNT: u32 = 1000;
 async fn main() {
     let config = cluster();
     let cluster = RunningCluster::start(config.clone()).await.unwrap();
+    common::consumer();
     let begin = Instant::now();
     let mut consumer = start("many", &[], &config);
     consumer.expect("registered").await;

@@ -3,14 +3,4 @@
 #[macro_use]
 mod common;
 
-const VALGRIND: [&str; 7] = [
-    "valgrind",
-    "--quiet",
-    "--error-exitcode=99",
-    "--leak-check=full",
-    "--errors-for-leak-kinds=definite,indirect,possible",
-    "--child-silent-after-fork=yes",
-    concat!("--suppressions=", env!("CARGO_MANIFEST_DIR"), "/../tests/c-consumer/valgrind.supp"),
-];
-
-test_scenarios!(&VALGRIND);
+test_scenarios!(&[concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/c-consumer/valgrind")]);

@@ -4,6 +4,7 @@
  * daemon does, and misuses the library in every way that must be safe.
  *
  *   consumer SCENARIO NET_NAME SHARE ADDRESS USER PASSWORD
+ *   consumer list
  *
  * With CONSUMER_CCACHE in the environment it uses Kerberos, with the tickets of
  * that cache; USER and PASSWORD are not used then.
@@ -250,6 +251,12 @@ int main(int argc, char *argv[])
 	const struct scenario *scenario;
 	size_t blocks;
 
+	if (argc == 2 && strcmp(argv[1], "list") == 0) {
+		for (scenario = scenarios; scenario->name != NULL; scenario++) {
+			printf("%s\n", scenario->name);
+		}
+		return EXIT_SUCCESS;
+	}
 	CHECK(argc == 7);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	server.net_name = argv[2];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A thousand registrations from one loop, all waiting. Prints "registered",
- * then "NUMBER ADDRESS" for each share move, and at the end the longest times
- * that the loop's thread was kept busy.
+ * then "NUMBER ADDRESS" for each share move, and at the end how long the loop's
+ * thread was kept busy.
  */
 
 #include "consumer.h"
@@ -26,7 +26,17 @@ struct times {
 	int64_t cpu;
 };
 
-static struct times turn_start, longest_turn, longest_send;
+/* How long something took, each time. */
+struct series {
+	const char *what;
+	size_t count;
+	struct times taken[1 << 16];
+};
+
+/* The caller's callback is a part of a turn. */
+static struct series turns = { .what = "turn of the loop" };
+static struct series sends = { .what = "swnc_register_send" };
+static struct times turn_start;
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -46,24 +56,57 @@ static struct times times_now(void)
 	return now;
 }
 
-static void keep_longest(struct times *longest, struct times start)
+static void note(struct series *series, struct times start)
 {
 	struct times now = times_now();
 
-	now.wall -= start.wall;
-	now.cpu -= start.cpu;
-	longest->wall = now.wall > longest->wall ? now.wall : longest->wall;
-	longest->cpu = now.cpu > longest->cpu ? now.cpu : longest->cpu;
+	CHECK(series->count < sizeof(series->taken) / sizeof(series->taken[0]));
+	series->taken[series->count++] = (struct times){
+		.wall = now.wall - start.wall,
+		.cpu = now.cpu - start.cpu,
+	};
 }
 
-/* A turn is what lies between two times that the loop waits. */
+static int by_wall(const void *a, const void *b)
+{
+	int64_t x = ((const struct times *)a)->wall;
+	int64_t y = ((const struct times *)b)->wall;
+
+	return (x > y) - (x < y);
+}
+
+static void report(struct series *series)
+{
+	struct times *taken = series->taken;
+	size_t i, n = series->count, over = 0;
+	int64_t cpu = 0;
+
+	CHECK(n > 0);
+	qsort(taken, n, sizeof(*taken), by_wall);
+	for (i = 0; i < n; i++) {
+		over += taken[i].wall > 1000000;
+		cpu = taken[i].cpu > cpu ? taken[i].cpu : cpu;
+	}
+	printf("%s: %zu times, min %" PRId64 " us, median %" PRId64
+	       " us, max %" PRId64 " us (%zu over 1 ms), max %" PRId64
+	       " us of CPU time\n", series->what, n, taken[0].wall / 1000,
+	       taken[n / 2].wall / 1000, taken[n - 1].wall / 1000, over, cpu / 1000);
+}
+
+/* A turn is what tevent_loop_once does besides waiting. */
 static void trace(enum tevent_trace_point point, void *private_data)
 {
 	(void)private_data;
-	if (point == TEVENT_TRACE_AFTER_WAIT) {
+	switch (point) {
+	case TEVENT_TRACE_BEFORE_LOOP_ONCE:
+	case TEVENT_TRACE_AFTER_WAIT:
 		turn_start = times_now();
-	} else if (point == TEVENT_TRACE_BEFORE_WAIT && turn_start.wall != 0) {
-		keep_longest(&longest_turn, turn_start);
+		break;
+	case TEVENT_TRACE_AFTER_LOOP_ONCE:
+		note(&turns, turn_start);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -147,7 +190,7 @@ void run_many(void)
 		share->info = make_info(share, name);
 		start = times_now();
 		req = swnc_register_send(mem, ev, NULL, state, creds, share->info);
-		keep_longest(&longest_send, start);
+		note(&sends, start);
 		CHECK(req != NULL);
 		tevent_req_set_callback(req, done_register, share);
 	}
@@ -156,8 +199,6 @@ void run_many(void)
 		CHECK(tevent_loop_once(ev) == 0);
 	}
 	tevent_set_trace_callback(ev, NULL, NULL);
-	printf("longest turn of the loop: %" PRId64 " us, %" PRId64 " us of CPU time\n",
-	       longest_turn.wall / 1000, longest_turn.cpu / 1000);
-	printf("longest swnc_register_send: %" PRId64 " us, %" PRId64 " us of CPU time\n",
-	       longest_send.wall / 1000, longest_send.cpu / 1000);
+	report(&turns);
+	report(&sends);
 }

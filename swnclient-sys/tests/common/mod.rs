@@ -129,28 +129,16 @@ pub(crate) fn pkg_config(arguments: &[&str]) -> Vec<String> {
     words.split_whitespace().map(Into::into).collect()
 }
 
-/// Compiles a C program that links to the library.
+/// A script or a source of the C programs.
+pub(crate) fn c_consumer(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/c-consumer").join(file)
+}
+
+/// Compiles a C program to run with the library.
 pub(crate) fn compile(name: &str, sources: &[&str]) -> PathBuf {
     let program = scratch("bin").join(name);
-    let library = library();
-    let directory = library.parent().unwrap().display();
-    output(
-        Command::new("cc")
-            .args(["-std=gnu17", "-g", "-Wall", "-Wextra", "-Werror"])
-            // tevent_loop_allow_nesting.
-            .arg("-Wno-deprecated-declarations")
-            .arg("-o")
-            .arg(&program)
-            .args(sources.iter().map(|source| {
-                format!("{}/../tests/c-consumer/{source}", env!("CARGO_MANIFEST_DIR"))
-            }))
-            .arg(format!("-I{}", include()))
-            .args(pkg_config(&["--cflags"]))
-            .args([format!("-L{directory}"), format!("-Wl,-rpath,{directory}")])
-            // Left out where a program loads the library by itself.
-            .args(["-Wl,--as-needed", "-lswnclient", "-ldl"])
-            .args(pkg_config(&["--libs"])),
-    );
+    let directory = library().parent().unwrap();
+    output(Command::new(c_consumer("build")).arg(directory).arg(&program).args(sources));
     program
 }
 
