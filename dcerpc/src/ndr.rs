@@ -230,6 +230,11 @@ impl Writer {
         Self::default()
     }
 
+    /// An empty stub with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { data: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// The stub's bytes.
     pub fn finish(self) -> Vec<u8> {
         self.data

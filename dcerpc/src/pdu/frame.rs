@@ -11,6 +11,9 @@ const MIN: u16 = 16;
 /// ([MS-RPCE] 2.2.2.11), in bytes.
 pub const TRAILER_LEN: usize = 8;
 
+/// The length that most PDUs stay below, in bytes: room to begin with.
+const TYPICAL: usize = 256;
+
 /// PTYPE (C706 12.6.4, [MS-RPCE] 2.2.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -287,7 +290,7 @@ pub struct PduWriter {
 impl PduWriter {
     /// Starts a PDU; the lengths in the header are filled in by [`PduWriter::finish`].
     pub fn new(packet_type: PacketType, flags: PfcFlags, call_id: u32) -> Self {
-        let mut writer = Writer::new();
+        let mut writer = Writer::with_capacity(TYPICAL);
         // Version 5.0; little-endian integers, ASCII, IEEE (C706 14.1).
         writer.bytes(&[5, 0, packet_type as u8, flags.bits(), 0x10, 0, 0, 0]);
         writer.bytes(&[0; 4]);

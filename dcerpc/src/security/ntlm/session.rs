@@ -4,6 +4,8 @@
 use std::ops::Range;
 
 use ctutils::CtEq;
+use hmac::{Hmac, Mac};
+use md5::Md5;
 use rc4::{Rc4, StreamCipher};
 
 use super::flags::Flags;
@@ -18,7 +20,8 @@ type Signature = [u8; SIGNATURE_LEN];
 
 /// One direction of a session. Wiped when dropped.
 struct Direction {
-    sign_key: Key,
+    /// Keyed with the signing key; each message continues a copy.
+    mac: Hmac<Md5>,
     seal_key: Key,
     /// The handle of [MS-NLMP] 3.4: one key stream for all messages.
     cipher: Rc4,
@@ -29,7 +32,7 @@ impl Direction {
     fn new(exported_session_key: &[u8; 16], sender: Sender) -> Self {
         let seal_key = keys::seal_key(exported_session_key, sender);
         Self {
-            sign_key: keys::sign_key(exported_session_key, sender),
+            mac: keys::keyed(&keys::sign_key(exported_session_key, sender)),
             cipher: keys::rc4(&seal_key),
             seal_key,
             sequence: 0,
@@ -40,8 +43,8 @@ impl Direction {
     fn checksum(&mut self, message: &[u8]) -> Checksum {
         let sequence = self.sequence.to_le_bytes();
         self.sequence = self.sequence.wrapping_add(1);
-        let [c0, c1, c2, c3, c4, c5, c6, c7, ..] =
-            keys::hmac_md5(&self.sign_key, &[&sequence, message]);
+        let mac = self.mac.clone().chain_update(sequence).chain_update(message);
+        let [c0, c1, c2, c3, c4, c5, c6, c7, ..] = <[u8; 16]>::from(mac.finalize().into_bytes());
         Checksum { checksum: [c0, c1, c2, c3, c4, c5, c6, c7], sequence }
     }
 
