@@ -131,7 +131,8 @@ impl Driver {
             }
         }
         let next = shared.proto.next_deadline();
-        if next.is_some_and(|next| shared.armed.is_none_or(|armed| next < armed)) {
+        // Also where it is later than before: nobody wakes up for nothing.
+        if next != shared.armed {
             self.rearm.notify_one();
         }
         result

@@ -43,6 +43,9 @@ pub struct Client {
     pub(super) timers: Timers<TimerKey>,
     pub(super) actions: Actions,
     pub(super) events: VecDeque<(RegistrationId, Event)>,
+    /// Whose AsyncNotify brought something, and when: the next one is made when
+    /// the actions are taken, so that the consumer does not wait for it.
+    pub(super) to_ask_again: VecDeque<(RegistrationId, Instant)>,
     pub(super) last_link: u64,
     pub(super) last_connection: u64,
 }
@@ -64,6 +67,7 @@ impl Client {
             timers: Timers::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
+            to_ask_again: VecDeque::new(),
             last_link: 0,
             last_connection: 0,
         }
@@ -150,12 +154,16 @@ impl Client {
 
 /// The owner's side.
 impl Client {
-    /// What is to be done next.
+    /// What is to be done next. Events can be taken before: they are there
+    /// already, while this may have to work first.
     pub fn poll_action(&mut self) -> Option<Action> {
+        while let Some((id, now)) = self.to_ask_again.pop_front() {
+            self.send_notify(id, now);
+        }
         self.actions.pop_front()
     }
 
-    /// When [`Client::handle_timeout`] is to be called.
+    /// When [`Client::handle_timeout`] is to be called, once all actions are taken.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timers.next()
     }

@@ -24,6 +24,9 @@ impl Client {
         let State::Registered(registered) = &mut registration.state else {
             return;
         };
+        if registered.notify.is_some() {
+            return;
+        }
         let link_id = registered.link;
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
@@ -69,7 +72,7 @@ impl Client {
         match result {
             Ok(Some(messages)) => {
                 self.report(id, witness, messages, now);
-                self.send_notify(id, now);
+                self.to_ask_again.push_back((id, now));
             }
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
                 if now.saturating_duration_since(asked_at) >= NOTIFY_INTERVAL {
