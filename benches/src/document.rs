@@ -1,0 +1,78 @@
+//! The last results as tables in `docs/benchmarks.md`, and as plots beside it.
+
+use crate::plot::{Axis, plot};
+use crate::report::{Limit, Part, Report, number};
+use crate::source;
+use std::fmt::Write;
+
+const START: &str = "<!-- written by `benches/run document` from here -->\n";
+const END: &str = "<!-- to here -->\n";
+
+/// Writes them.
+pub(crate) fn write(report: &Report) {
+    let path = source("docs/benchmarks.md");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let (before, rest) = text.split_once(START).expect("docs/benchmarks.md has its mark");
+    let (_, after) = rest.split_once(END).expect("docs/benchmarks.md has its mark");
+    let tables: String = report.parts.iter().map(table).collect();
+    let text = format!("{before}{START}\n{tables}{END}{after}");
+    std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    for part in &report.parts {
+        let (x, y, title) = match part.name.as_str() {
+            "register" => (
+                Axis::new("percent of the registrations", false),
+                Axis::new("milliseconds", true),
+                "From nothing to registered: wall clock",
+            ),
+            "notify" => (
+                Axis::new("percent of the notifications", false),
+                Axis::new("microseconds", true),
+                "From a notification's bytes to the netlink message",
+            ),
+            "flat" => (
+                Axis::new("registrations of the client", true),
+                Axis::new("CPU of the client, microseconds", false),
+                "The cost of one more",
+            ),
+            _ => continue,
+        };
+        let path = source("docs").join(format!("benchmarks-{}.svg", part.name));
+        let svg = plot(title, &x, &y, &part.series);
+        std::fs::write(&path, svg).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    }
+}
+
+fn table(part: &Part) -> String {
+    let mut text = format!("### {}: {}\n\n", part.name, part.title);
+    text += "| | ours | beside | ratio | limit | |\n| --- | --- | --- | --- | --- | --- |\n";
+    for row in &part.rows {
+        let (beside, ratio) = row.beside.as_ref().map_or_else(Default::default, |beside| {
+            (format!("{}: {} {}", beside.who, beside.figure, row.unit), beside.ratio.to_string())
+        });
+        let limit = match row.limit {
+            Some(Limit::AtMost(limit)) => format!("{} {}", number(limit), row.unit),
+            Some(Limit::RatioAtMost(limit)) => format!("ratio {}", number(limit)),
+            None => String::new(),
+        };
+        let verdict = row.is_met().map_or("", |met| if met { "kept" } else { "**missed**" });
+        let _ = writeln!(
+            text,
+            "| {} | {} {} | {beside} | {ratio} | {limit} | {verdict} |",
+            row.what, row.ours, row.unit
+        );
+    }
+    text.push('\n');
+    for note in &part.notes {
+        let _ = writeln!(text, "- {note}");
+    }
+    let machine = &part.machine;
+    let _ = write!(
+        text,
+        "- {} x {}, Linux {}, load {} before and {} after",
+        machine.cores, machine.cpu, machine.kernel, machine.load[0], machine.load[1]
+    );
+    if let Some(noise) = &machine.noise {
+        let _ = write!(text, "; fixed work between the rounds: {noise} ms");
+    }
+    text + "\n\n"
+}

@@ -1,0 +1,71 @@
+//! A notification's way through the daemon.
+
+use super::Findings;
+use super::register::distribution;
+use crate::Options;
+use crate::process::Worker;
+use crate::report::{Limit, Row};
+use crate::stats::{float, percentile};
+use std::net::IpAddr;
+use std::process::Command;
+
+pub(super) const TITLE: &str =
+    "from the notification's bytes being readable to the netlink message being sent";
+
+/// How many notifications of each make a round.
+const EACH: usize = 2000;
+
+/// One process precedes the other on one CPU, so that nobody reads before the
+/// clock has been read.
+fn on_one_cpu(precedence: &str) -> Command {
+    let mut command = Command::new("chrt");
+    command.args(["--fifo", precedence, "taskset", "--cpu-list", "1"]);
+    command
+}
+
+pub(super) fn run(options: &Options) -> Findings {
+    let mut witness = Worker::own(on_one_cpu("20"), &["witness"]);
+    let (serves, port): (IpAddr, u16) = witness.answer();
+    let mut daemon = Worker::own(on_one_cpu("10"), &["daemon", &serves.to_string(), "135"]);
+    witness.tell("registered");
+    let () = daemon.ask("mount 1");
+    let () = witness.answer();
+    let mut notify = |witness: &mut Worker| times(witness, "notify", &mut daemon);
+    // Caches fill, and the witness knows what to send to the other.
+    notify(&mut witness);
+    let mut bare = Worker::own(on_one_cpu("10"), &["bare", &format!("{serves}:{port}")]);
+    let () = witness.ask("accept");
+    times(&mut witness, "bare", &mut bare);
+
+    let mut findings = Findings::default();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..options.rounds {
+        findings.feel_noise();
+        ours.push(notify(&mut witness));
+        theirs.push(times(&mut witness, "bare", &mut bare));
+    }
+    for (what, percent, limit) in [("median", 50.0, 1.5), ("p99", 99.0, 2.0)] {
+        let of = |rounds: &[Vec<f64>]| -> Vec<f64> {
+            rounds.iter().map(|round| percentile(round, percent)).collect()
+        };
+        let beside = ("a bare program", &of(&theirs)[..]);
+        let limit = Some(Limit::RatioAtMost(limit));
+        findings.rows.push(Row::paired(what, "µs", &of(&ours), beside, limit));
+    }
+    findings.note(format!("{EACH} notifications of each in a round, one at a time"));
+    findings.series.push(distribution("notify", "swnd", &ours.concat()));
+    findings.series.push(distribution("notify", "a bare tokio program", &theirs.concat()));
+    findings
+}
+
+/// How long each took, in microseconds.
+fn times(witness: &mut Worker, order: &str, forwarder: &mut Worker) -> Vec<f64> {
+    let readable: Vec<u64> = witness.ask(&format!("{order} {EACH}"));
+    let sent: Vec<u64> = forwarder.ask("sent");
+    assert_eq!(readable.len(), sent.len(), "each notification becomes one message");
+    let times = readable.iter().zip(&sent).map(|(from, to)| {
+        let nanoseconds = to.checked_sub(*from).expect("read before it is there");
+        float(usize::try_from(nanoseconds).expect("less than a second")) / 1e3
+    });
+    times.collect()
+}
