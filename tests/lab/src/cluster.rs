@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::{PASSWORD, Select, USER, script, wait_until};
+use crate::{PASSWORD, USER, script, wait_until};
 
 /// How long a node may take to come up, and the cluster to become healthy again after whatever was done to it.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -19,7 +19,10 @@ const RECOVERY: Duration = Duration::from_secs(60);
 pub struct Cluster {
     /// `samba-cluster hold`: the cluster is up until its standard input ends.
     holder: Child,
-    on: [AtomicBool; Cluster::NODES],
+    /// Which nodes are on, with their cable plugged in.
+    reachable: [AtomicBool; Cluster::NODES],
+    /// Which are out of service by [`Cluster::disable`].
+    disabled: [AtomicBool; Cluster::NODES],
 }
 
 impl Cluster {
@@ -41,8 +44,13 @@ impl Cluster {
         for node in 0..Cluster::NODES {
             cluster.start(node);
             cluster.heal(node);
+            if cluster.disabled[node].load(Ordering::SeqCst) {
+                cluster.enable(node);
+            }
         }
         cluster.wait_healthy();
+        // A node that was cut off has kept its address, so nobody announces that it is back.
+        cluster.script(&["client", "ip", "neigh", "flush", "dev", "eth0"]);
         cluster.set_password(USER, PASSWORD);
         cluster.clear_registrations();
         cluster
@@ -60,29 +68,57 @@ impl Cluster {
         let stdout = holder.stdout.take().expect("stdout is piped");
         BufReader::new(stdout).read_line(&mut said).expect("samba-cluster's output can be read");
         assert_eq!(said.trim_end(), "ready", "the cluster did not come up");
-        Cluster { holder, on: [const { AtomicBool::new(true) }; Cluster::NODES] }
+        Cluster {
+            holder,
+            reachable: [const { AtomicBool::new(true) }; Cluster::NODES],
+            disabled: [const { AtomicBool::new(false) }; Cluster::NODES],
+        }
     }
 
     /// Takes the power from a node: nothing in it runs on, and nobody hears from it again.
     pub fn kill(&self, node: usize) {
-        self.on[node].store(false, Ordering::SeqCst);
+        self.reachable[node].store(false, Ordering::SeqCst);
+        self.disabled[node].store(false, Ordering::SeqCst);
         self.script(&["kill", &node.to_string()]);
     }
 
     /// Starts a node that was killed. It is useful again after [`Cluster::wait_healthy`].
     pub fn start(&self, node: usize) {
         self.script(&["start", &node.to_string()]);
-        self.on[node].store(true, Ordering::SeqCst);
+        self.reachable[node].store(true, Ordering::SeqCst);
     }
 
     /// Pulls a node's network cable.
     pub fn cut(&self, node: usize) {
+        self.reachable[node].store(false, Ordering::SeqCst);
         self.script(&["cut", &node.to_string()]);
     }
 
     /// Puts a node's network cable back.
     pub fn heal(&self, node: usize) {
         self.script(&["heal", &node.to_string()]);
+        self.reachable[node].store(true, Ordering::SeqCst);
+    }
+
+    /// Takes a node out of service: it stays in the cluster, but its public address goes to another one.
+    pub fn disable(&self, node: usize) {
+        self.disabled[node].store(true, Ordering::SeqCst);
+        self.node(node, &["ctdb", "disable"]);
+    }
+
+    /// Puts a node back into service.
+    pub fn enable(&self, node: usize) {
+        self.node(node, &["ctdb", "enable"]);
+        self.disabled[node].store(false, Ordering::SeqCst);
+    }
+
+    /// The node that leads the cluster: it holds the cluster's lock.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn leader(&self) -> usize {
+        let leader = self.node(self.any_node(), &["ctdb", "leader"]);
+        leader.trim().parse().unwrap_or_else(|_| panic!("nobody leads the cluster: {leader:?}"))
     }
 
     /// Restarts a node's RPC services: the endpoint mapper, and the witness on another port than before.
@@ -152,12 +188,13 @@ impl Cluster {
         *held.unwrap_or_else(|| panic!("node {node} holds no address: {holders:?}")).0
     }
 
-    /// A node that is on.
+    /// A node that is on and not cut off.
     ///
     /// # Panics
     /// Where none is.
     pub fn any_node(&self) -> usize {
-        self.on.iter().position(|on| on.load(Ordering::SeqCst)).expect("a node that is on")
+        let is_reachable = |node: &AtomicBool| node.load(Ordering::SeqCst);
+        self.reachable.iter().position(is_reachable).expect("a node that can be reached")
     }
 
     /// Runs a command inside a node and gives its output.
@@ -183,10 +220,12 @@ impl Cluster {
         command
     }
 
+    /// Takes registrations back, and out of the list those that nobody has any more: a witness that was killed leaves its
+    /// own behind, and a node that was cut off brings back what it knew. Nobody can take those back.
     fn clear_registrations(&self) {
-        if !self.registrations().is_empty() {
-            self.force_unregister(Select::All);
-        }
+        let unregister = "net witness force-unregister --witness-apply-to-all || true";
+        self.node(self.any_node(), &["sh", "-c", unregister]);
+        self.node(self.any_node(), &["ctdb", "wipedb", "rpcd_witness_registration.tdb"]);
         wait_until("the witness service has no registrations", Duration::from_secs(10), || {
             let left = self.registrations();
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
@@ -224,6 +263,6 @@ impl Drop for Cluster {
 
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cluster").field("on", &self.on).finish_non_exhaustive()
+        f.debug_struct("Cluster").field("reachable", &self.reachable).finish_non_exhaustive()
     }
 }

@@ -3,8 +3,10 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at. Each look may start a program.
-const INTERVAL: Duration = Duration::from_millis(50);
+/// The pauses between two looks at a condition: short where it comes true at once, long where it takes its time, for each
+/// look may start a program.
+const SHORTEST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// Looks at `condition` until it is `Ok`, and gives that value. `condition` says in its error what it saw instead.
 ///
@@ -22,7 +24,7 @@ pub fn wait_until<T, E: Display>(
             Err(seen) if start.elapsed() >= limit => {
                 panic!("after {limit:?} still not: {what}\nlast seen: {seen}")
             }
-            Err(_) => std::thread::sleep(INTERVAL),
+            Err(_) => std::thread::sleep((start.elapsed() / 20).clamp(SHORTEST, LONGEST)),
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Registrations by the client library, each under a name of its own, so that the witnesses' list tells them apart.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use lab::{CLUSTER_NAME, PASSWORD, SHARE, USER, in_client_namespace};
+use swnclient::{
+    Client, Config, Credentials, Event, Notification, NtlmCredentials, RegistrationRequest,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// How long unregistering may take at the end.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What has happened to a registration.
+type Log = Arc<Mutex<Vec<Event>>>;
+
+/// Some registrations, which end when this is dropped.
+pub(crate) struct Clients {
+    events: Vec<Log>,
+    stop: Option<UnboundedSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Clients {
+    /// Registers a client for each of `addresses`, under the name that [`Clients::name`] gives it.
+    pub(crate) fn start(addresses: &[Ipv4Addr]) -> Clients {
+        let events: Vec<Log> = addresses.iter().map(|_| Arc::default()).collect();
+        let (stop, stopped) = unbounded_channel();
+        let sinks = addresses.iter().copied().zip(events.clone()).collect();
+        let thread = std::thread::spawn(|| in_client_namespace(|| run(sinks, stopped)));
+        Clients { events, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// What the client for the address `index` calls itself.
+    pub(crate) fn name(index: usize) -> String {
+        format!("client-{index}")
+    }
+
+    /// What has happened to a client so far.
+    pub(crate) fn events(&self, index: usize) -> Vec<Event> {
+        self.events[index].lock().expect("events are not poisoned").clone()
+    }
+
+    /// What a client was told so far.
+    pub(crate) fn notifications(&self, index: usize) -> Vec<Notification> {
+        let told = self.events(index).into_iter().filter_map(|event| match event {
+            Event::Notification(notification) => Some(notification),
+            _ => None,
+        });
+        told.collect()
+    }
+}
+
+fn run(sinks: Vec<(Ipv4Addr, Log)>, mut stopped: UnboundedReceiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let start = |(index, (address, events)): (usize, (Ipv4Addr, Log))| {
+            let config = Config { client_name: Clients::name(index).into(), ..Config::default() };
+            let client = Client::start(config, move |_, event| {
+                events.lock().expect("events are not poisoned").push(event);
+            });
+            let request = RegistrationRequest {
+                net_name: CLUSTER_NAME.into(),
+                share_name: Some(SHARE.into()),
+                ip_address: Some(address.into()),
+                net_name_notify: true,
+                share_name_notify: true,
+                ip_notify: true,
+            };
+            let user = NtlmCredentials::from_password(USER, "", PASSWORD);
+            client.register(request, Credentials::Ntlm(user));
+            client
+        };
+        let clients: Vec<Client> = sinks.into_iter().enumerate().map(start).collect();
+        let _ = stopped.recv().await;
+        for client in clients {
+            client.shutdown(GOODBYE).await;
+        }
+    });
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // Its panic, if any, has been printed, and the test has missed what it did not do.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
