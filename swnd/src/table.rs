@@ -8,7 +8,7 @@ use crate::authentication::{Policy, Unusable};
 use crate::kernel::{KernelAnswer, KernelAuth, KernelMessage, LinkEvent};
 use crate::report::{Mount, Report};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use swnclient::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
 
@@ -68,7 +68,6 @@ struct Entry {
     /// `None` while the mount's credentials are of no use.
     registration: Option<RegistrationId>,
     credentials: Option<Credentials>,
-    registered: bool,
     /// What was reported since the last success, so that the echo, which
     /// repeats everything each minute, does not repeat it in the log.
     failures: Vec<swnclient::Error>,
@@ -88,6 +87,8 @@ struct Owner {
 pub struct Table {
     policy: Policy,
     entries: BTreeMap<u32, Entry>,
+    /// Those of the entries that are registered.
+    registered: BTreeSet<u32>,
     owners: HashMap<RegistrationId, Owner>,
 }
 
@@ -99,8 +100,7 @@ impl Table {
 
     /// How many mounts want a witness, and how many have one.
     pub fn counts(&self) -> (usize, usize) {
-        let registered = self.entries.values().filter(|entry| entry.registered);
-        (self.entries.len(), registered.count())
+        (self.entries.len(), self.registered.len())
     }
 
     /// Takes a message of the kernel.
@@ -138,7 +138,6 @@ impl Table {
             request,
             registration: None,
             credentials: None,
-            registered: false,
             failures: Vec::new(),
             unusable: None,
         });
@@ -177,6 +176,7 @@ impl Table {
     /// Forgets the kernel's number and ends what stands behind it.
     fn release(&mut self, id: u32, client: &impl Registrar) -> Option<Mount> {
         let entry = self.entries.remove(&id)?;
+        self.registered.remove(&id);
         if let Some(registration) = entry.registration {
             client.unregister(registration);
         }
@@ -185,6 +185,7 @@ impl Table {
 
     /// The module is gone, and every mount with it.
     pub fn clear(&mut self, client: &impl Registrar) {
+        self.registered.clear();
         for (_, entry) in std::mem::take(&mut self.entries) {
             if let Some(registration) = entry.registration {
                 client.unregister(registration);
@@ -209,12 +210,12 @@ impl Table {
             }
             (Event::Notification(notification), None) => Report::Late { mount, notification },
             (Event::Registered { witness, version }, Some(entry)) => {
-                entry.registered = true;
+                self.registered.insert(id);
                 entry.failures.clear();
                 Report::Registered { mount, address, witness, version }
             }
             (Event::Failed { error, retry_in }, Some(entry)) => {
-                entry.registered = false;
+                self.registered.remove(&id);
                 let again = entry.failures.contains(&error);
                 if !again && entry.failures.len() < REPORTED_MAX {
                     entry.failures.push(error.clone());
@@ -224,7 +225,7 @@ impl Table {
             (Event::Unregistered, entry) => {
                 if let Some(entry) = entry {
                     entry.registration = None;
-                    entry.registered = false;
+                    self.registered.remove(&id);
                 }
                 self.owners.remove(&registration);
                 Report::Unregistered { mount, address }

@@ -2,11 +2,12 @@
 //! its owner. The life of a registration is in `lifecycle`, that of a link in
 //! `links`.
 
-use super::interning::CredentialsPool;
+use super::interning::{CredentialsPool, Pool};
 use super::link::{Actions, Link, LinkId};
 use super::registration::{Registered, Registration, State, Unregistering};
 use super::timers::Timers;
 use super::{Action, Config, ConnectionId};
+use crate::wire::Interface;
 use crate::{Credentials, Error, Event, RegistrationId, RegistrationRequest};
 use dcerpc::association::AuthOutcome;
 use smol_str::SmolStr;
@@ -40,6 +41,7 @@ pub struct Client {
     /// Witnesses that refused version 2, for as long as they stay up.
     pub(super) version_1_only: BTreeSet<IpAddr>,
     pub(super) credentials: CredentialsPool,
+    pub(super) lists: Pool<[Interface]>,
     pub(super) timers: Timers<TimerKey>,
     pub(super) actions: Actions,
     pub(super) events: VecDeque<(RegistrationId, Event)>,
@@ -64,6 +66,7 @@ impl Client {
             resolving: BTreeMap::new(),
             version_1_only: BTreeSet::new(),
             credentials: CredentialsPool::default(),
+            lists: Pool::default(),
             timers: Timers::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -148,7 +151,7 @@ impl Client {
 
     /// The next event of a registration.
     pub fn poll_event(&mut self) -> Option<(RegistrationId, Event)> {
-        self.events.pop_front()
+        take(&mut self.events)
     }
 }
 
@@ -160,7 +163,7 @@ impl Client {
         while let Some((id, now)) = self.to_ask_again.pop_front() {
             self.send_notify(id, now);
         }
-        self.actions.pop_front()
+        take(&mut self.actions)
     }
 
     /// When [`Client::handle_timeout`] is to be called, once all actions are taken.
@@ -282,4 +285,15 @@ impl Client {
             self.fail_link(id, error, now);
         }
     }
+}
+
+/// The next of a queue. An empty one does not keep the room that thousands
+/// needed at once.
+fn take<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    const KEPT: usize = 64;
+    let next = queue.pop_front();
+    if next.is_none() {
+        queue.shrink_to(KEPT);
+    }
+    next
 }

@@ -1,5 +1,5 @@
-//! One copy of each distinct set of credentials, however many registrations
-//! use it: links are shared by it, and secrets are not multiplied.
+//! One copy of what many registrations have alike: credentials, by which links
+//! are shared, and whose secrets are not multiplied; and interface lists.
 
 use crate::Credentials;
 use std::sync::{Arc, Weak};
@@ -22,20 +22,36 @@ impl PartialEq for SharedCredentials {
 
 /// The credentials in use.
 #[derive(Debug, Default)]
-pub(super) struct CredentialsPool {
-    in_use: Vec<Weak<Credentials>>,
-}
+pub(super) struct CredentialsPool(Pool<Credentials>);
 
 impl CredentialsPool {
     /// The shared copy of `credentials`.
     pub(super) fn intern(&mut self, credentials: Credentials) -> SharedCredentials {
+        SharedCredentials(self.0.intern(Arc::new(credentials)))
+    }
+}
+
+/// What is in use of a kind, each value once.
+#[derive(Debug)]
+pub(super) struct Pool<T: ?Sized> {
+    in_use: Vec<Weak<T>>,
+}
+
+impl<T: ?Sized> Default for Pool<T> {
+    fn default() -> Self {
+        Self { in_use: Vec::new() }
+    }
+}
+
+impl<T: ?Sized + PartialEq> Pool<T> {
+    /// The copy of `new` that is in use, which is `new` itself where it is the
+    /// first.
+    pub(super) fn intern(&mut self, new: Arc<T>) -> Arc<T> {
         self.in_use.retain(|weak| weak.strong_count() > 0);
-        let known =
-            self.in_use.iter().filter_map(Weak::upgrade).find(|known| **known == credentials);
-        SharedCredentials(known.unwrap_or_else(|| {
-            let new = Arc::new(credentials);
+        let known = self.in_use.iter().filter_map(Weak::upgrade).find(|known| **known == *new);
+        known.unwrap_or_else(|| {
             self.in_use.push(Arc::downgrade(&new));
             new
-        }))
+        })
     }
 }

@@ -318,7 +318,7 @@ impl Client {
                 let result = decode(address, "GetInterfaceList", reply, |stub, endian| {
                     wire::decode_interface_list(stub, endian)
                 });
-                let result = result.map(Into::into);
+                let result = result.map(|list| self.lists.intern(list.into()));
                 self.arm_link(link_id);
                 for id in again {
                     self.request_list(link_id, id, now);

@@ -95,7 +95,7 @@ pub(super) struct Registration {
     /// Further addresses of the net name, the next one last.
     pub(super) seeds: Vec<IpAddr>,
     /// The interface list of the node that serves the share; shared by all
-    /// registrations that got it with the same call.
+    /// registrations that have the same.
     pub(super) interfaces: Arc<[Interface]>,
     /// The witnesses to try in this round, the next one last.
     pub(super) candidates: Vec<IpAddr>,

@@ -244,12 +244,12 @@ impl Cluster {
 
     /// What is to be done to a connection next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        take(&mut self.outputs)
     }
 
     /// What happened next.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        take(&mut self.events)
     }
 
     /// Runs a step at a later time.
@@ -435,4 +435,15 @@ impl Cluster {
         };
         self.logons = (!config.users.is_empty()).then(|| Arc::new(logons));
     }
+}
+
+/// The next of a queue. An empty one does not keep the room that thousands
+/// needed at once.
+fn take<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    const KEPT: usize = 64;
+    let next = queue.pop_front();
+    if next.is_none() {
+        queue.shrink_to(KEPT);
+    }
+    next
 }

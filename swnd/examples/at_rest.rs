@@ -1,0 +1,138 @@
+//! The daemon with many mounts and nothing to do, to be looked at:
+//!
+//!     cargo run --release -p swnd --example at_rest [MOUNTS [SECONDS]]
+//!
+//! It says when all mounts are registered and how often its event loop woke up
+//! in the seconds that follow. The cluster is a process of its own, so that
+//! strace and perf see the daemon alone:
+//!
+//!     strace -f -r -p PID
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read};
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use swnclient::{Client, Config, RegistrationRequest, Secret};
+use swnd::authentication::Policy;
+use swnd::daemon::{Daemon, Observer, Status};
+use swnd::kernel::{KernelAuth, Link, StandInKernel};
+use swnd::report::Report;
+use tokio::runtime::Builder;
+use tokio::sync::{oneshot, watch};
+use witness_sim::net::{RunningCluster, unused_subnet};
+use witness_sim::{ClusterConfig, Profile};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// One that needs no privilege.
+const MAPPER_PORT: u16 = 13_500;
+const NODES: u8 = 3;
+const CLUSTER: &str = "cluster";
+
+fn main() -> Outcome<()> {
+    let mut args = std::env::args().skip(1).peekable();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    if args.next_if_eq(CLUSTER).is_some() {
+        return runtime.block_on(cluster());
+    }
+    let mounts = args.next().map_or(Ok(1000), |arg| arg.parse())?;
+    let seconds = args.next().map_or(Ok(60), |arg| arg.parse())?;
+    let mut cluster = Command::new(std::env::current_exe()?)
+        .arg(CLUSTER)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut subnet = String::new();
+    BufReader::new(cluster.stdout.take().ok_or("no output")?).read_line(&mut subnet)?;
+    runtime.block_on(rest(subnet.trim(), mounts, Duration::from_secs(seconds)))?;
+    // It ends with its input.
+    drop(cluster.stdin.take());
+    cluster.wait()?;
+    Ok(())
+}
+
+/// Runs a cluster until the input ends; says where.
+async fn cluster() -> Outcome<()> {
+    let subnet = unused_subnet();
+    let mut config = ClusterConfig::new(Profile::Samba, NODES, subnet);
+    config.mapper_port = MAPPER_PORT;
+    let _cluster = RunningCluster::start(config).await?;
+    let [a, b, c] = subnet;
+    println!("{a}.{b}.{c}");
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    Ok(())
+}
+
+struct Watcher(watch::Sender<usize>);
+
+impl Observer for Watcher {
+    fn report(&self, _report: &Report) {}
+
+    fn status(&self, status: Status) {
+        self.0.send_replace(status.registered);
+    }
+}
+
+async fn rest(subnet: &str, mounts: usize, time: Duration) -> Outcome<()> {
+    let kernel = StandInKernel::with_module();
+    kernel.set_room(mounts.max(1000) * 2);
+    let link = Link::open(kernel.clone())?;
+    let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
+    let (registered, mut watched) = watch::channel(0);
+    let daemon = Daemon::new(link, Watcher(registered), Policy::default(), |sink| {
+        Client::start(config, sink)
+    });
+    let daemon = tokio::spawn(async move { daemon.run().await });
+    // It joins the group first.
+    tokio::task::yield_now().await;
+    for number in 0..mounts {
+        kernel.mount(&request(subnet, number)?, &auth());
+    }
+    watched.wait_for(|registered| *registered == mounts).await?;
+    // A thread of its own keeps the time: no timer of the event loop does.
+    let (done, over) = oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(1));
+        println!("process {}: {mounts} mounts registered, at rest from now on", std::process::id());
+        let before = wake_ups();
+        let start = Instant::now();
+        std::thread::sleep(time);
+        let woken = wake_ups().zip(before).map(|(after, before)| after - before);
+        println!("woken up {woken:?} times in {:.1} s", start.elapsed().as_secs_f64());
+        drop(done);
+    });
+    // It is dropped, not sent.
+    let _ = over.await;
+    daemon.abort();
+    Ok(())
+}
+
+/// How often the process's first thread, which is the event loop, gave up the
+/// processor to wait.
+fn wake_ups() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
+}
+
+fn request(subnet: &str, number: usize) -> Outcome<RegistrationRequest> {
+    let node = number % usize::from(NODES) + 1;
+    let address: IpAddr = format!("{subnet}.{}", 10 + node).parse()?;
+    Ok(RegistrationRequest {
+        net_name: "cluster.example.test".into(),
+        share_name: Some(format!("data{number}").into()),
+        ip_address: Some(address),
+        net_name_notify: true,
+        share_name_notify: true,
+        ip_notify: true,
+    })
+}
+
+fn auth() -> KernelAuth {
+    KernelAuth::Ntlm {
+        user: Some("alice".into()),
+        domain: Some("EXAMPLE".into()),
+        password: Some(Secret::new("secret")),
+    }
+}
