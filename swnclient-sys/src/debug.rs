@@ -58,9 +58,10 @@ pub(crate) fn add_loop(new: Weak<dyn Loop>) {
     let mut lines = lines();
     lines.loops.retain(|known| known.strong_count() > 0);
     lines.loops.push(new);
-    if !lines.waiting.is_empty() {
-        lines.wake();
-    }
+    let waiting = !lines.waiting.is_empty();
+    let loops = if waiting { lines.loops() } else { Vec::new() };
+    drop(lines);
+    wake(&loops);
 }
 
 /// The next line for the callback, and whether there are more.
@@ -80,12 +81,19 @@ pub(crate) fn next_line() -> Option<(Line, bool)> {
 }
 
 impl Lines {
-    fn wake(&mut self) {
+    /// The loops that are still there.
+    fn loops(&mut self) -> Vec<Weak<dyn Loop>> {
         self.loops.retain(|known| known.strong_count() > 0);
-        for known in &self.loops {
-            if known.upgrade().is_some_and(|known| known.wake_for_lines()) {
-                break;
-            }
+        self.loops.clone()
+    }
+}
+
+/// Wakes the first one that is still there: without the lock, which that loop
+/// wants next.
+fn wake(loops: &[Weak<dyn Loop>]) {
+    for known in loops {
+        if known.upgrade().is_some_and(|known| known.wake_for_lines()) {
+            break;
         }
     }
 }
@@ -136,9 +144,10 @@ impl Log for Logger {
             return;
         }
         lines.waiting.push_back(line);
-        if lines.waiting.len() == 1 {
-            lines.wake();
-        }
+        let first = lines.waiting.len() == 1;
+        let loops = if first { lines.loops() } else { Vec::new() };
+        drop(lines);
+        wake(&loops);
     }
 
     fn flush(&self) {}

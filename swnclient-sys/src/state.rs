@@ -9,7 +9,7 @@ use core_client::{
     Client, Config, Credentials, Event, Notification, RegistrationId, RegistrationRequest,
 };
 use smol_str::SmolStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// See the module's description.
 #[derive(Debug)]
@@ -36,9 +36,19 @@ impl<W: Wake + Send + 'static> State<W> {
         Arc::new(Self { books: Mutex::new(books) })
     }
 
-    fn books(&self) -> MutexGuard<'_, Books<W>> {
-        // Plain data, in order between any two statements.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Works with the books. Whoever that wakes is rung without the lock: the
+    /// thread that rings may lose its CPU to the one that it has woken, which
+    /// wants the lock next.
+    fn with_books<T>(&self, work: impl FnOnce(&mut Books<W>) -> T) -> T {
+        let (result, woken) = {
+            // Plain data, in order between any two statements.
+            let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+            (work(&mut books), books.registry.take_woken())
+        };
+        for waker in woken {
+            waker.ring();
+        }
+        result
     }
 
     /// See [`Registry::register`]. The first one starts the client, under the
@@ -50,13 +60,13 @@ impl<W: Wake + Send + 'static> State<W> {
         client_name: impl FnOnce() -> Option<SmolStr>,
         waker: W,
     ) -> Result<RequestId, Errno> {
-        let mut books = self.books();
-        let books = &mut *books;
-        let running = match &mut books.running {
-            Some(running) => running,
-            none => none.insert(self.start(client_name())?),
-        };
-        books.registry.register(info, credentials, &running.client, waker)
+        self.with_books(|books| {
+            let running = match &mut books.running {
+                Some(running) => running,
+                none => none.insert(self.start(client_name())?),
+            };
+            books.registry.register(info, credentials, &running.client, waker)
+        })
     }
 
     fn start(self: &Arc<Self>, client_name: Option<SmolStr>) -> Result<Running, Errno> {
@@ -85,7 +95,7 @@ impl<W: Wake + Send + 'static> State<W> {
 
     /// See [`Registry::wait`].
     pub(crate) fn wait(&self, info: RegistrationRequest, waker: W) -> Result<RequestId, Errno> {
-        self.books().registry.wait(info, waker)
+        self.with_books(|books| books.registry.wait(info, waker))
     }
 
     /// See [`Registry::unregister`].
@@ -94,48 +104,50 @@ impl<W: Wake + Send + 'static> State<W> {
         info: RegistrationRequest,
         waker: W,
     ) -> Result<RequestId, Errno> {
-        let books = &mut *self.books();
-        let running = books.running.as_ref().ok_or(Errno::NOENT)?;
-        books.registry.unregister(info, &running.client, waker)
+        self.with_books(|books| {
+            let running = books.running.as_ref().ok_or(Errno::NOENT)?;
+            books.registry.unregister(info, &running.client, waker)
+        })
     }
 
     /// See [`Registry::poll`].
     pub(crate) fn poll(&self, request: RequestId) -> Option<Outcome> {
-        self.books().registry.poll(request)
+        self.with_books(|books| books.registry.poll(request))
     }
 
     /// See [`Registry::abandon`].
     pub(crate) fn abandon(&self, request: RequestId) {
-        let books = &mut *self.books();
-        if let Some(running) = &books.running {
-            books.registry.abandon(request, &running.client);
-        }
+        self.with_books(|books| {
+            if let Some(running) = &books.running {
+                books.registry.abandon(request, &running.client);
+            }
+        });
     }
 
     /// See [`Registry::give_back`].
     pub(crate) fn give_back(&self, info: RegistrationRequest, batch: Vec<Notification>) {
-        self.books().registry.give_back(info, batch);
+        self.with_books(|books| books.registry.give_back(info, batch));
     }
 
     /// See [`Registry::close`]. Ends the engine where nobody else uses it.
     pub(crate) fn close(&self) {
-        let running = {
-            let mut books = self.books();
+        let running = self.with_books(|books| {
             books.registry.close();
             books.running.take()
-        };
+        });
         // Waits for a thread that may be about to take the lock.
         drop(running);
     }
 
     fn event(&self, id: RegistrationId, event: Event) {
-        let books = &mut *self.books();
-        let Some(running) = &books.running else {
-            return;
-        };
-        if let Some((info, recovers)) = books.registry.describe(id) {
-            report::event(info, &event, recovers);
+        let described = self.with_books(|books| books.registry.describe(id));
+        if let Some((info, recovers)) = described {
+            report::event(&info, &event, recovers);
         }
-        books.registry.event(id, event, &running.client);
+        self.with_books(|books| {
+            if let Some(running) = &books.running {
+                books.registry.event(id, event, &running.client);
+            }
+        });
     }
 }

@@ -10,6 +10,9 @@
 //!   loop of the caller's go on with what comes next.
 //! - One that is scheduled must not be freed, and nothing takes it back. So it
 //!   belongs to the context, not to the state.
+//!
+//! The context's thread never waits for one that is scheduling: to schedule wakes
+//! it, and then it may take the CPU from the other before that has gone on.
 
 use super::abi::{tevent_context, tevent_req};
 use super::bindings::{
@@ -37,8 +40,15 @@ const KEEP_ALIVE_SECONDS: libc::time_t = 24 * 60 * 60;
 #[derive(Debug)]
 pub(super) struct Link {
     ev: *mut tevent_context,
+    /// The immediate event to schedule next, or NULL: whoever takes it out
+    /// schedules it.
+    ready: AtomicPtr<tevent_immediate>,
     /// The immediate event that is on its way, or NULL.
     scheduled: AtomicPtr<tevent_immediate>,
+    /// Held by other threads while they schedule; NULL once the link leads
+    /// nowhere.
+    threaded: Mutex<*mut tevent_threaded_context>,
+    /// Held for moments only, and never while something is scheduled.
     inner: Mutex<Inner>,
 }
 
@@ -46,9 +56,6 @@ pub(super) struct Link {
 struct Inner {
     /// The parent of what follows; NULL once the link leads nowhere.
     anchor: *mut Anchor,
-    threaded: *mut tevent_threaded_context,
-    /// The immediate event to schedule next; NULL while one is on its way.
-    ready: *mut tevent_immediate,
     keep_alive: *mut tevent_timer,
     /// The requests that wait.
     requests: HashMap<RequestId, *mut tevent_req>,
@@ -60,10 +67,10 @@ struct Inner {
     retired: bool,
 }
 
-// SAFETY: other threads than the context's touch `threaded` and `ready`, which
-// tevent_threaded_schedule_immediate is for, and only under the lock, which is
-// also held when they are freed. The other pointers are used on the context's
-// thread only.
+// SAFETY: other threads than the context's touch `threaded` and what was `ready`,
+// which tevent_threaded_schedule_immediate is for, and only under the lock of
+// `threaded`, which is also taken before they are freed. The other pointers are
+// used on the context's thread only.
 unsafe impl Send for Link {}
 // SAFETY: as above.
 unsafe impl Sync for Link {}
@@ -108,11 +115,11 @@ impl Link {
         }
         let link = Arc::new(Self {
             ev,
+            ready: AtomicPtr::new(ready),
             scheduled: AtomicPtr::default(),
+            threaded: Mutex::new(threaded),
             inner: Mutex::new(Inner {
                 anchor,
-                threaded,
-                ready,
                 keep_alive: ptr::null_mut(),
                 requests: HashMap::new(),
                 woken: VecDeque::new(),
@@ -183,25 +190,34 @@ impl Link {
 
     /// The state is gone. From any thread.
     pub(super) fn retire(&self) {
-        let mut inner = self.lock();
-        inner.retired = true;
-        self.schedule(&mut inner);
+        self.lock().retired = true;
+        self.schedule();
+    }
+
+    /// The immediate event to schedule now, unless one is on its way, which comes
+    /// after all that was noted until now.
+    fn take_ready(&self) -> Option<NonNull<tevent_immediate>> {
+        let immediate = NonNull::new(self.ready.swap(ptr::null_mut(), Ordering::AcqRel))?;
+        self.scheduled.store(immediate.as_ptr(), Ordering::Release);
+        Some(immediate)
     }
 
     /// Sends an immediate event on its way, if none is. From any thread.
-    fn schedule(&self, inner: &mut Inner) {
-        if inner.anchor.is_null() || inner.ready.is_null() {
+    fn schedule(&self) {
+        let threaded = self.threaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if threaded.is_null() {
             return;
         }
-        let immediate = std::mem::replace(&mut inner.ready, ptr::null_mut());
-        self.scheduled.store(immediate, Ordering::Relaxed);
+        let Some(immediate) = self.take_ready() else {
+            return;
+        };
         // SAFETY: both belong to the anchor, which is alive while the lock is
         // held; the event is not scheduled and no handler of it runs. The link
         // outlives the anchor, and with it the event.
         unsafe {
             _tevent_threaded_schedule_immediate(
-                inner.threaded,
-                immediate,
+                *threaded,
+                immediate.as_ptr(),
                 fired,
                 ptr::from_ref(self).cast_mut().cast(),
                 c"swnc_link_fired".as_ptr(),
@@ -210,33 +226,61 @@ impl Link {
         }
     }
 
-    /// An immediate event has arrived. On the context's thread, in its handler.
-    fn turn(&self, fired_one: *mut tevent_immediate) -> Turn {
-        let mut inner = self.lock();
+    /// The same on the context's thread, without a lock.
+    ///
+    /// # Safety
+    /// On the context's thread; the context and the anchor are alive.
+    unsafe fn schedule_here(&self) {
+        if let Some(immediate) = self.take_ready() {
+            // SAFETY: this function's contract.
+            unsafe { self.schedule_again(immediate.as_ptr()) };
+        }
+    }
+
+    /// # Safety
+    /// As with `schedule_here`; the event is not on its way.
+    unsafe fn schedule_again(&self, immediate: *mut tevent_immediate) {
+        // SAFETY: this function's contract; the link outlives the event.
+        unsafe {
+            _tevent_schedule_immediate(
+                immediate,
+                self.ev,
+                fired,
+                ptr::from_ref(self).cast_mut().cast(),
+                c"swnc_link_fired".as_ptr(),
+                location!(),
+            );
+        }
+    }
+
+    /// An immediate event has arrived.
+    ///
+    /// # Safety
+    /// On the context's thread, in the event's handler.
+    unsafe fn turn(&self, fired_one: *mut tevent_immediate) -> Turn {
+        let anchor = self.lock().anchor;
         // SAFETY: in the handler of an event that belongs to the anchor, so that
         // is alive. tevent takes care of events that are freed, or scheduled
         // again, by their own handler.
         unsafe {
-            let next = _tevent_create_immediate(inner.anchor.cast(), location!());
+            let next = _tevent_create_immediate(anchor.cast(), location!());
             if next.is_null() {
                 // Out of memory: come back for as long as it lasts.
-                _tevent_schedule_immediate(
-                    fired_one,
-                    self.ev,
-                    fired,
-                    ptr::from_ref(self).cast_mut().cast(),
-                    c"swnc_link_fired".as_ptr(),
-                    location!(),
-                );
+                self.schedule_again(fired_one);
             } else {
-                inner.ready = next;
-                self.scheduled.store(ptr::null_mut(), Ordering::Relaxed);
+                // In this order: from the second on another one may be on its way.
+                self.scheduled.store(ptr::null_mut(), Ordering::Release);
+                self.ready.store(next, Ordering::Release);
                 _talloc_free(fired_one.cast(), location!());
             }
         }
+        let mut inner = self.lock();
         let turn = inner.next();
-        if !inner.woken.is_empty() || inner.lines || inner.retired {
-            self.schedule(&mut inner);
+        let more = !inner.woken.is_empty() || inner.lines || inner.retired;
+        drop(inner);
+        if more {
+            // SAFETY: this function's contract.
+            unsafe { self.schedule_here() };
         }
         turn
     }
@@ -283,9 +327,11 @@ impl Inner {
 
 impl Wake for Arc<Link> {
     fn wake(&self, request: RequestId) {
-        let mut inner = self.lock();
-        inner.woken.push_back(request);
-        self.schedule(&mut inner);
+        self.lock().woken.push_back(request);
+    }
+
+    fn ring(&self) {
+        self.schedule();
     }
 }
 
@@ -293,8 +339,10 @@ impl Loop for Link {
     fn wake_for_lines(&self) -> bool {
         let mut inner = self.lock();
         inner.lines = true;
-        self.schedule(&mut inner);
-        !inner.anchor.is_null()
+        let open = !inner.anchor.is_null();
+        drop(inner);
+        self.schedule();
+        open
     }
 }
 
@@ -312,7 +360,8 @@ unsafe extern "C" fn fired(
             Arc::increment_strong_count(link);
             Arc::from_raw(link)
         };
-        match link.turn(immediate) {
+        // SAFETY: in its handler.
+        match unsafe { link.turn(immediate) } {
             // SAFETY: it waits, or it would have been removed.
             Turn::Complete(request) => unsafe { request::complete(request) },
             Turn::Lines => {
@@ -354,22 +403,26 @@ unsafe extern "C" fn still_waiting(
 unsafe extern "C" fn anchor_gone(anchor: *mut c_void) -> c_int {
     // SAFETY: set by `Link::new`, and taken back here once.
     let link = unsafe { Arc::from_raw((*anchor.cast::<Anchor>()).link) };
-    let scheduled = link.scheduled.load(Ordering::Relaxed);
+    let forked = engine::is_forked();
+    if !forked {
+        // From now on nothing is scheduled by other threads.
+        *link.threaded.lock().unwrap_or_else(PoisonError::into_inner) = ptr::null_mut();
+        link.ready.store(ptr::null_mut(), Ordering::Release);
+    }
+    let scheduled = link.scheduled.load(Ordering::Acquire);
     if !scheduled.is_null() {
         // Its context is gone and with it the list that it was in, but tevent
         // does not know, and would abort when it is freed.
         // SAFETY: a child of the anchor.
         unsafe { _talloc_set_destructor(scheduled.cast(), None) };
     }
-    if engine::is_forked() {
-        // The lock may be held for ever.
+    if forked {
+        // A lock may be held for ever.
         std::mem::forget(link);
         return 0;
     }
     let mut inner = link.lock();
     inner.anchor = ptr::null_mut();
-    inner.threaded = ptr::null_mut();
-    inner.ready = ptr::null_mut();
     inner.keep_alive = ptr::null_mut();
     inner.requests.clear();
     inner.woken.clear();

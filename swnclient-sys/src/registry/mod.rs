@@ -20,8 +20,13 @@ pub(crate) struct RequestId(pub(crate) u64);
 pub(crate) type Outcome = Result<Vec<Notification>, Errno>;
 
 /// Tells a request's owner to ask for its outcome. Called from any thread.
-pub(crate) trait Wake {
+pub(crate) trait Wake: Clone {
+    /// Notes that it has to, in the order of the calls.
     fn wake(&self, request: RequestId);
+
+    /// Lets the owner know of what was noted: without any lock, because it may
+    /// be running before this returns.
+    fn ring(&self);
 }
 
 /// What the registry needs of [`Client`]. Returns at once; events follow from
@@ -54,6 +59,8 @@ pub(crate) struct Registry<W> {
     registrations: HashMap<RegistrationId, Registration>,
     requests: HashMap<RequestId, Request<W>>,
     last_request: u64,
+    /// Those to be rung.
+    woken: Vec<W>,
 }
 
 #[derive(Debug)]
@@ -109,6 +116,7 @@ impl<W> Default for Registry<W> {
             registrations: HashMap::new(),
             requests: HashMap::new(),
             last_request: 0,
+            woken: Vec::new(),
         }
     }
 }
@@ -180,11 +188,13 @@ impl<W: Wake> Registry<W> {
                 self.forget(id);
                 return Err(errno);
             }
-        } else {
-            waker.wake(request);
         }
+        let waits = registration.notifications.is_empty();
         registration.waiter = Some(request);
         self.add_request(request, id, Kind::Wait, waker);
+        if !waits {
+            self.wake(request);
+        }
         Ok(request)
     }
 
@@ -283,7 +293,13 @@ impl<W: Wake> Registry<W> {
         for (id, request) in &mut self.requests {
             request.outcome = Some(Err(Errno::CANCELED));
             request.waker.wake(*id);
+            self.woken.push(request.waker.clone());
         }
+    }
+
+    /// Whoever was woken since the last time, and is to be rung.
+    pub(crate) fn take_woken(&mut self) -> Vec<W> {
+        std::mem::take(&mut self.woken)
     }
 }
 
@@ -291,10 +307,10 @@ impl<W: Wake> Registry<W> {
 impl<W: Wake> Registry<W> {
     /// What was asked for, and whether the client has been left to recover by
     /// itself; `None` where it has ended.
-    pub(crate) fn describe(&self, id: RegistrationId) -> Option<(&RegistrationRequest, bool)> {
+    pub(crate) fn describe(&self, id: RegistrationId) -> Option<(RegistrationRequest, bool)> {
         let registration = self.registrations.get(&id)?;
         let recovers = matches!(registration.phase, Phase::Established { .. });
-        Some((&registration.info, recovers))
+        Some((registration.info.clone(), recovers))
     }
 
     /// Something happened to a registration.
@@ -391,13 +407,14 @@ impl<W: Wake> Registry<W> {
     fn settle(&mut self, id: RequestId, outcome: Result<(), Errno>) {
         if let Some(request) = self.requests.get_mut(&id) {
             request.outcome = Some(outcome);
-            request.waker.wake(id);
+            self.wake(id);
         }
     }
 
-    fn wake(&self, id: RequestId) {
+    fn wake(&mut self, id: RequestId) {
         if let Some(request) = self.requests.get(&id) {
             request.waker.wake(id);
+            self.woken.push(request.waker.clone());
         }
     }
 
