@@ -3,7 +3,7 @@
 use super::KERBEROS_OIDS;
 use super::credentials::{KerberosCredentials, Source};
 use super::error::{Failure, KerberosError, KerberosErrorKind};
-use super::gssapi::{Context, Cred, Name};
+use super::gssapi::{Context, Cred, Name, cifs_service};
 use super::krb_error;
 use crate::security::spnego::{Mechanism, Oid};
 use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
@@ -69,20 +69,23 @@ impl KerberosContext {
     fn ask_with(&self, source: &Source) -> Result<(Vec<u8>, Asked), KerberosError> {
         let explain = |failure: Failure| explain(source, failure);
         let cred = acquire(source).map_err(explain)?;
+        let mut unknown = Vec::new();
         for host in &self.hosts {
-            let target = Name::cifs_service(host).map_err(explain)?;
+            let principal = cifs_service(host).map_err(explain)?;
+            let target = Name::principal(&principal).map_err(explain)?;
             let mut context = Context::new(self.level);
             match context.init(&cred, &target, &[]) {
                 Ok(token) => {
                     let source = format_smolstr!("{source}");
                     return Ok((token.bytes, Asked { context, cred, target, source }));
                 }
-                Err(failure) if failure.kind() == KerberosErrorKind::UnknownService => {}
+                Err(failure) if failure.kind() == KerberosErrorKind::UnknownService => {
+                    unknown.push(principal.trim_end_matches('@').to_owned());
+                }
                 Err(failure) => return Err(explain(failure)),
             }
         }
-        let names: Vec<String> = self.hosts.iter().map(|host| format!("cifs/{host}")).collect();
-        let what = format_smolstr!("the KDC does not know {}", names.join(" nor "));
+        let what = format_smolstr!("the KDC does not know {}", unknown.join(" nor "));
         Err(KerberosError::new(KerberosErrorKind::UnknownService, what))
     }
 

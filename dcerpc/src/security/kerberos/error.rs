@@ -59,7 +59,7 @@ impl KerberosErrorKind {
             Self::UnknownClient => "check the user's or the machine account's name and realm",
             Self::UnknownService => {
                 "register cifs/ and the name that is mounted as the cluster's service principal, \
-                 or mount by the name that is registered"
+                 mount by the name that is registered, or check [domain_realm] in krb5.conf"
             }
             Self::Refused => "check the password and whether the account is locked or expired",
             Self::OldKey => "get a new keytab: the account's password has changed since",
@@ -87,9 +87,10 @@ impl KerberosError {
         matches!(self.kind, NoTicket | TicketExpired | Keytab | OldKey)
     }
 
-    /// Whether trying again with the same credentials may lock the account.
+    /// Whether trying again with the same credentials may lock the account: to
+    /// the KDC an old key is a wrong password.
     pub fn may_lock_account(&self) -> bool {
-        self.kind == KerberosErrorKind::Refused
+        matches!(self.kind, KerberosErrorKind::Refused | KerberosErrorKind::OldKey)
     }
 }
 
@@ -146,6 +147,60 @@ impl Failure {
                 CREDENTIALS_EXPIRED => TicketExpired,
                 _ => Other,
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KerberosError, KerberosErrorKind};
+
+    #[test]
+    fn only_a_password_or_a_key_that_the_kdc_refused_may_lock_the_account() {
+        use KerberosErrorKind::*;
+        for (kind, expected) in [
+            (Refused, true),
+            (OldKey, true),
+            (NoTicket, false),
+            (TicketExpired, false),
+            (Keytab, false),
+            (KdcUnreachable, false),
+            (UnknownClient, false),
+            (ClockSkew, false),
+        ] {
+            let error = KerberosError::new(kind, "what is wrong");
+            assert_eq!(error.may_lock_account(), expected, "{kind:?}");
+        }
+    }
+
+    #[cfg(feature = "kerberos")]
+    #[test]
+    fn the_codes_of_rfc_4120_and_of_the_library_tell_what_to_do() {
+        use super::{ERROR_TABLE_BASE, Failure};
+        use KerberosErrorKind::*;
+        // The codes' values in krb5.h.
+        for (code, expected) in [
+            (-1_765_328_378, UnknownClient),  // KRB5KDC_ERR_C_PRINCIPAL_UNKNOWN
+            (-1_765_328_377, UnknownService), // KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN
+            (-1_765_328_366, Refused),        // KRB5KDC_ERR_CLIENT_REVOKED
+            (-1_765_328_361, Refused),        // KRB5KDC_ERR_KEY_EXP
+            (-1_765_328_360, Refused),        // KRB5KDC_ERR_PREAUTH_FAILED
+            (-1_765_328_353, Refused),        // KRB5KRB_AP_ERR_BAD_INTEGRITY
+            (-1_765_328_352, TicketExpired),  // KRB5KRB_AP_ERR_TKT_EXPIRED
+            (-1_765_328_347, ClockSkew),      // KRB5KRB_AP_ERR_SKEW
+            (-1_765_328_340, ServerKey),      // KRB5KRB_AP_ERR_BADKEYVER
+            (-1_765_328_339, ServerKey),      // KRB5KRB_AP_ERR_NOKEY
+            (-1_765_328_316, Realm),          // KRB5KDC_ERR_WRONG_REALM
+            (-1_765_328_230, Realm),          // KRB5_REALM_UNKNOWN
+            (-1_765_328_228, KdcUnreachable), // KRB5_KDC_UNREACH
+            (-1_765_328_243, NoTicket),       // KRB5_CC_NOTFOUND
+            (-1_765_328_189, NoTicket),       // KRB5_FCC_NOFILE
+            (-1_765_328_203, Keytab),         // KRB5_KT_NOTFOUND
+            (-1_765_328_160, Realm),          // KRB5_CONFIG_NODEFREALM
+            (ERROR_TABLE_BASE + 60, Other),   // KRB5KRB_ERR_GENERIC
+        ] {
+            let failure = Failure { major: 0, code, text: String::new() };
+            assert_eq!(failure.kind(), expected, "{code}");
         }
     }
 }

@@ -104,12 +104,13 @@ impl Name {
         check(major, minor)?;
         Ok(Self(name))
     }
+}
 
-    /// The principal `cifs/host`, in the realm that krb5.conf has for the host:
-    /// made as cifs.upcall(8) makes it for the mount, without a question to DNS.
-    pub(super) fn cifs_service(host: &str) -> Result<Self, Failure> {
-        Self::principal(&Krb5::new()?.service_principal("cifs", host)?)
-    }
+/// The principal `cifs/host`, in the realm that krb5.conf has for the host:
+/// made as cifs.upcall(8) makes it for the mount, without a question to DNS.
+/// Where krb5.conf has none it ends with `@`: the KDC is to find out.
+pub(super) fn cifs_service(host: &str) -> Result<String, Failure> {
+    Krb5::new()?.service_principal("cifs", host)
 }
 
 impl Drop for Name {
