@@ -170,6 +170,27 @@ mod tests {
         parse(&["--keytab", "/etc/krb5.keytab", "--principal", "HOST$"]).unwrap();
     }
 
+    #[cfg(feature = "kerberos")]
+    #[test]
+    fn tickets_come_from_the_cache_then_from_the_keytab_and_from_the_environment_where_neither_is()
+    {
+        use crate::kernel::KernelAuth;
+        for (arguments, expected) in [
+            (&[][..], "the default credential cache"),
+            (&["--ccache", "FILE:/run/cc"], "the credential cache FILE:/run/cc"),
+            (&["--keytab", "/etc/kt"], "the keytab /etc/kt"),
+            (&["--keytab", "/etc/kt", "--principal", "HOST$"], "HOST$ in the keytab /etc/kt"),
+            (
+                &["--keytab", "/etc/kt", "--ccache", "FILE:/run/cc"],
+                "the credential cache FILE:/run/cc, else the keytab /etc/kt",
+            ),
+        ] {
+            let policy = parse(arguments).unwrap().policy();
+            let credentials = policy.credentials(&KernelAuth::Kerberos).unwrap();
+            assert_eq!(format!("{credentials:?}"), format!("Kerberos({expected})"));
+        }
+    }
+
     #[cfg(feature = "demo")]
     #[test]
     fn the_demonstration_takes_the_same_options() {

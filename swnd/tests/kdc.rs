@@ -20,6 +20,10 @@ const MAPPER_PORT: u16 = 13_502;
 const LIMIT: Duration = Duration::from_secs(20);
 /// More than run at a time.
 const WAITING: u32 = 50;
+/// How many of them may be with the library, each in a thread; and the threads
+/// that there are besides.
+const AUTH_THREADS: usize = 32;
+const OTHER_THREADS: usize = 8;
 const ROUNDS: u32 = 10;
 
 fn main() -> ExitCode {
@@ -87,6 +91,13 @@ async fn test() {
     // They wait for the KDC once their servers have named their ports.
     register(&client, &request, &mut events).await;
     let meanwhile = register(&client, &request, &mut events).await;
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
+    assert!(threads > 1, "none of the {WAITING} registrations waits for a KDC");
+    assert!(
+        threads <= AUTH_THREADS + OTHER_THREADS,
+        "{WAITING} registrations wait for a KDC in {threads} threads"
+    );
+    println!("{WAITING} registrations wait for a KDC; threads of the process: {threads}");
     println!("{ROUNDS} registrations by NTLM, one after the other: {before:?}");
     println!("with {WAITING} others waiting for a KDC: {meanwhile:?}");
 }

@@ -43,11 +43,16 @@ impl Drop for Directory {
 
 impl Service {
     fn start(name: &str) -> Self {
+        Self::start_as(name, swnd())
+    }
+
+    fn start_as(name: &str, mut command: Command) -> Self {
         let directory = Directory::new(name);
         let path = directory.0.join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let child = swnd().args(["--log", "stderr"]).env("NOTIFY_SOCKET", &path).spawn().unwrap();
+        command.args(["-d", "10", "--log", "stderr"]).env("NOTIFY_SOCKET", &path);
+        let child = command.spawn().unwrap();
         Self { socket, child, _directory: directory }
     }
 
@@ -127,6 +132,63 @@ fn it_is_ready_tells_its_status_and_ends_at_sigterm() {
 #[test]
 fn it_ends_at_sigint_but_not_at_sighup() {
     ends_after("INT");
+}
+
+/// A command without the capability that opens every process's memory.
+fn without_ptrace() -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The program with a limit on what it may lock.
+fn without_ipc_lock() -> Command {
+    let mut command = Command::new("prlimit");
+    command.args(["--memlock=65536", "setpriv", "--bounding-set", "-ipc_lock"]);
+    command.args(["--inh-caps", "-ipc_lock", env!("CARGO_BIN_EXE_swnd")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Whether another process of the same user may look into its memory; so core
+/// dumps may contain it.
+fn is_dumpable(arguments: &[&str]) -> bool {
+    let mut command = without_ptrace();
+    command.arg(env!("CARGO_BIN_EXE_swnd")).args(arguments);
+    let mut service = Service::start_as("dumpable", command);
+    assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+    let look = format!(": < /proc/{}/mem", service.child.id());
+    without_ptrace().args(["sh", "-c", &look]).output().unwrap().status.success()
+}
+
+#[test]
+fn its_memory_is_dumped_only_where_that_is_allowed() {
+    if privileged() {
+        assert!(!is_dumpable(&[]));
+        assert!(is_dumpable(&["--allow-core-dumps"]));
+    }
+}
+
+#[test]
+fn its_memory_is_locked_where_it_may_lock_all_of_it() {
+    if !privileged() {
+        return ends_after("TERM");
+    }
+    for may in [true, false] {
+        let command = if may { swnd() } else { without_ipc_lock() };
+        let mut service = Service::start_as("locked", command);
+        assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+        let status = format!("/proc/{}/status", service.child.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        assert_eq!(locked.trim() != "0 kB", may, "{locked}");
+        service.signal("TERM");
+        let (code, log) = service.end();
+        assert_eq!(code, Some(0), "{log}");
+        let told = log.contains("may be swapped: neither CAP_IPC_LOCK nor LimitMEMLOCK=infinity");
+        assert_eq!(told, !may, "{log}");
+    }
 }
 
 fn output(arguments: &[&str]) -> Output {
