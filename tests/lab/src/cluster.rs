@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::{PASSWORD, USER, script, wait_until};
+use crate::{PASSWORD, USER, lab_dir, script, wait_until};
 
 /// How long a node may take to come up, and the cluster to become healthy again after whatever was done to it.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -38,7 +39,7 @@ impl Cluster {
         static CLUSTER: OnceLock<Mutex<Cluster>> = OnceLock::new();
         // What a failed test left behind is mended here, so a poisoned lock is no reason to fail too.
         let cluster = CLUSTER
-            .get_or_init(|| Mutex::new(Cluster::up()))
+            .get_or_init(|| Mutex::new(Cluster::up(false)))
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for node in 0..Cluster::NODES {
@@ -56,10 +57,21 @@ impl Cluster {
         cluster
     }
 
-    fn up() -> Cluster {
+    /// The one cluster of this test binary, with a KDC. All tests share it at the same time: none may take from the
+    /// others what they need.
+    ///
+    /// # Panics
+    /// Where it can't come up.
+    pub fn with_kerberos() -> &'static Cluster {
+        static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+        CLUSTER.get_or_init(|| Cluster::up(true))
+    }
+
+    fn up(kerberos: bool) -> Cluster {
         let mut holder = Command::new(script("samba-cluster"))
             .arg("hold")
             .arg(Cluster::NODES.to_string())
+            .env("LAB_KERBEROS", if kerberos { "1" } else { "" })
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -218,6 +230,24 @@ impl Cluster {
         let mut command = Command::new(script("samba-cluster"));
         command.arg("client").arg(program);
         command
+    }
+
+    /// Runs a command beside the KDC, for example kadmin.local, and gives its output.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn krb5(&self, command: &[&str]) -> String {
+        self.script(&[&["krb5"], command].concat())
+    }
+
+    /// What happens to the KDC: "stop" and "start", "pause" (it hears, but does not answer) and "resume".
+    pub fn kdc(&self, what: &str) {
+        self.script(&["kdc", what]);
+    }
+
+    /// A file of the KDC's: krb5.conf, swnuser.keytab, kdc.log. Others may be made beside them.
+    pub fn krb5_file(&self, name: &str) -> PathBuf {
+        lab_dir().join("krb5").join(name)
     }
 
     /// Takes registrations back, and out of the list those that nobody has any more: a witness that was killed leaves its

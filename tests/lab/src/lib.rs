@@ -8,6 +8,7 @@
 #![allow(clippy::indexing_slicing, reason = "tests fail by panics")]
 
 mod capture;
+mod client;
 mod cluster;
 mod guest;
 mod mount;
@@ -19,6 +20,7 @@ mod witness;
 mod writer;
 
 pub use capture::Capture;
+pub use client::LabClient;
 pub use cluster::Cluster;
 pub use guest::{Guest, Output, Process};
 pub use mount::Mount;
@@ -39,6 +41,8 @@ pub const SHARE: &str = "data";
 pub const USER: &str = "swnuser";
 /// [`USER`]'s password.
 pub const PASSWORD: &str = "swnpass";
+/// What NTLM makes of it, which is as good: MD4 of the UTF-16.
+const NT_HASH: &str = "ed40bed6ae3e99a0c4318abc4aedcf1a";
 
 /// A script of the lab.
 fn script(name: &str) -> PathBuf {
@@ -48,4 +52,25 @@ fn script(name: &str) -> PathBuf {
 /// Where the cluster keeps its files while it is up.
 fn lab_dir() -> PathBuf {
     std::env::var_os("SWN_LAB").map_or_else(|| PathBuf::from("/tmp/swn-lab"), PathBuf::from)
+}
+
+/// A program of this crate that cargo has built beside the test: TARGET/debug/NAME.
+fn beside_test(name: &str) -> PathBuf {
+    target_dir(2).join(name)
+}
+
+/// What another package's build has left at TARGET/`place`; `how` is the command for it.
+///
+/// # Panics
+/// Where it hasn't been built.
+pub fn built(place: &str, how: &str) -> PathBuf {
+    let file = target_dir(3).join(place);
+    assert!(file.exists(), "{} is missing: {how}", file.display());
+    file
+}
+
+fn target_dir(above: usize) -> PathBuf {
+    // TARGET/debug/deps/lab-0123
+    let test = std::env::current_exe().expect("a program knows where it is");
+    test.ancestors().nth(above).expect("tests are in cargo's target directory").to_owned()
 }

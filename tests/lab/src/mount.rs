@@ -31,16 +31,26 @@ impl<'a> Mount<'a> {
         Mount::new(guest, CLUSTER_NAME, address, "rw")
     }
 
+    /// Mounts by the cluster's name, from `address`, with witness support, by the tickets of the guest's default cache.
+    pub fn with_kerberos(guest: &'a Guest, address: Ipv4Addr) -> Mount<'a> {
+        Mount::by(guest, CLUSTER_NAME, address, "sec=krb5,witness")
+    }
+
     /// Mounts `//server/data` from `address` with more mount options.
     ///
     /// # Panics
     /// Where the kernel refuses, with its own words.
     pub fn new(guest: &'a Guest, server: &str, address: Ipv4Addr, options: &str) -> Mount<'a> {
+        let options = format!("username={USER},password={PASSWORD},{options}");
+        Mount::by(guest, server, address, &options)
+    }
+
+    fn by(guest: &'a Guest, server: &str, address: Ipv4Addr, options: &str) -> Mount<'a> {
         let (point, echo) = (Mount::POINT, Mount::ECHO_INTERVAL.as_secs());
         // Hard: a program waits for the server to come back instead of getting an error.
         let mounted = guest.run(&format!(
             "mkdir -p {point} && mount -t cifs //{server}/{SHARE} {point} \
-             -o ip={address},username={USER},password={PASSWORD},vers=3.1.1,hard,echo_interval={echo},{options}"
+             -o ip={address},vers=3.1.1,hard,echo_interval={echo},{options}"
         ));
         assert_eq!(
             mounted.status,

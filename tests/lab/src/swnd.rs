@@ -1,9 +1,9 @@
 //! The daemon in the guest.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::{Guest, Process, wait_until};
+use crate::{Guest, NT_HASH, PASSWORD, Process, built, wait_until};
 
 /// A `swnd` in the guest, in the foreground, with its log.
 #[derive(Debug)]
@@ -15,18 +15,32 @@ impl<'a> Swnd<'a> {
     /// # Panics
     /// Where it hasn't been built.
     pub fn start(guest: &'a Guest) -> Swnd<'a> {
-        let program = program();
-        assert!(
-            program.exists(),
-            "{} is missing: cargo build --release -p swnd",
-            program.display()
-        );
-        Swnd(
-            guest.spawn(&format!(
-                "RUST_BACKTRACE=1 exec '{}' --log stderr -d 10",
-                program.display()
-            )),
-        )
+        Swnd::start_with(guest, "", "")
+    }
+
+    /// As [`Swnd::start`], with more in its environment and on its command line, as a shell takes them.
+    ///
+    /// # Panics
+    /// Where it hasn't been built.
+    pub fn start_with(guest: &'a Guest, environment: &str, options: &str) -> Swnd<'a> {
+        let program = match std::env::var_os("SWND") {
+            Some(program) => program.into(),
+            None => built("release/swnd", "cargo build --release -p swnd"),
+        };
+        Swnd::start_program(guest, &program, environment, options)
+    }
+
+    /// As [`Swnd::start_with`], with a program of the caller's choice.
+    pub fn start_program(
+        guest: &'a Guest,
+        program: &Path,
+        environment: &str,
+        options: &str,
+    ) -> Swnd<'a> {
+        let program = program.display();
+        Swnd(guest.spawn(&format!(
+            "RUST_BACKTRACE=1 {environment} exec '{program}' --log stderr -d 10 {options}"
+        )))
     }
 
     /// All that it has logged.
@@ -82,13 +96,15 @@ impl<'a> Swnd<'a> {
     }
 }
 
-/// The daemon beside the test's own binary, in TARGET/release.
-fn program() -> PathBuf {
-    if let Some(program) = std::env::var_os("SWND") {
-        return program.into();
+impl Drop for Swnd<'_> {
+    /// Whatever the test was about: the log has no secret of the mount.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let log = self.log().to_lowercase();
+        for secret in [PASSWORD, NT_HASH] {
+            assert!(!log.contains(secret), "swnd has logged {secret}\n{log}");
+        }
     }
-    // TARGET/debug/deps/lab-0123
-    let test = std::env::current_exe().expect("a program knows where it is");
-    let target = test.ancestors().nth(3).expect("tests are in cargo's target directory");
-    target.join("release/swnd")
 }

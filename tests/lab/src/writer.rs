@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Guest, Mount, Process, SHARE, lab_dir, wait_until};
+use crate::{Guest, Mount, Process, SHARE, beside_test, lab_dir, wait_until};
 
 /// A running `lab-writer`.
 #[derive(Debug)]
@@ -31,13 +31,7 @@ pub struct Written {
 impl<'a> Writer<'a> {
     pub(crate) fn start(guest: &'a Guest, name: &str) -> Writer<'a> {
         let copy = guest.shared_dir().join(format!("{name}.copy"));
-        // TARGET/debug/deps/lab-0123
-        let test = std::env::current_exe().expect("a program knows where it is");
-        let program = test
-            .ancestors()
-            .nth(2)
-            .expect("tests are in cargo's target directory")
-            .join("lab-writer");
+        let program = beside_test("lab-writer");
         let stop = format!("/run/{name}.stop");
         let (program, point) = (program.display(), Mount::POINT);
         let command = format!("exec '{program}' '{point}/{name}' '{}' '{stop}'", copy.display());

@@ -1,0 +1,58 @@
+//! What lasts longer than a ticket.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use lab::{LabClient, Select, USER};
+
+use crate::{EXPIRY, LIMIT, registration, take_turn, two_addresses};
+
+#[test]
+fn a_ticket_lifetime_of_one_minute_passes_unnoticed_with_a_keytab() {
+    const LIFETIME: Duration = Duration::from_secs(60);
+    const TOTAL: Duration = Duration::from_secs(5 * 60);
+    let (cluster, turn) = take_turn();
+    let (from, _) = two_addresses(cluster);
+    let file = |name| cluster.krb5_file(name).display().to_string();
+    let (config, trace, keytab) =
+        (file("minute.conf"), file("minute.trace"), file("swnuser.keytab"));
+    let text = fs::read_to_string(cluster.krb5_file("krb5.conf")).expect("krb5.conf can be read");
+    let text = text.replace("[libdefaults]\n", "[libdefaults]\n\tticket_lifetime = 1m\n");
+    fs::write(&config, text).expect("a file can be written beside krb5.conf");
+    let environment = [("KRB5_CONFIG", config.as_str()), ("KRB5_TRACE", &trace)];
+    let mut client = LabClient::start(cluster, EXPIRY, from, &[], &environment);
+    let start = Instant::now();
+    client.say(&format!("register it keytab {keytab} {USER}"));
+    client.expect("it registered", LIMIT);
+    let mut known = registration(cluster, EXPIRY);
+    drop(turn);
+
+    let mut renewals = 0;
+    while start.elapsed() < TOTAL {
+        // An association outlives its ticket, so nothing happens meanwhile; a new one takes a new ticket.
+        std::thread::sleep(LIFETIME + Duration::from_secs(2));
+        let (_, _turn) = take_turn();
+        assert_eq!(registration(cluster, EXPIRY), known, "the registration outlives its ticket");
+        let asked = tickets(&trace);
+        cluster.force_unregister(Select::Id(&known.id));
+        let taken_back = Instant::now();
+        client.expect("it registered", LIMIT);
+        println!("{:?} old: registered anew within {:?}", start.elapsed(), taken_back.elapsed());
+        let anew = registration(cluster, EXPIRY);
+        assert_ne!(anew.id, known.id);
+        assert!(tickets(&trace) > asked, "{EXPIRY} got no new ticket after its old one expired");
+        (known, renewals) = (anew, renewals + 1);
+    }
+    let asked = tickets(&trace);
+    println!(
+        "{asked} tickets of one minute in {:?}, {renewals} registrations anew",
+        start.elapsed()
+    );
+    assert!(!client.seen().contains("Kerberos"), "{}", client.seen());
+}
+
+/// How often the library has got a ticket for the keytab's key.
+fn tickets(trace: &str) -> usize {
+    let trace = fs::read_to_string(trace).expect("KRB5_TRACE is written");
+    trace.matches("Getting initial credentials").count()
+}

@@ -1,0 +1,45 @@
+//! A mount of the real kernel with sec=krb5.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use lab::{CLUSTER_NAME, Mount, SHARE, Select, Swnd, Target, USER, wait_until};
+
+use crate::{GUEST, LIMIT, boot, registration, take_turn, two_addresses, wait_unregistered};
+
+#[test]
+fn mounted_with_kerberos_is_registered_with_kerberos_and_moved() {
+    let (cluster, _turn) = take_turn();
+    let (from, to) = two_addresses(cluster);
+    let guest = boot(cluster);
+    let swnd = Swnd::start(&guest);
+    let mount = Mount::with_kerberos(&guest, from);
+    let known = registration(cluster, GUEST);
+    assert_eq!((known.net_name.as_str(), known.share_name.as_deref()), (CLUSTER_NAME, Some(SHARE)));
+    // The kernel has no password to give: whoever is somebody there has shown a ticket.
+    assert_eq!((known.ip_address, known.account_name.as_str()), (from.into(), USER));
+    let tickets = std::fs::read_to_string(cluster.krb5_file("kdc.log")).expect("the KDC's log");
+    assert!(tickets.contains("10.77.0.3: ISSUE"), "{tickets}");
+
+    cluster.client_move(Select::Id(&known.id), Target::Ip(to.into()));
+    let told = Instant::now();
+    wait_until("the session has moved", LIMIT, || match guest.session_addresses() {
+        now if now == [IpAddr::from(to)] => Ok(()),
+        now => Err(format!("{now:?}")),
+    });
+    println!("a client move with Kerberos: the session was there after {:?}", told.elapsed());
+    guest.ok(&format!("cd {} && echo moved > kerberos && grep -q moved kerberos", Mount::POINT));
+    wait_until(
+        "the mount is registered for its new address",
+        2 * Mount::ECHO_INTERVAL + LIMIT,
+        || match registration(cluster, GUEST) {
+            moved if moved.ip_address == to && moved.account_name == USER => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    );
+    mount.unmount();
+    wait_unregistered(cluster, GUEST);
+    swnd.wait_log("the end", Duration::from_secs(5), |line| line.contains("unregistered"));
+    assert_eq!(swnd.warnings(), Vec::<String>::new());
+    swnd.stop();
+}
