@@ -158,7 +158,8 @@ impl Driver {
             }
             Action::Close { connection } => {
                 if let Some(closed) = shared.connections.remove(&connection) {
-                    closed.task.abort();
+                    // After what was started before: nobody waits for it.
+                    tokio::spawn(async move { closed.task.abort() });
                 }
             }
             Action::Authenticate { connection, job } => {
@@ -237,7 +238,7 @@ impl Driver {
         stream: TcpStream,
         dead_after: Duration,
     ) -> ErrorKind {
-        if let Err(error) = set_options(&stream, dead_after) {
+        if let Err(error) = stream.set_nodelay(true) {
             return error.kind();
         }
         let stream = Arc::new(stream);
@@ -247,6 +248,10 @@ impl Driver {
             }
             shared.proto.handle_connected(connection, now);
         });
+        // While the server works on what that has sent.
+        if let Err(error) = set_keepalive(&stream, dead_after) {
+            return error.kind();
+        }
         loop {
             if let Err(error) = stream.readable().await {
                 return error.kind();
@@ -304,12 +309,11 @@ impl Connection {
     }
 }
 
-/// No delay for small writes; a peer that vanishes without a word is noticed
-/// after `dead_after`, whether something is on its way or not.
-fn set_options(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
+/// A peer that vanishes without a word is noticed after `dead_after`, whether
+/// something is on its way or not.
+fn set_keepalive(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
     /// Probes that go unanswered before the connection counts as dead.
     const PROBES: u32 = 3;
-    stream.set_nodelay(true)?;
     let probe = (dead_after / (PROBES + 2)).max(Duration::from_secs(1));
     let keepalive =
         TcpKeepalive::new().with_time(2 * probe).with_interval(probe).with_retries(PROBES);

@@ -220,10 +220,11 @@ impl Link {
 
     /// Leaves the endpoint mapper for the witness service, by `connection`.
     pub(super) fn connect_to_witness(&mut self, connection: ConnectionId, actions: &mut Actions) {
+        // Nobody waits for the end of the old one.
+        actions.push_back(Action::Connect { connection, address: self.socket_address() });
         actions.push_back(Action::Close { connection: self.connection });
         self.connection = connection;
         self.phase = Phase::ConnectingToWitness;
-        actions.push_back(Action::Connect { connection, address: self.socket_address() });
     }
 
     /// Takes what has arrived. `events` are what happened before an error.
