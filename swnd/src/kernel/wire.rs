@@ -216,7 +216,7 @@ where
         .nl_payload(NlPayload::Payload(payload))
         .build()
         .map_err(encode_error)?;
-    let mut bytes = Cursor::new(Vec::new());
+    let mut bytes = Cursor::new(Vec::with_capacity(message.padded_size()));
     message.to_bytes(&mut bytes)?;
     Ok(bytes.into_inner())
 }
