@@ -2,11 +2,12 @@
 """Starts a daemon some times, and says how long it took to be ready and what
 memory it has then.
 
-daemon_start.py ROUNDS MOUNTS PROGRAM [ARGUMENT..]
+daemon_start.py ROUNDS MOUNTS COMMAND PROGRAM [ARGUMENT..]
 
-Each time it waits for READY=1 on the service manager's socket, then until the
-daemon has said so often as there are MOUNTS that one is registered, then a
-second more. Prints a list: milliseconds, KiB resident, KiB of it anonymous.
+Each time it waits for READY=1 on the service manager's socket. With MOUNTS it
+runs COMMAND, which mounts, and waits until the daemon has said so often that
+one is registered. It looks a second later, and prints a list: milliseconds, KiB
+resident, KiB of it anonymous.
 """
 
 import json
@@ -15,10 +16,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
-rounds, mounts = int(sys.argv[1]), int(sys.argv[2])
-program = sys.argv[3:]
+rounds, mounts, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+program = sys.argv[4:]
 results = []
 for _ in range(rounds):
     directory = tempfile.mkdtemp()
@@ -31,12 +33,17 @@ for _ in range(rounds):
     while b"READY=1" not in manager.recv(4096):
         pass
     ready = (time.monotonic() - start) * 1000
-    left = mounts
-    while left > 0:
-        line = daemon.stderr.readline()
-        if not line:
-            sys.exit("the daemon has ended")
-        left -= "registered at witness" in line
+    if mounts:
+        subprocess.run(command, shell=True, check=True)
+        left, log = mounts, []
+        end = threading.Timer(15, daemon.kill)
+        end.start()
+        while left > 0:
+            log.append(daemon.stderr.readline())
+            if not log[-1]:
+                sys.exit("%d mounts are not registered:\n%s" % (left, "".join(log)))
+            left -= "registered at witness" in log[-1]
+        end.cancel()
     time.sleep(1)
     with open("/proc/%d/status" % daemon.pid) as status:
         fields = dict(line.split(":", 1) for line in status)

@@ -20,7 +20,7 @@ const STARTS: usize = 3;
 pub(super) fn run(options: &Options) -> Findings {
     let cluster = Cluster::fresh();
     let guest = Guest::boot();
-    mount(&cluster, &guest);
+    let mount = mount(&cluster);
     let own = std::env::current_exe().expect("a program knows where it is").with_file_name("swnd");
     assert!(own.exists(), "{} is missing: cargo build --release -p swnd", own.display());
     let other = std::env::var_os(OTHER).map(PathBuf::from);
@@ -29,12 +29,12 @@ pub(super) fn run(options: &Options) -> Findings {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds.div_ceil(STARTS) {
         findings.feel_noise();
-        ours.extend(starts(&guest, STARTS, 0, &format!("{} --log stderr", own.display())));
+        ours.extend(starts(&guest, STARTS, None, &format!("{} --log stderr", own.display())));
         if let Some(other) = &other {
-            theirs.extend(starts(&guest, STARTS, 0, &other.display().to_string()));
+            theirs.extend(starts(&guest, STARTS, None, &other.display().to_string()));
         }
     }
-    let mounted = starts(&guest, 1, MOUNTS, &format!("{} --log stderr", own.display()))[0];
+    let mounted = starts(&guest, 1, Some(&mount), &format!("{} --log stderr", own.display()))[0];
 
     // Without the other there is nothing to be smaller than.
     let smaller = |what: &str, unit, ours: &[f64], theirs: Vec<f64>| match theirs.len() {
@@ -77,8 +77,9 @@ pub(super) fn run(options: &Options) -> Findings {
     findings
 }
 
-/// Mounts as many shares, each of which is a registration of its own.
-fn mount(cluster: &Cluster, guest: &Guest) {
+/// The command that mounts as many shares, each of which is a registration of
+/// its own.
+fn mount(cluster: &Cluster) -> String {
     let address = cluster.address_of(0);
     let shares = format!(
         "path=$(sed -n 's/.*path = //p' /etc/samba/smb.conf) && for n in $(seq {MOUNTS}); do \
@@ -88,20 +89,20 @@ fn mount(cluster: &Cluster, guest: &Guest) {
     for node in 0..Cluster::NODES {
         cluster.node(node, &["sh", "-c", &shares]);
     }
-    for number in 1..=MOUNTS {
-        guest.ok(&format!(
-            "mkdir -p /mnt/{number} && mount -t cifs //{CLUSTER_NAME}/bench{number} /mnt/{number} \
-             -o ip={address},username={USER},password={PASSWORD},vers=3.1.1,echo_interval=2,witness"
-        ));
-    }
+    let options = format!("ip={address},username={USER},password={PASSWORD},vers=3.1.1");
+    format!(
+        "for n in $(seq {MOUNTS}); do mkdir -p /mnt/$n && \
+         mount -t cifs //{CLUSTER_NAME}/bench$n /mnt/$n -o {options},echo_interval=2,witness || exit 1; done"
+    )
 }
 
 /// Milliseconds until ready, KiB resident, KiB of it anonymous.
-fn starts(guest: &Guest, rounds: usize, mounts: usize, program: &str) -> Vec<[f64; 3]> {
+fn starts(guest: &Guest, rounds: usize, mounts: Option<&str>, program: &str) -> Vec<[f64; 3]> {
     let script = source("benches/daemon_start.py");
     let script = script.canonicalize().expect("the script is there");
-    let said =
-        guest.ok(&format!("/usr/bin/python3 {} {rounds} {mounts} {program}", script.display()));
+    let (script, count) = (script.display(), mounts.map_or(0, |_| MOUNTS));
+    let mount = mounts.unwrap_or("true");
+    let said = guest.ok(&format!("/usr/bin/python3 {script} {rounds} {count} '{mount}' {program}"));
     serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}"))
 }
 
