@@ -416,3 +416,27 @@ fn an_answer_that_does_not_go_on_ends_the_connection() {
     assert_eq!(failures(&bench).len(), 1, "{:#?}", bench.told);
     assert!(bench.is_in_order(mount));
 }
+
+/// A client that told its own time, and not the server's, would be refused.
+#[test]
+fn wall_clocks_that_differ_or_are_set_change_nothing() {
+    const DAYS: i64 = 90 * 24 * 3600;
+    for profile in Profile::ALL {
+        let (mut bench, client) = bench(profile, 3);
+        bench.mount(client, ip(1));
+        settle(&mut bench);
+        bench.told.clear();
+        for ahead in [DAYS, -DAYS] {
+            step(&mut bench, &format!("clock {ahead}"));
+            bench.pass(10 * MINUTE);
+            assert!(bench.told.is_empty(), "{profile}: {:?}", bench.told);
+            // Nor does it where everybody must log on again.
+            for node in 1..=3 {
+                step(&mut bench, &format!("service node {node} port {}", 50_000 + ahead % 7));
+            }
+            settle(&mut bench);
+            assert_eq!(failures(&bench).len(), 1, "{profile}: {:?}", bench.told);
+            bench.told.clear();
+        }
+    }
+}

@@ -432,6 +432,7 @@ impl Cluster {
                 dns_domain: config.domain.clone(),
                 dns_computer: config.dns_name(),
             },
+            clock_ahead: config.clock_ahead,
         };
         self.logons = (!config.users.is_empty()).then(|| Arc::new(logons));
     }

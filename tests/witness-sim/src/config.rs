@@ -56,6 +56,9 @@ pub struct ClusterConfig {
     /// Who may log on by NTLM. With nobody in it the service takes calls
     /// without authentication, as no real one does.
     pub users: Vec<User>,
+    /// How far the wall clock of its nodes is ahead of this machine's, in
+    /// seconds. Its time goes on regardless.
+    pub clock_ahead: i64,
     /// How long the nodes take to notice that one of them died or came back.
     pub detection: Duration,
     /// Whether [`Cluster::poll_event`](crate::Cluster::poll_event) gives
@@ -86,6 +89,7 @@ impl ClusterConfig {
                 domain: "EXAMPLE".into(),
                 password: "secret".into(),
             }],
+            clock_ahead: 0,
             detection: Duration::from_millis(500),
             events: true,
         }

@@ -75,6 +75,10 @@ impl Cluster {
                 }
                 self.renew_logons();
             }
+            Step::Clock { ahead } => {
+                self.config.clock_ahead = ahead;
+                self.renew_logons();
+            }
             Step::Fault(fault) => self.faults.add(fault),
             Step::NoFaults => self.faults.clear(),
         }

@@ -48,8 +48,14 @@ pub struct NtlmAcceptor {
     accounts: Vec<NtlmCredentials>,
     names: ServerNames,
     timestamp: bool,
+    /// How far its clock is ahead of this machine's, in seconds.
+    clock_ahead: i64,
     state: State,
 }
+
+/// How old or early a response may be, in units of 100 ns: 30 minutes, as the
+/// strictest servers have it ([MS-NLMP] 3.2.5.1.2, MaxLifetime).
+const MAX_LIFETIME: u64 = 30 * 60 * 10_000_000;
 
 enum State {
     /// NEGOTIATE awaited.
@@ -72,7 +78,7 @@ impl NtlmAcceptor {
     /// An acceptor that lets these users in. An account without a domain is
     /// found under any.
     pub fn new(accounts: Vec<NtlmCredentials>, names: ServerNames) -> Self {
-        Self { accounts, names, timestamp: true, state: State::Start }
+        Self { accounts, names, timestamp: true, clock_ahead: 0, state: State::Start }
     }
 
     /// Sends no MsvAvTimestamp, as servers before Windows Server 2008 R2, so
@@ -81,6 +87,17 @@ impl NtlmAcceptor {
     pub fn without_timestamp(mut self) -> Self {
         self.timestamp = false;
         self
+    }
+
+    /// Its clock is so many seconds ahead of this machine's.
+    #[must_use]
+    pub fn with_clock_ahead(mut self, seconds: i64) -> Self {
+        self.clock_ahead = seconds;
+        self
+    }
+
+    fn now(&self) -> u64 {
+        filetime_now().saturating_add_signed(self.clock_ahead.saturating_mul(10_000_000))
     }
 
     /// Who has logged on; `None` until then.
@@ -163,7 +180,7 @@ impl NtlmAcceptor {
             av_pair::push(&mut list, identifier, &utf16le(name))?;
         }
         if self.timestamp {
-            av_pair::push(&mut list, id::TIMESTAMP, &filetime_now().to_le_bytes())?;
+            av_pair::push(&mut list, id::TIMESTAMP, &self.now().to_le_bytes())?;
         }
         av_pair::push(&mut list, id::EOL, &[])?;
         Some(list)
@@ -189,6 +206,11 @@ impl NtlmAcceptor {
             .get(28..)
             .and_then(AvPairs::parse)
             .ok_or(invalid("its response is not NTLMv2"))?;
+
+        let time = array::<8>(client_challenge, 8).map(u64::from_le_bytes);
+        if time.is_none_or(|time| time.abs_diff(self.now()) > MAX_LIFETIME) {
+            return Err(SecurityError::Credentials("the response is too old or too early".into()));
+        }
 
         let (user, domain) = (text(message.user)?, text(message.domain)?);
         let account = self

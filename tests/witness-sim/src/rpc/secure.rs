@@ -15,6 +15,8 @@ pub(crate) struct Logons {
     pub(crate) accounts: Vec<NtlmCredentials>,
     /// The server's names.
     pub(crate) names: ServerNames,
+    /// How far its clock is ahead of this machine's, in seconds.
+    pub(crate) clock_ahead: i64,
 }
 
 /// A logon and what came of it.
@@ -42,7 +44,8 @@ enum Acceptor {
 
 impl Acceptor {
     fn new(service: AuthService, logons: &Logons) -> Option<Self> {
-        let ntlm = NtlmAcceptor::new(logons.accounts.clone(), logons.names.clone());
+        let ntlm = NtlmAcceptor::new(logons.accounts.clone(), logons.names.clone())
+            .with_clock_ahead(logons.clock_ahead);
         match service {
             AuthService::Ntlm => Some(Self::Ntlm(ntlm)),
             AuthService::Spnego => Some(Self::Spnego(SpnegoAcceptor::new(ntlm))),

@@ -21,6 +21,7 @@
 //! at 6s    answer all empty
 //! at 6s    force-unregister all
 //! at 7s    password alice secret2
+//! at 7s    clock -3600                # an hour slow, to this machine's
 //! at 0s    fault register node 2 times 3 status ERROR_INVALID_STATE
 //! at 0s    fault notify always delay 5s
 //! at 8s    no-faults
@@ -131,6 +132,11 @@ pub enum Step {
         /// The new one.
         password: SmolStr,
     },
+    /// The wall clock of the nodes is set.
+    Clock {
+        /// How far ahead of this machine's, in seconds.
+        ahead: i64,
+    },
     /// A fault rule is added.
     Fault(Fault),
     /// All fault rules go.
@@ -228,6 +234,7 @@ impl std::fmt::Display for Step {
             Self::ForceUnregister { who } => write!(f, "force-unregister {who}"),
             // Passwords are not printed.
             Self::Password { user, .. } => write!(f, "password {user} ..."),
+            Self::Clock { ahead } => write!(f, "clock {ahead}"),
             Self::Fault(fault) => write!(f, "{fault}"),
             Self::NoFaults => write!(f, "no-faults"),
         }

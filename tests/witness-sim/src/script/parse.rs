@@ -152,6 +152,7 @@ fn read_step(mut words: Words<'_>) -> Result<Step> {
             user: words.next("a user")?.into(),
             password: words.next("a password")?.into(),
         },
+        "clock" => Step::Clock { ahead: words.parse("seconds")? },
         "fault" => Step::Fault(fault(&mut words)?),
         "no-faults" => Step::NoFaults,
         other => return Err(format!("there is no step `{other}`")),
