@@ -26,6 +26,8 @@ pub struct Written {
     pub writes: u64,
     /// The longest time that one write took.
     pub stall: Duration,
+    /// How often the kernel lost the open file, so that the writer had to open it anew.
+    pub reopened: u64,
 }
 
 impl<'a> Writer<'a> {
@@ -65,7 +67,7 @@ impl<'a> Writer<'a> {
         assert_eq!(output.status, 0, "the writer failed: {}", output.stderr);
         let numbers: Vec<u64> =
             output.stdout.split_whitespace().map_while(|word| word.parse().ok()).collect();
-        let [writes, stall, _at] = numbers[..] else {
+        let [writes, stall, reopened] = numbers[..] else {
             panic!("the writer said {:?}", output.stdout)
         };
 
@@ -79,6 +81,6 @@ impl<'a> Writer<'a> {
             wanted.len(),
             stored.len()
         );
-        Written { writes, stall: Duration::from_millis(stall) }
+        Written { writes, stall: Duration::from_millis(stall), reopened }
     }
 }

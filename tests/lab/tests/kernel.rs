@@ -181,12 +181,13 @@ fn a_writer_survives_the_death_of_its_node_with_and_without_a_witness() {
         mount.unmount();
         cluster.start(node);
         cluster.wait_healthy();
-        written.stall
+        (written.stall, written.reopened)
     };
     let with = stall("with", true);
     let without = stall("without", false);
     println!(
-        "the serving node died: the writer stalled for {with:?} with swnd, for {without:?} without a witness"
+        "the serving node died: the writer's longest stall, and how often it had to open the file anew: \
+         {with:?} with swnd, {without:?} without a witness"
     );
 }
 
