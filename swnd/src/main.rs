@@ -10,7 +10,7 @@ use swnd::options::Options;
 use swnd::{daemon, hardening, logging};
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = Options::parse().checked().unwrap_or_else(|error| error.exit());
     #[cfg(feature = "demo")]
     if options.command == Some(Command::Demo) {
         return exit(demo::run());

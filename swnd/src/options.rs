@@ -1,8 +1,10 @@
 //! The command line.
 
 use crate::authentication::{Mechanism, Policy};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
 use log::LevelFilter;
+use std::time::Duration;
 use swnclient::{Config, KerberosCredentials};
 
 /// The command line. What `--help` says is in swnd(8) too; a test compares them.
@@ -21,7 +23,7 @@ pub struct Options {
         long = "debuglevel",
         value_name = "N",
         default_value_t = 3,
-        value_parser = clap::value_parser!(u8).range(0..=10),
+        value_parser = value_parser!(u8).range(0..=10),
         global = true,
     )]
     pub debug_level: u8,
@@ -54,6 +56,22 @@ pub struct Options {
     #[arg(long)]
     pub allow_unsigned_headers: bool,
 
+    /// How long a witness without news may be silent
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = value_parser!(u32).range(1..=3600))]
+    pub keep_alive: u32,
+
+    /// How long a witness may take for a call; more than the keep-alive
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = value_parser!(u32).range(2..=7200))]
+    pub call_timeout: u32,
+
+    /// How long a node that acknowledges nothing counts as alive
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u32).range(5..=600))]
+    pub dead_after: u32,
+
+    /// Over how long the clients of a witness that is lost come back
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = value_parser!(u32).range(0..=600))]
+    pub loss_spread: u32,
+
     /// Let core dumps and debuggers see the passwords of mounts
     #[arg(long)]
     pub allow_core_dumps: bool,
@@ -83,6 +101,20 @@ pub enum Command {
 }
 
 impl Options {
+    /// The options, unless two of them contradict each other.
+    pub fn checked(self) -> Result<Self, clap::Error> {
+        if self.keep_alive < self.call_timeout {
+            return Ok(self);
+        }
+        Err(Self::command().error(
+            ErrorKind::ValueValidation,
+            format_args!(
+                "--keep-alive {} must be less than --call-timeout {}: a witness without news answers only then",
+                self.keep_alive, self.call_timeout
+            ),
+        ))
+    }
+
     /// How mounts authenticate.
     pub fn policy(&self) -> Policy {
         let cache = self.ccache.as_deref().map(KerberosCredentials::from_cache);
@@ -102,6 +134,10 @@ impl Options {
         Config {
             spnego: self.spnego,
             require_header_signing: !self.allow_unsigned_headers,
+            keep_alive: Duration::from_secs(self.keep_alive.into()),
+            call_timeout: Duration::from_secs(self.call_timeout.into()),
+            dead_after: Duration::from_secs(self.dead_after.into()),
+            loss_spread: Duration::from_secs(self.loss_spread.into()),
             ..Config::default()
         }
     }
@@ -121,10 +157,9 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
-        Options::try_parse_from([&["swnd"], arguments].concat())
+        Options::try_parse_from([&["swnd"], arguments].concat())?.checked()
     }
 
     #[test]
@@ -162,6 +197,24 @@ mod tests {
         let options = parse(&["--auth", "kerberos,ntlm"]).unwrap();
         assert_eq!(options.auth, [Mechanism::Kerberos, Mechanism::Ntlm]);
         assert!(parse(&["--auth", "basic"]).is_err());
+    }
+
+    #[test]
+    fn the_times_are_the_librarys_unless_told_otherwise() {
+        let times = |config: Config| {
+            [config.keep_alive, config.call_timeout, config.dead_after, config.loss_spread]
+                .map(|time| time.as_secs())
+        };
+        assert_eq!(times(parse(&[]).unwrap().config()), times(Config::default()));
+        let told =
+            parse(&["--keep-alive=30", "--call-timeout=40", "--dead-after=5", "--loss-spread=0"]);
+        assert_eq!(times(told.unwrap().config()), [30, 40, 5, 0]);
+    }
+
+    #[test]
+    fn the_keep_alive_is_shorter_than_a_call_may_take() {
+        let error = parse(&["--keep-alive=180"]).unwrap_err().to_string();
+        assert!(error.contains("--keep-alive 180 must be less than --call-timeout 180"), "{error}");
     }
 
     #[test]
