@@ -1,6 +1,6 @@
 //! The messages of the kernel's family `cifs` (`linux/cifs/cifs_netlink.h`).
 
-use super::wire::{self, BadLength, EncodeError, Generic};
+use super::wire::{self, BadLength, EncodeError, Generic, MessageWriter};
 use neli::consts::genl::{Cmd, NlAttrType};
 use neli::consts::nl::NlmF;
 use neli::neli_enum;
@@ -236,27 +236,24 @@ pub fn encode_notify(
     id: u32,
     notification: &Notification,
 ) -> Result<Vec<u8>, EncodeError> {
-    let kind = |value: u32| wire::attribute(Attribute::NotificationType, value);
-    let address = |address: &IpAddr| wire::attribute(Attribute::Ip, encode_address(*address));
-    let mut attributes = vec![wire::attribute(Attribute::RegistrationId, id)?];
-    match notification {
-        Notification::ResourceChange { name, state } => {
-            attributes.push(kind(1)?);
-            attributes
-                .push(wire::attribute(Attribute::ResourceName, cut(name, RESOURCE_NAME_MAX))?);
-            attributes.push(wire::attribute(Attribute::ResourceState, state_code(*state))?);
-        }
-        Notification::ClientMove { address: to } => {
-            attributes.extend([kind(2)?, address(to)?]);
-        }
-        Notification::ShareMove { address: to } => {
-            attributes.extend([kind(3)?, address(to)?]);
-        }
-        Notification::IpChange { address: to } => {
-            attributes.extend([kind(4)?, address(to)?]);
-        }
+    let flags = NlmF::REQUEST | NlmF::ACK;
+    let mut message = MessageWriter::new(family, flags, sequence, Command::Notify);
+    message.attribute(Attribute::RegistrationId, &id.to_ne_bytes())?;
+    let (kind, to): (u32, _) = match notification {
+        Notification::ResourceChange { .. } => (1, None),
+        Notification::ClientMove { address } => (2, Some(address)),
+        Notification::ShareMove { address } => (3, Some(address)),
+        Notification::IpChange { address } => (4, Some(address)),
+    };
+    message.attribute(Attribute::NotificationType, &kind.to_ne_bytes())?;
+    if let Some(address) = to {
+        message.attribute(Attribute::Ip, &encode_address(*address))?;
     }
-    wire::encode(family, NlmF::REQUEST | NlmF::ACK, sequence, Command::Notify, attributes)
+    if let Notification::ResourceChange { name, state } = notification {
+        message.text(Attribute::ResourceName, cut(name, RESOURCE_NAME_MAX))?;
+        message.attribute(Attribute::ResourceState, &state_code(*state).to_ne_bytes())?;
+    }
+    message.finish()
 }
 
 /// Reads `SWN_NOTIFY` as the kernel does; for the stand-in kernel.

@@ -221,6 +221,51 @@ where
     Ok(bytes.into_inner())
 }
 
+/// A generic netlink message, written into one piece of memory. For what must
+/// not take long: neli's builders take one for each attribute and each header.
+#[derive(Debug)]
+pub struct MessageWriter(Vec<u8>);
+
+impl MessageWriter {
+    /// Starts a message; its length is filled in by [`MessageWriter::finish`].
+    pub fn new(family: u16, flags: NlmF, sequence: u32, command: impl Into<u8>) -> Self {
+        const TYPICAL: usize = 256;
+        let mut bytes = Vec::with_capacity(TYPICAL);
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&family.to_ne_bytes());
+        bytes.extend_from_slice(&flags.bits().to_ne_bytes());
+        bytes.extend_from_slice(&sequence.to_ne_bytes());
+        // The sender's port, which the kernel knows.
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&[command.into(), 1, 0, 0]);
+        Self(bytes)
+    }
+
+    /// Adds an attribute.
+    pub fn attribute(&mut self, kind: impl Into<u16>, payload: &[u8]) -> Result<(), EncodeError> {
+        let length = u16::try_from(ATTRIBUTE_HEADER + payload.len()).map_err(encode_error)?;
+        self.0.extend_from_slice(&length.to_ne_bytes());
+        self.0.extend_from_slice(&kind.into().to_ne_bytes());
+        self.0.extend_from_slice(payload);
+        self.0.resize(align(self.0.len()), 0);
+        Ok(())
+    }
+
+    /// Adds an attribute of text, which ends with a zero.
+    pub fn text(&mut self, kind: impl Into<u16>, text: &str) -> Result<(), EncodeError> {
+        self.attribute(kind, &[text.as_bytes(), &[0]].concat())
+    }
+
+    /// The message.
+    pub fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
+        let length = u32::try_from(self.0.len()).map_err(encode_error)?;
+        if let Some(first) = self.0.first_chunk_mut() {
+            *first = length.to_ne_bytes();
+        }
+        Ok(self.0)
+    }
+}
+
 /// The kernel's answer to a message: 0 or a negative errno, and the message's
 /// header again; for the stand-in kernel.
 pub fn encode_answer(sequence: u32, code: i32) -> Vec<u8> {
@@ -310,6 +355,15 @@ mod tests {
     fn an_attribute_too_long_for_its_length_field_is_not_sent() {
         let long = "x".repeat(65_536);
         assert!(attribute(CtrlAttr::FamilyName, long.as_str()).is_err());
+    }
+
+    #[test]
+    fn the_writer_writes_what_neli_writes() {
+        let mut writer = MessageWriter::new(0x10, NlmF::REQUEST | NlmF::ACK, 7, CtrlCmd::Getfamily);
+        writer.text(CtrlAttr::FamilyName, "cifs").unwrap();
+        assert_eq!(writer.finish().unwrap(), sample());
+        let mut writer = MessageWriter::new(0x10, NlmF::REQUEST, 7, CtrlCmd::Getfamily);
+        assert!(writer.text(CtrlAttr::FamilyName, &"x".repeat(65_536)).is_err());
     }
 
     proptest! {
