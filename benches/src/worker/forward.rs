@@ -32,6 +32,8 @@ fn take(sent: &Sent) -> Vec<u64> {
 /// The stand-in for the kernel, with a real netlink socket for the way there.
 struct Tap {
     stand_in: StandInKernel,
+    /// The stand-in's, which does not change here.
+    family: Option<u16>,
     socket: NetlinkSocket,
     sent: Sent,
 }
@@ -52,7 +54,7 @@ impl Transport for Tap {
 
     fn send(&self, message: &[u8]) -> io::Result<()> {
         let kind = message.get(4..6).and_then(|kind| kind.try_into().ok());
-        if kind.map(u16::from_le_bytes) == self.stand_in.family_id() {
+        if kind.map(u16::from_le_bytes) == self.family {
             self.socket.send(message)?;
             let now = nanoseconds(monotonic());
             self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(now);
@@ -84,7 +86,8 @@ pub(super) async fn daemon(args: &[&str]) {
     let stand_in = StandInKernel::with_module();
     let sent = Sent::default();
     let socket = NetlinkSocket::open().expect("a netlink socket");
-    let tap = Tap { stand_in: stand_in.clone(), socket, sent: Arc::clone(&sent) };
+    let family = stand_in.family_id();
+    let tap = Tap { stand_in: stand_in.clone(), family, socket, sent: Arc::clone(&sent) };
     let counted = Arc::new((Mutex::new(0), Notify::new()));
     let config = Config { client_name: "bench".into(), mapper_port, ..Config::default() };
     let daemon = Daemon::new(
