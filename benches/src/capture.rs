@@ -52,7 +52,10 @@ impl Capture {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
         let _ = self.tcpdump.wait();
         let bytes = std::fs::read(&self.file).expect("tcpdump has written it");
-        Thinking { exchanges: exchanges(&segments(&bytes, client)) }
+        let mut segments = segments(&bytes, client);
+        // Two processors see the two directions.
+        segments.sort_by(|a, b| a.at.total_cmp(&b.at));
+        Thinking { exchanges: exchanges(&segments) }
     }
 }
 

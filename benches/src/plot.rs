@@ -1,12 +1,13 @@
 //! Lines, as SVG.
 
 use crate::report::{Series, number};
+use crate::stats::float;
 use std::fmt::Write;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 430.0;
 const LEFT: f64 = 80.0;
-const TOP: f64 = 50.0;
+const TOP: f64 = 64.0;
 const RIGHT: f64 = 30.0;
 const BOTTOM: f64 = 60.0;
 const COLORS: [&str; 4] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7"];
@@ -123,6 +124,7 @@ pub(crate) fn plot(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> String
             y.label
         ),
     );
+    let mut legend = LEFT;
     for (index, series) in series.iter().enumerate() {
         let color = COLORS[index % COLORS.len()];
         let points = series.points.iter().map(|(x, y)| format!("{:.1},{:.1}", at_x(*x), at_y(*y)));
@@ -133,16 +135,16 @@ pub(crate) fn plot(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> String
                 "<polyline points=\"{points}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2.5\"/>"
             ),
         );
-        let line = TOP + 18.0 + 20.0 * f64::from(u32::try_from(index).unwrap_or(0));
         put(
             &mut svg,
             &format!(
-                "<rect x=\"{}\" y=\"{}\" width=\"14\" height=\"4\" fill=\"{color}\"/>",
-                LEFT + 14.0,
-                line - 6.0
+                "<rect x=\"{legend}\" y=\"42\" width=\"14\" height=\"4\" fill=\"{color}\"/>\
+                 <text x=\"{}\" y=\"49\">{}</text>",
+                legend + 20.0,
+                series.name
             ),
         );
-        put(&mut svg, &format!("<text x=\"{}\" y=\"{line}\">{}</text>", LEFT + 34.0, series.name));
+        legend += 60.0 + 7.0 * float(series.name.len());
     }
     svg + "</svg>\n"
 }

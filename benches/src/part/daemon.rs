@@ -68,8 +68,7 @@ pub(super) fn run(options: &Options) -> Findings {
     findings.note("In a guest of User Mode Linux with the cifs module loaded.");
     match &other {
         Some(other) => findings.note(format!(
-            "The C daemon {} is {} KiB itself; the rest is libraries.",
-            other.display(),
+            "The C daemon is {} KiB itself; the rest is libraries.",
             crate::report::number(stripped(other))
         )),
         None => findings.note(format!("Nothing to compare with: {OTHER} names no C daemon.")),

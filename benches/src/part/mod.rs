@@ -11,6 +11,7 @@ use crate::Options;
 use crate::report::{Machine, Part, Row, Series};
 use crate::stats::Summary;
 use std::hint::black_box;
+use std::process::{Child, Command};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// All parts.
@@ -39,6 +40,32 @@ impl Findings {
 
     fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
+    }
+}
+
+/// Keeps the processors from sleeping between two messages: how long one, real
+/// or virtual, takes to wake up is not what is measured.
+struct Awake(Vec<Child>);
+
+impl Awake {
+    fn start() -> Self {
+        let processors = 0..std::thread::available_parallelism().map_or(1, usize::from);
+        let spin = |processor: usize| {
+            let mut command = Command::new("chrt");
+            command.args(["--idle", "0", "taskset", "--cpu-list", &processor.to_string()]);
+            command.args(["sh", "-c", "while :; do :; done"]);
+            command.spawn().expect("chrt can be started")
+        };
+        Self(processors.map(spin).collect())
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

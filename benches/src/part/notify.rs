@@ -1,13 +1,13 @@
 //! A notification's way through the daemon.
 
-use super::Findings;
 use super::register::distribution;
+use super::{Awake, Findings};
 use crate::Options;
 use crate::process::Worker;
 use crate::report::{Limit, Row};
 use crate::stats::{float, percentile};
 use std::net::IpAddr;
-use std::process::{Child, Command};
+use std::process::Command;
 
 pub(super) const TITLE: &str =
     "from the notification's bytes being readable to the netlink message being sent";
@@ -24,24 +24,6 @@ fn on_one_cpu(precedence: &str) -> Command {
     let mut command = Command::new("chrt");
     command.args(["--fifo", precedence, "taskset", "--cpu-list", "1"]);
     command
-}
-
-/// Keeps the CPU from sleeping between two notifications: how long a processor,
-/// or a virtual one, takes to wake up is not what is measured.
-struct Awake(Child);
-
-impl Awake {
-    fn start() -> Self {
-        let spin = ["--idle", "0", "taskset", "--cpu-list", "1", "sh", "-c", "while :; do :; done"];
-        Self(Command::new("chrt").args(spin).spawn().expect("chrt can be started"))
-    }
-}
-
-impl Drop for Awake {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 pub(super) fn run(options: &Options) -> Findings {

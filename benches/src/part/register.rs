@@ -1,6 +1,6 @@
 //! Registering, at a real cluster.
 
-use super::Findings;
+use super::{Awake, Findings};
 use crate::Options;
 use crate::capture::{Capture, Thinking};
 use crate::process::Worker;
@@ -9,6 +9,7 @@ use crate::samba::{self, Target};
 use crate::stats::{float, median, percentile};
 use crate::worker::Sample;
 use lab::{CLUSTER_NAME, Cluster, PASSWORD, USER};
+use std::collections::BTreeSet;
 
 pub(super) const TITLE: &str =
     "from nothing to registered: mapper, bind, list, mapper, bind, RegisterEx";
@@ -34,6 +35,7 @@ pub(super) fn run(options: &Options) -> Findings {
     ask(&mut ours);
     ask(&mut theirs);
     let capture = Capture::start(cluster.client("env"));
+    let _awake = Awake::start();
     let mut findings = Findings::default();
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
@@ -101,11 +103,14 @@ fn report(findings: &mut Findings, rounds: &[(Vec<Sample>, Vec<Sample>)], server
             None,
         ),
     ];
-    let (first, theirs_first) = &rounds[0];
+    let all = |samples: &mut dyn Iterator<Item = &Sample>| {
+        let calls: BTreeSet<usize> = samples.map(calls).collect();
+        calls.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ")
+    };
     findings.note(format!(
         "The floor is what the server took for the {} requests of a registration ({} of Samba's client), by a packet capture.",
-        calls(&first[0]),
-        calls(&theirs_first[0]),
+        all(&mut rounds.iter().flat_map(|(ours, _)| ours)),
+        all(&mut rounds.iter().flat_map(|(_, theirs)| theirs)),
     ));
     for (name, samples) in [
         ("swnclient", rounds.iter().flat_map(|(ours, _)| ours).collect::<Vec<_>>()),
