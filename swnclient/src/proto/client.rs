@@ -84,16 +84,9 @@ impl Client {
         credentials: Credentials,
         now: Instant,
     ) {
-        let name = request.net_name.clone();
         let credentials = self.credentials.intern(credentials);
         self.registrations.insert(id, Registration::new(request, credentials));
-        // An IPv6 address may come in brackets, or as a UNC literal.
-        let bare = name.trim_start_matches('[').trim_end_matches(']');
-        if name.is_empty() || bare.parse::<IpAddr>().is_ok() {
-            self.failed(id, Error::NetNameIsAddress(name), now);
-        } else {
-            self.start(id, now);
-        }
+        self.start(id, now);
     }
 
     /// The consumer asks for the same registration again: takes over new

@@ -23,6 +23,10 @@ impl Client {
         registration.fresh_list = false;
         registration.last_error = None;
         registration.seeds.clear();
+        if !is_name(&registration.request.net_name) {
+            let error = Error::NetNameIsAddress(registration.request.net_name.clone());
+            return self.failed(id, error, now);
+        }
         match registration.request.ip_address {
             Some(address) => self.list_at(id, address, now),
             None => {
@@ -156,6 +160,49 @@ impl Client {
         if let Some(registration) = self.registrations.get_mut(&id) {
             registration.candidates.push(address);
             self.register_next(id, now);
+        }
+    }
+}
+
+/// A witness knows its cluster by name only. An IPv6 address may come in brackets.
+fn is_name(net_name: &str) -> bool {
+    let bare = net_name.trim_start_matches('[').trim_end_matches(']');
+    !bare.is_empty() && bare.parse::<IpAddr>().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Credentials, Event, NtlmCredentials, RegistrationRequest};
+    use std::time::Duration;
+
+    #[test]
+    fn what_was_mounted_by_address_never_reaches_a_server_however_often_it_is_asked_for() {
+        for (name, address) in [("10.77.0.103", None), ("[fe80::1]", None), ("", Some("10.77.0.1"))]
+        {
+            let mut client = Client::new(Config::default(), 1);
+            let (id, mut now) = (RegistrationId(1), Instant::now());
+            let request = RegistrationRequest {
+                net_name: name.into(),
+                share_name: None,
+                ip_address: address.map(|address| address.parse().expect("an address")),
+                net_name_notify: true,
+                share_name_notify: false,
+                ip_notify: false,
+            };
+            let credentials = || Credentials::Ntlm(NtlmCredentials::from_password("u", "", "p"));
+            client.register(id, request, credentials(), now);
+            for _ in 0..3 {
+                let event = client.poll_event();
+                let Some((_, Event::Failed { error, retry_in: None })) = event else {
+                    panic!("{name}: {event:?}");
+                };
+                assert!(matches!(error, Error::NetNameIsAddress(_)), "{name}: {error}");
+                assert!(client.poll_action().is_none(), "{name}");
+                now += Duration::from_secs(2);
+                client.retry(id, credentials(), now);
+                client.handle_timeout(now);
+            }
         }
     }
 }

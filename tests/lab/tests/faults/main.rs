@@ -16,14 +16,15 @@ use swnclient::Config;
 use watched::{MOUNT, Watched};
 
 /// How long after a fault a registration may be without a living witness, with the defaults of [`Config`]: a connection
-/// that nothing comes from is dead after 10 s (`dead_after`), its clients come back over 15 s (`loss_spread`), and the
-/// first witness that they try may be gone too (`connect_timeout`: 5 s for its endpoint mapper, 5 s for itself).
+/// that nothing comes from is dead after 10 s (`dead_after`), its clients come back over 15 s (`loss_spread`), and both
+/// the node that they ask for its list and the first witness that they try may be gone too (`connect_timeout`: 5 s for
+/// its endpoint mapper, 5 s for itself).
 ///
 /// The same is enough where only an address moves: that takes the cluster some five seconds, its witness drops those who
 /// are served by it after another five, and they come back over 15 s.
 fn recovery() -> Duration {
     let Config { dead_after, loss_spread, connect_timeout, .. } = Config::default();
-    dead_after + loss_spread + 2 * connect_timeout
+    dead_after + loss_spread + 4 * connect_timeout
 }
 
 /// The same where a cluster comes back that has been away for long: the pause between two attempts has grown to up to
