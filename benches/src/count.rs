@@ -1,22 +1,17 @@
-//! Instructions for a registration and for a notification, by callgrind: a
-//! check that is stable on a noisy machine. The client is the sans-IO one, in
-//! virtual time; only what it does is counted, not the cluster around it.
+//! Instructions and allocations for a registration and for a notification, by
+//! callgrind: a check that is stable on a noisy machine.
 
 use crate::source;
-use smol_str::format_smolstr;
+use bench::scenario::{Meter, Scenario};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
-use std::net::IpAddr;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use swnclient::RegistrationId;
-use swnclient::proto::{Client, Config};
-use witness_sim::world::{Action, ClientConn, ClientId, NetworkConfig, VirtualClient, World};
-use witness_sim::{Cluster, ClusterConfig, Destination, NodeId, Profile, Step, Who};
 
 /// Growth by more than this is a failure, in percent.
 const TOLERANCE: f64 = 5.0;
 const BASELINE: &str = "benches/baseline.json";
+/// What made this program.
+const COMPILER: &str = env!("COMPILER");
 /// What is counted: its name, and how many registrations or notifications it has.
 const SCENARIOS: [(&str, usize); 3] = [
     ("the first registration of a cluster", 1),
@@ -25,36 +20,54 @@ const SCENARIOS: [(&str, usize); 3] = [
 ];
 /// Registrations that are there, where there are others.
 const THERE: usize = 100;
+/// What gives memory in the C library.
+const ALLOCATORS: [&str; 4] = ["malloc", "calloc", "realloc", "posix_memalign"];
+
+/// What one registration or notification takes.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Count {
+    instructions: f64,
+    allocations: f64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Baseline {
+    compiler: String,
+    counts: BTreeMap<String, Count>,
+}
 
 /// Counts all scenarios, and compares them with the baseline or writes it anew.
 pub(crate) fn run(update: bool) -> bool {
-    let counted: BTreeMap<String, f64> =
+    let counts: BTreeMap<String, Count> =
         SCENARIOS.iter().map(|(name, each)| ((*name).into(), count(name, *each))).collect();
     let path = source(BASELINE);
     if update {
-        let text = serde_json::to_string_pretty(&counted).expect("plain data") + "\n";
+        let baseline = Baseline { compiler: COMPILER.into(), counts: counts.clone() };
+        let text = serde_json::to_string_pretty(&baseline).expect("plain data") + "\n";
         std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
     let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let baseline: BTreeMap<String, f64> =
+    let baseline: Baseline =
         serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut good = true;
-    for (name, now) in &counted {
-        let then = *baseline.get(name).unwrap_or_else(|| panic!("{BASELINE} lacks {name:?}"));
-        let percent = (now / then - 1.0) * 100.0;
-        let verdict = match percent {
-            p if p > TOLERANCE => "TOO MUCH",
-            p if p < -TOLERANCE => "better; write it down with --update",
-            _ => "as before",
-        };
-        good &= percent <= TOLERANCE;
+    for (name, now) in &counts {
+        let then = baseline.counts.get(name);
+        let then = then.unwrap_or_else(|| panic!("{BASELINE} lacks {name:?}"));
+        good &= compare(name, "instructions", now.instructions, then.instructions);
+        good &= compare(name, "allocations", now.allocations, then.allocations);
+    }
+    if baseline.compiler != COMPILER {
         println!(
-            "{name:40} {now:>9.0} instructions, baseline {then:>9.0}, {percent:+.2} %: {verdict}"
+            "\n{BASELINE} is of {}, and this was made by {COMPILER}:\n\
+             the figures cannot be compared. For a baseline of this compiler, run\n\
+             `benches/run count --update` without the changes that are to be judged.",
+            baseline.compiler
         );
+        return false;
     }
     if !good {
         println!(
-            "\nThe client executes over {TOLERANCE} percent more instructions than {BASELINE} says.\n\
+            "\nThe client takes over {TOLERANCE} percent more than {BASELINE} says.\n\
              Find out why: callgrind_annotate shows where. If it has to be so, say in the commit\n\
              why, and write the new baseline with `benches/run count --update`."
         );
@@ -62,14 +75,23 @@ pub(crate) fn run(update: bool) -> bool {
     good
 }
 
-fn count(name: &str, each: usize) -> f64 {
+/// Prints a figure beside its baseline; whether it is not much more.
+fn compare(name: &str, unit: &str, now: f64, then: f64) -> bool {
+    let percent = (now / then - 1.0) * 100.0;
+    let verdict = match percent {
+        p if p > TOLERANCE => "TOO MUCH",
+        p if p < -TOLERANCE => "better; write it down with --update",
+        _ => "as before",
+    };
+    println!("{name:36} {now:>9.1} {unit:12}, baseline {then:>9.1}, {percent:+.2} %: {verdict}");
+    percent <= TOLERANCE
+}
+
+fn count(name: &str, each: usize) -> Count {
+    let profile = std::env::temp_dir().join(format!("swn-count-{}", std::process::id()));
     let output = Command::new("setarch")
-        .args([
-            "--addr-no-randomize",
-            "valgrind",
-            "--tool=callgrind",
-            "--callgrind-out-file=/dev/null",
-        ])
+        .args(["--addr-no-randomize", "valgrind", "--tool=callgrind", "--compress-strings=no"])
+        .arg(format!("--callgrind-out-file={}", profile.display()))
         .args(["--collect-atstart=no", "--toggle-collect=*counted_*"])
         .arg(std::env::current_exe().expect("a program knows where it is"))
         .args(["scenario", name])
@@ -79,124 +101,93 @@ fn count(name: &str, each: usize) -> f64 {
         .output()
         .expect("valgrind can be started");
     let said = String::from_utf8_lossy(&output.stderr);
-    let collected = said.lines().find_map(|line| line.split_once("Collected : "));
-    let collected = collected.unwrap_or_else(|| panic!("callgrind counted nothing:\n{said}"));
-    let instructions: f64 = collected.1.trim().parse().expect("a number");
+    assert!(output.status.success(), "callgrind failed:\n{said}");
+    let counted = std::fs::read_to_string(&profile).expect("callgrind writes a profile");
+    std::fs::remove_file(&profile).expect("it is ours");
+    let instructions = instructions(&counted);
     assert!(instructions > 0.0, "callgrind does not find the functions to count:\n{said}");
-    instructions / crate::stats::float(each)
+    let each = crate::stats::float(each);
+    Count { instructions: instructions / each, allocations: allocations(&counted) / each }
+}
+
+fn instructions(profile: &str) -> f64 {
+    let summary = profile.lines().find_map(|line| line.strip_prefix("summary: "));
+    summary.and_then(|number| number.trim().parse().ok()).expect("a profile has a summary")
+}
+
+/// The calls of the functions that give memory: a line that names the function,
+/// and behind it one that begins with how often it was called.
+fn allocations(profile: &str) -> f64 {
+    let lines = profile.lines();
+    let calls = lines.clone().zip(lines.skip(1)).filter_map(|(called, calls)| {
+        let function = called.strip_prefix("cfn=")?;
+        ALLOCATORS.contains(&function).then_some(())?;
+        let (times, _) = calls.strip_prefix("calls=")?.split_once(' ')?;
+        times.parse::<f64>().ok()
+    });
+    calls.sum()
 }
 
 /// Runs a scenario, to be counted from outside.
 pub(crate) fn scenario(name: &str) {
     let index = SCENARIOS.iter().position(|(known, _)| *known == name);
     let each = SCENARIOS[index.expect("a scenario")].1;
-    let config =
-        ClusterConfig { events: false, ..ClusterConfig::new(Profile::Samba, 2, [10, 0, 0]) };
-    let serves = config.address(NodeId(1)).expect("two nodes");
-    let mut world = World::new(Cluster::new(config), NetworkConfig::default(), 1);
-    let id = world.add_client(Counted {
-        client: Client::new(Config { client_name: "bench".into(), ..Config::default() }, 1),
-        counting: false,
-    });
+    let mut scenario = Scenario::new(Callgrind);
     match name {
         "the first registration of a cluster" => {
-            counting(&mut world, id, true);
-            register(&mut world, id, serves, 0..each);
+            scenario.measure(true);
+            scenario.register(each);
         }
         "a further registration" => {
-            register(&mut world, id, serves, 0..THERE);
-            counting(&mut world, id, true);
-            register(&mut world, id, serves, THERE..THERE + each);
+            scenario.register(THERE);
+            scenario.measure(true);
+            scenario.register(each);
         }
         _ => {
-            register(&mut world, id, serves, 0..THERE);
-            counting(&mut world, id, true);
-            for _ in 0..each / THERE {
-                let to = Destination::Node(NodeId(1));
-                world.run(Step::ClientMove { who: Who::All, to });
-                world.pass(Duration::from_secs(1));
-            }
+            scenario.register(THERE);
+            scenario.measure(true);
+            (0..each / THERE).for_each(|_| scenario.notify());
         }
     }
     // Dropping it all does not count.
-    counting(&mut world, id, false);
+    scenario.measure(false);
 }
 
-fn counting(world: &mut World<Counted>, id: ClientId, counting: bool) {
-    world.with_client(id, |client, _| client.counting = counting);
-}
+struct Callgrind;
 
-/// One after the other, each for a share of its own.
-fn register(
-    world: &mut World<Counted>,
-    id: ClientId,
-    serves: IpAddr,
-    numbers: std::ops::Range<usize>,
-) {
-    let there = numbers.end;
-    for number in numbers {
-        let share = format_smolstr!("data{number}");
-        let request = crate::worker::request("cluster.example.test", share, serves);
-        let credentials = crate::worker::credentials("alice", "secret", "EXAMPLE");
-        let id_of_it = RegistrationId(u64::try_from(number).expect("few") + 1);
-        world.with_client(id, |client, now| {
-            client.count(|client| client.register(id_of_it, request, credentials, now));
-        });
-        world.pass(Duration::from_millis(100));
+impl Meter for Callgrind {
+    fn measure<T>(&mut self, call: impl FnOnce() -> T) -> T {
+        counted_call(call)
     }
-    assert_eq!(world.cluster().registrations().len(), there, "all could register");
-}
-
-/// A client whose instructions are counted.
-struct Counted {
-    client: Client,
-    counting: bool,
 }
 
 /// What callgrind counts, by this name.
 #[inline(never)]
-fn counted_call<T>(client: &mut Client, call: impl FnOnce(&mut Client) -> T) -> T {
-    call(client)
+fn counted_call<T>(call: impl FnOnce() -> T) -> T {
+    call()
 }
 
-impl Counted {
-    fn count<T>(&mut self, call: impl FnOnce(&mut Client) -> T) -> T {
-        if self.counting { counted_call(&mut self.client, call) } else { call(&mut self.client) }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::{allocations, instructions};
 
-impl VirtualClient for Counted {
-    type Event = <Client as VirtualClient>::Event;
+    const PROFILE: &str = "\
+summary: 4711
 
-    fn poll_action(&mut self, now: Instant) -> Option<Action> {
-        self.count(|client| VirtualClient::poll_action(client, now))
-    }
+fn=one
+cob=libc.so.6
+cfn=malloc
+calls=3 0
+0 100
+cfn=malloc_consolidate
+calls=50 0
+fn=another
+cfn=realloc
+calls=4 0
+";
 
-    fn poll_event(&mut self) -> Option<Self::Event> {
-        self.count(Client::poll_event)
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        self.client.next_deadline()
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.count(|client| client.handle_timeout(now));
-    }
-
-    fn handle_resolved(&mut self, host: &str, addresses: Vec<IpAddr>, now: Instant) {
-        self.count(|client| VirtualClient::handle_resolved(client, host, addresses, now));
-    }
-
-    fn handle_connected(&mut self, conn: ClientConn, now: Instant) {
-        self.count(|client| VirtualClient::handle_connected(client, conn, now));
-    }
-
-    fn handle_received(&mut self, conn: ClientConn, bytes: &mut [u8], now: Instant) {
-        self.count(|client| VirtualClient::handle_received(client, conn, bytes, now));
-    }
-
-    fn handle_closed(&mut self, conn: ClientConn, why: ErrorKind, now: Instant) {
-        self.count(|client| VirtualClient::handle_closed(client, conn, why, now));
+    #[test]
+    fn a_profile_says_how_many_instructions_and_allocations_there_were() {
+        assert_eq!((instructions(PROFILE), allocations(PROFILE)), (4711.0, 7.0));
     }
 }

@@ -31,8 +31,9 @@ Usage: bench [OPTIONS] PART...
   flat       the cost of one registration and one notification, with 100 and with 10,000
   daemon     swnd's memory, start and size, beside the C daemon's
   all        all of these
-  count      instructions for a registration and a notification, compared with
-             benches/baseline.json; fails where one has grown by more than 5 percent
+  count      instructions and allocations for a registration and a notification,
+             compared with benches/baseline.json; fails where one has grown by more
+             than 5 percent
   document   writes the last results into docs/benchmarks.md, and the plots beside it
 
   --rounds N   paired rounds [9]

@@ -8,12 +8,10 @@ mod witness;
 
 pub(crate) use client::Sample;
 
+use bench::scenario::{credentials, request};
 use serde::Serialize;
-use smol_str::SmolStr;
-use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
-use swnclient::{Credentials, NtlmCredentials, RegistrationRequest};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::unix::pipe;
 
@@ -79,20 +77,4 @@ fn clock(id: rustix::time::ClockId) -> Duration {
     let now = rustix::time::clock_gettime(id);
     let seconds = u64::try_from(now.tv_sec).expect("a clock that counts up");
     Duration::new(seconds, u32::try_from(now.tv_nsec).expect("less than a second"))
-}
-
-/// What one mount asks for.
-pub(crate) fn request(net_name: &str, share: SmolStr, serves: IpAddr) -> RegistrationRequest {
-    RegistrationRequest {
-        net_name: net_name.into(),
-        share_name: Some(share),
-        ip_address: Some(serves),
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    }
-}
-
-pub(crate) fn credentials(user: &str, password: &str, domain: &str) -> Credentials {
-    Credentials::Ntlm(NtlmCredentials::from_password(user, domain, password))
 }

@@ -1,0 +1,31 @@
+//! Lists of interfaces, as a server of a small and of a large cluster sends them.
+
+use criterion::{BenchmarkId, Criterion};
+use dcerpc::ndr::Endian;
+use smol_str::format_smolstr;
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use swnclient::ResourceState;
+use swnclient::wire::{Interface, Version, decode_interface_list, encode_interface_list};
+
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decode an interface list");
+    for nodes in [3, 64] {
+        let stub = encode_interface_list(Ok(&list(nodes)));
+        group.bench_with_input(BenchmarkId::from_parameter(nodes), &stub, |bencher, stub| {
+            bencher.iter(|| decode_interface_list(black_box(stub), Endian::Little));
+        });
+    }
+}
+
+fn list(nodes: u8) -> Vec<Interface> {
+    let node = |number| Interface {
+        group_name: format_smolstr!("NODE{number}"),
+        version: Version::V2.to_wire(),
+        state: ResourceState::Available,
+        ipv4: Some(Ipv4Addr::new(10, 0, 0, number)),
+        ipv6: None,
+        witness: number != 1,
+    };
+    (1..=nodes).map(node).collect()
+}

@@ -1,0 +1,140 @@
+//! A sealed call: the request of AsyncNotify, and its response down to the
+//! notification.
+
+use criterion::Criterion;
+use dcerpc::association::{Association, AssociationConfig, Event, MAX_FRAGMENT};
+use dcerpc::ndr::Endian;
+use dcerpc::pdu::{
+    BindAck, ContextResult, Frame, HEADER_LEN, Header, NDR20, PacketType, PduWriter, PfcFlags,
+    Response, SecurityTrailer, TRAILER_LEN,
+};
+use dcerpc::security::ntlm::{NtlmAcceptor, NtlmContext, NtlmCredentials, ServerNames};
+use dcerpc::security::{AcceptorContext, Protected};
+use std::time::{Duration, Instant};
+use swnclient::wire::{
+    AddressInfo, INTERFACE, NotifyMessages, decode_context_handle, decode_notify_response,
+    encode_context_handle, encode_notify_response, opnum,
+};
+
+/// Where a response's stub starts, in bytes.
+const STUB: usize = HEADER_LEN + Response::LEN;
+/// What a stub is padded to before the trailer, in bytes.
+const PAD_ALIGN: usize = 16;
+
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("AsyncNotify");
+    group.bench_function("encode and seal the request", |bencher| {
+        bencher.iter_custom(|times| calls(times).0);
+    });
+    group.bench_function("unseal, verify and decode the response", |bencher| {
+        bencher.iter_custom(|times| calls(times).1);
+    });
+}
+
+/// Makes so many calls, one after the other; how long all requests took the
+/// client, and how long all responses.
+fn calls(times: u64) -> (Duration, Duration) {
+    let (mut client, mut server) = bound();
+    let handle = decode_context_handle(&[7; 20], Endian::Little).expect("a handle");
+    let address = AddressInfo::new([10, 0, 0, 1].into(), true);
+    let stub = encode_notify_response(Ok(Some(&NotifyMessages::ClientMove(vec![address]))));
+    let (mut requests, mut responses) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..times {
+        let started = Instant::now();
+        let stub_of_request = encode_context_handle(&handle);
+        client.call(opnum::ASYNC_NOTIFY, stub_of_request).expect("a call");
+        let request = client.take_transmit();
+        requests += started.elapsed();
+
+        let mut response = server.respond(header(&request).call_id, &stub);
+        let started = Instant::now();
+        client.receive(&mut response).expect("what the server has sealed");
+        let Some(Event::Reply { reply: Ok(reply), .. }) = client.poll_event() else {
+            panic!("the call has ended");
+        };
+        let messages = decode_notify_response(&reply.stub, reply.endian);
+        assert!(matches!(messages, Ok(Ok(Some(_)))));
+        responses += started.elapsed();
+    }
+    (requests, responses)
+}
+
+pub(crate) fn alice() -> NtlmCredentials {
+    NtlmCredentials::from_password("alice", "EXAMPLE", "secret")
+}
+
+pub(crate) fn ntlm_server() -> NtlmAcceptor {
+    let names = ServerNames {
+        netbios_domain: "EXAMPLE".into(),
+        netbios_computer: "NODE1".into(),
+        dns_domain: "example.test".into(),
+        dns_computer: "node1.example.test".into(),
+    };
+    NtlmAcceptor::new(vec![alice()], names)
+}
+
+/// An association with NTLM and privacy, and the server's side of it.
+fn bound() -> (Association, Server) {
+    let context = NtlmContext::new(alice(), Some("cifs/node1.example.test"), "BENCH");
+    let mut client =
+        Association::new(AssociationConfig::new(INTERFACE), Some(Box::new(context))).expect("bind");
+    let mut server = Server { ntlm: ntlm_server(), trailer: None };
+    let mut answer = server.bind(&mut client.take_transmit());
+    client.receive(&mut answer).expect("bind_ack");
+    server.auth3(&mut client.take_transmit());
+    assert!(client.is_bound());
+    while client.poll_event().is_some() {}
+    (client, server)
+}
+
+struct Server {
+    ntlm: NtlmAcceptor,
+    trailer: Option<SecurityTrailer>,
+}
+
+impl Server {
+    fn bind(&mut self, bytes: &mut [u8]) -> Vec<u8> {
+        let frame = Frame::split(header(bytes), bytes).expect("a bind");
+        let challenge = self.ntlm.step(frame.auth_value).expect("a CHALLENGE");
+        let trailer = frame.trailer.expect("a logon");
+        self.trailer = Some(trailer);
+        let flags = PfcFlags::WHOLE | PfcFlags::SUPPORT_HEADER_SIGN | PfcFlags::CONC_MPX;
+        let mut pdu = PduWriter::new(PacketType::BindAck, flags, frame.header.call_id);
+        let accepted = ContextResult { result: 0, reason: 0, transfer_syntax: NDR20 };
+        let ack = BindAck {
+            max_xmit_frag: MAX_FRAGMENT,
+            max_recv_frag: MAX_FRAGMENT,
+            assoc_group_id: 1,
+            secondary_address: Vec::new(),
+            results: vec![accepted],
+        };
+        ack.write(pdu.body());
+        pdu.trailer(trailer, 0, 4);
+        pdu.finish(challenge.len(), &challenge)
+    }
+
+    fn auth3(&mut self, bytes: &mut [u8]) {
+        let frame = Frame::split(header(bytes), bytes).expect("auth3");
+        self.ntlm.step(frame.auth_value).expect("AUTHENTICATE");
+    }
+
+    fn respond(&mut self, call_id: u32, stub: &[u8]) -> Vec<u8> {
+        let trailer = self.trailer.expect("it is bound");
+        let mut pdu = PduWriter::new(PacketType::Response, PfcFlags::WHOLE, call_id);
+        let alloc_hint = u32::try_from(stub.len()).expect("short");
+        Response { alloc_hint, context_id: 0 }.write(pdu.body());
+        pdu.body().bytes(stub);
+        pdu.trailer(trailer, STUB, PAD_ALIGN);
+        let mut pdu = pdu.finish(self.ntlm.signature_len(trailer.level), &[]);
+        let stub = STUB..pdu.len() - TRAILER_LEN;
+        let message = Protected { pdu: &mut pdu, stub, header_signing: true };
+        let mut signature = Vec::new();
+        self.ntlm.protect(trailer.level, message, &mut signature).expect("it is established");
+        pdu.append(&mut signature);
+        pdu
+    }
+}
+
+fn header(bytes: &[u8]) -> Header {
+    Header::read(bytes, MAX_FRAGMENT).expect("a PDU").expect("a whole header")
+}
