@@ -4,14 +4,14 @@
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::collections::VecDeque;
 use std::ffi::{CString, c_int};
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 /// The most lines that wait for a loop to run; further ones are counted only.
 const MAX_WAITING: usize = 1000;
 
 /// Something that calls [`next_line`] on its thread when it is woken.
 pub(crate) trait Loop: Send + Sync {
-    /// Whether it is still there.
+    /// Whether it will.
     fn wake_for_lines(&self) -> bool;
 }
 
@@ -58,18 +58,27 @@ pub(crate) fn add_loop(new: Weak<dyn Loop>) {
     let mut lines = lines();
     lines.loops.retain(|known| known.strong_count() > 0);
     lines.loops.push(new);
-    let waiting = !lines.waiting.is_empty();
-    let loops = if waiting { lines.loops() } else { Vec::new() };
-    drop(lines);
-    wake(&loops);
+}
+
+/// Locks, unless somebody else does, who wakes a loop afterwards.
+fn try_lines() -> Option<MutexGuard<'static, Lines>> {
+    match LINES.try_lock() {
+        Ok(lines) => Some(lines),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Whether there are lines for the callback.
+pub(crate) fn has_lines() -> bool {
+    try_lines().is_some_and(|lines| lines.is_waiting())
 }
 
 /// The next line for the callback, and whether there are more.
 pub(crate) fn next_line() -> Option<(Line, bool)> {
-    let mut lines = lines();
+    let mut lines = try_lines()?;
     if let Some(line) = lines.waiting.pop_front() {
-        let more = !lines.waiting.is_empty() || lines.dropped > 0;
-        return Some((line, more));
+        return Some((line, lines.is_waiting()));
     }
     match std::mem::take(&mut lines.dropped) {
         0 => None,
@@ -81,16 +90,23 @@ pub(crate) fn next_line() -> Option<(Line, bool)> {
 }
 
 impl Lines {
-    /// The loops that are still there.
-    fn loops(&mut self) -> Vec<Weak<dyn Loop>> {
-        self.loops.retain(|known| known.strong_count() > 0);
-        self.loops.clone()
+    fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() || self.dropped > 0
+    }
+
+    fn push(&mut self, line: Line) {
+        if self.waiting.len() < MAX_WAITING {
+            self.waiting.push_back(line);
+        } else {
+            self.dropped += 1;
+        }
     }
 }
 
-/// Wakes the first one that is still there: without the lock, which that loop
-/// wants next.
-fn wake(loops: &[Weak<dyn Loop>]) {
+/// Wakes the first loop that is there and takes lines: without the lock, which
+/// that loop wants next.
+pub(crate) fn wake_a_loop() {
+    let loops = lines().loops.clone();
     for known in loops {
         if known.upgrade().is_some_and(|known| known.wake_for_lines()) {
             break;
@@ -138,16 +154,8 @@ impl Log for Logger {
             return;
         }
         let line = Line::new(record.level(), &record.args().to_string());
-        let mut lines = lines();
-        if lines.waiting.len() >= MAX_WAITING {
-            lines.dropped += 1;
-            return;
-        }
-        lines.waiting.push_back(line);
-        let first = lines.waiting.len() == 1;
-        let loops = if first { lines.loops() } else { Vec::new() };
-        drop(lines);
-        wake(&loops);
+        lines().push(line);
+        wake_a_loop();
     }
 
     fn flush(&self) {}

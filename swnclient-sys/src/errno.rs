@@ -2,7 +2,7 @@
 
 use core_client::Error;
 use dcerpc::epm::EpmError;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 /// An errno, never 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,13 @@ impl Errno {
     pub(crate) const FORKED: Self = Self(libc::ENOTRECOVERABLE);
     /// The caller's credentials cannot be used at all.
     pub(crate) const ACCES: Self = Self(libc::EACCES);
+}
+
+impl From<&io::Error> for Errno {
+    /// Of something that the operating system has not given.
+    fn from(error: &io::Error) -> Self {
+        Self(error.raw_os_error().unwrap_or(libc::EAGAIN))
+    }
 }
 
 impl From<&Error> for Errno {

@@ -6,7 +6,7 @@
 //!   touched on the caller's thread only.
 //! - `state` is what a `struct swnc_state` stands for: the `registry`, which
 //!   knows who waits for what, and the client, which runs on the `engine`, a
-//!   thread of its own.
+//!   thread of its own, and leaves what happens in the `inbox`.
 //! - `debug` carries log lines to the caller's callback; `errno` says what a
 //!   failure is called in C.
 
@@ -14,6 +14,7 @@ mod debug;
 mod engine;
 mod errno;
 mod ffi;
+mod inbox;
 mod registry;
 mod report;
 mod state;

@@ -1,25 +1,35 @@
 //! What a `struct swnc_state` stands for: a registry and the client that it
-//! speaks through. Used by the caller's threads and by the engine's.
+//! speaks through.
+//!
+//! The caller's threads have the registry for themselves. The engine's only
+//! leaves in the inbox what has happened.
 
 use crate::engine::Engine;
 use crate::errno::Errno;
+use crate::inbox::{Bell, Events, Inbox};
 use crate::registry::{Outcome, Registry, RequestId, Wake};
 use crate::report;
-use core_client::{
-    Client, Config, Credentials, Event, Notification, RegistrationId, RegistrationRequest,
-};
+use core_client::{Client, Config, Credentials, Notification, RegistrationRequest};
 use smol_str::SmolStr;
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// How many events are looked at in one turn of the caller's loop.
+const EVENTS_IN_A_TURN: usize = 16;
+/// How much room for events is kept, in their number.
+const ROOM: usize = 64;
 
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct State<W> {
     books: Mutex<Books<W>>,
+    inbox: Arc<Inbox<W>>,
 }
 
 #[derive(Debug)]
 struct Books<W> {
     registry: Registry<W>,
+    /// Out of the inbox, to be looked at next.
+    events: Events,
     running: Option<Running>,
 }
 
@@ -30,31 +40,51 @@ struct Running {
     _engine: Arc<Engine>,
 }
 
-impl<W: Wake + Send + 'static> State<W> {
+impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
     pub(crate) fn new() -> Arc<Self> {
-        let books = Books { registry: Registry::default(), running: None };
-        Arc::new(Self { books: Mutex::new(books) })
+        let books = Books { registry: Registry::default(), events: Events::new(), running: None };
+        Arc::new(Self { books: Mutex::new(books), inbox: Arc::default() })
     }
 
-    /// Works with the books. Whoever that wakes is rung without the lock: the
-    /// thread that rings may lose its CPU to the one that it has woken, which
-    /// wants the lock next.
     fn with_books<T>(&self, work: impl FnOnce(&mut Books<W>) -> T) -> T {
-        let (result, woken) = {
-            // Plain data, in order between any two statements.
-            let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
-            (work(&mut books), books.registry.take_woken())
-        };
-        for waker in woken {
-            waker.ring();
-        }
-        result
+        // Plain data, in order between any two statements.
+        work(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Those to be rung when there is something to [`catch_up`](Self::catch_up)
+    /// with.
+    pub(crate) fn set_bells(&self, bells: Arc<[W]>) {
+        self.inbox.set_bells(bells);
+    }
+
+    /// Looks at some of what has happened. Whether there is more to look at.
+    pub(crate) fn catch_up(&self) -> bool {
+        self.with_books(|books| {
+            let Books { registry, events, running } = books;
+            let all = self.inbox.take(events);
+            let Some(running) = running else {
+                return false;
+            };
+            for _ in 0..EVENTS_IN_A_TURN {
+                let Some((id, event)) = events.pop_front() else {
+                    break;
+                };
+                if let Some((info, recovers)) = registry.describe(id) {
+                    report::event(info, &event, recovers);
+                }
+                registry.event(id, event, &running.client);
+            }
+            if events.is_empty() {
+                events.shrink_to(ROOM);
+            }
+            !all || !events.is_empty()
+        })
     }
 
     /// See [`Registry::register`]. The first one starts the client, under the
     /// name that `client_name` gives, or the host's.
     pub(crate) fn register(
-        self: &Arc<Self>,
+        &self,
         info: RegistrationRequest,
         credentials: Credentials,
         client_name: impl FnOnce() -> Option<SmolStr>,
@@ -69,17 +99,13 @@ impl<W: Wake + Send + 'static> State<W> {
         })
     }
 
-    fn start(self: &Arc<Self>, client_name: Option<SmolStr>) -> Result<Running, Errno> {
+    fn start(&self, client_name: Option<SmolStr>) -> Result<Running, Errno> {
         let engine = Engine::get().map_err(|error| {
             log::error!("cannot start the witness client: {error}");
-            Errno(error.raw_os_error().unwrap_or(libc::EAGAIN))
+            Errno::from(&error)
         })?;
-        let state = Arc::downgrade(self);
-        let sink = move |id, event| {
-            if let Some(state) = state.upgrade() {
-                state.event(id, event);
-            }
-        };
+        let inbox = Arc::clone(&self.inbox);
+        let sink = move |id, event| inbox.post(id, event);
         let config = async {
             let name = match client_name {
                 Some(name) => Some(name),
@@ -135,19 +161,8 @@ impl<W: Wake + Send + 'static> State<W> {
             books.registry.close();
             books.running.take()
         });
-        // Waits for a thread that may be about to take the lock.
+        // Waits for a thread.
         drop(running);
-    }
-
-    fn event(&self, id: RegistrationId, event: Event) {
-        let described = self.with_books(|books| books.registry.describe(id));
-        if let Some((info, recovers)) = described {
-            report::event(&info, &event, recovers);
-        }
-        self.with_books(|books| {
-            if let Some(running) = &books.running {
-                books.registry.event(id, event, &running.client);
-            }
-        });
+        self.inbox.set_bells(Arc::new([]));
     }
 }

@@ -21,17 +21,13 @@ SAME(talloc_strndup, char *(*)(const void *, const char *, size_t));
 SAME(talloc_check_name, void *(*)(const void *, const char *));
 
 SAME(_tevent_create_immediate, struct tevent_immediate *(*)(TALLOC_CTX *, const char *));
-SAME(tevent_threaded_context_create,
-     struct tevent_threaded_context *(*)(TALLOC_CTX *, struct tevent_context *));
-SAME(_tevent_threaded_schedule_immediate,
-     void (*)(struct tevent_threaded_context *, struct tevent_immediate *,
-	      tevent_immediate_handler_t, void *, const char *, const char *));
 SAME(_tevent_schedule_immediate,
      void (*)(struct tevent_immediate *, struct tevent_context *,
 	      tevent_immediate_handler_t, void *, const char *, const char *));
-SAME(_tevent_add_timer,
-     struct tevent_timer *(*)(struct tevent_context *, TALLOC_CTX *, struct timeval,
-			      tevent_timer_handler_t, void *, const char *, const char *));
+SAME(_tevent_add_fd,
+     struct tevent_fd *(*)(struct tevent_context *, TALLOC_CTX *, int, uint16_t,
+			   tevent_fd_handler_t, void *, const char *, const char *));
+SAME(tevent_fd_set_flags, void (*)(struct tevent_fd *, uint16_t));
 
 SAME(_tevent_req_create,
      struct tevent_req *(*)(TALLOC_CTX *, void *, size_t, const char *, const char *));

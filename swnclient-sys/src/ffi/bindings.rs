@@ -4,7 +4,7 @@
 //! taken, so that the library runs with older releases too.
 
 use super::abi::{cli_credentials, loadparm_context, tevent_context, tevent_req};
-use libc::{c_char, c_int, c_uint, c_void, size_t, timeval};
+use libc::{c_char, c_int, c_uint, c_void, size_t};
 use std::marker::{PhantomData, PhantomPinned};
 
 macro_rules! opaque {
@@ -19,7 +19,7 @@ macro_rules! opaque {
     };
 }
 
-opaque! { tevent_immediate tevent_threaded_context tevent_timer }
+opaque! { tevent_fd tevent_immediate }
 
 /// `struct samr_Password`: an NT hash.
 #[repr(C)]
@@ -31,6 +31,8 @@ pub(super) struct samr_Password {
 pub(super) const CRED_USE_KERBEROS_DISABLED: c_int = 0;
 pub(super) const CRED_USE_KERBEROS_REQUIRED: c_int = 2;
 
+pub(super) const TEVENT_FD_READ: u16 = 1;
+
 /// `enum tevent_req_state`.
 pub(super) const TEVENT_REQ_USER_ERROR: c_int = 3;
 pub(super) const TEVENT_REQ_TIMED_OUT: c_int = 4;
@@ -39,8 +41,8 @@ pub(super) const TEVENT_REQ_RECEIVED: c_int = 6;
 
 pub(super) type ImmediateHandler =
     unsafe extern "C" fn(*mut tevent_context, *mut tevent_immediate, *mut c_void);
-pub(super) type TimerHandler =
-    unsafe extern "C" fn(*mut tevent_context, *mut tevent_timer, timeval, *mut c_void);
+pub(super) type FdHandler =
+    unsafe extern "C" fn(*mut tevent_context, *mut tevent_fd, u16, *mut c_void);
 pub(super) type CancelFn = unsafe extern "C" fn(*mut tevent_req) -> bool;
 pub(super) type CleanupFn = unsafe extern "C" fn(*mut tevent_req, c_int);
 pub(super) type Destructor = unsafe extern "C" fn(*mut c_void) -> c_int;
@@ -70,18 +72,6 @@ unsafe extern "C" {
         ctx: *mut c_void,
         location: *const c_char,
     ) -> *mut tevent_immediate;
-    pub(super) fn tevent_threaded_context_create(
-        ctx: *mut c_void,
-        ev: *mut tevent_context,
-    ) -> *mut tevent_threaded_context;
-    pub(super) fn _tevent_threaded_schedule_immediate(
-        threaded: *mut tevent_threaded_context,
-        immediate: *mut tevent_immediate,
-        handler: ImmediateHandler,
-        private_data: *mut c_void,
-        handler_name: *const c_char,
-        location: *const c_char,
-    );
     pub(super) fn _tevent_schedule_immediate(
         immediate: *mut tevent_immediate,
         ev: *mut tevent_context,
@@ -90,15 +80,17 @@ unsafe extern "C" {
         handler_name: *const c_char,
         location: *const c_char,
     );
-    pub(super) fn _tevent_add_timer(
+    pub(super) fn _tevent_add_fd(
         ev: *mut tevent_context,
         ctx: *mut c_void,
-        at: timeval,
-        handler: TimerHandler,
+        fd: c_int,
+        flags: u16,
+        handler: FdHandler,
         private_data: *mut c_void,
         handler_name: *const c_char,
         location: *const c_char,
-    ) -> *mut tevent_timer;
+    ) -> *mut tevent_fd;
+    pub(super) fn tevent_fd_set_flags(event: *mut tevent_fd, flags: u16);
 
     pub(super) fn _tevent_req_create(
         ctx: *mut c_void,

@@ -1,54 +1,55 @@
-//! The way back: from any thread to the one that runs a tevent context.
+//! The way from any thread to the one that runs a tevent context.
 //!
-//! There is one link for each pair of a state and a tevent context. Its talloc
-//! objects hang below the context and go with it; the link itself is reference
-//! counted, so that whoever comes late finds a link that leads nowhere.
+//! There is one link for each pair of a state and a tevent context. Other threads
+//! touch nothing of it but its bell, an eventfd, and two flags: whoever has left
+//! something for the context's thread rings, and never waits, nor is waited for.
+//! The bell wakes the context's loop through an event that is there while
+//! requests wait, so that tevent_loop_wait goes on as long.
 //!
-//! tevent's rules for immediate events that other threads schedule:
-//! - One that is scheduled, or whose handler runs, must not be scheduled again.
-//!   So a new one is made at the start of each turn, which also lets a nested
-//!   loop of the caller's go on with what comes next.
-//! - One that is scheduled must not be freed, and nothing takes it back. So it
-//!   belongs to the context, not to the state.
+//! The talloc objects hang below the context and go with it. The link itself is
+//! reference counted, so that whoever comes late finds one that leads nowhere.
 //!
-//! The context's thread never waits for one that is scheduling: to schedule wakes
-//! it, and then it may take the CPU from the other before that has gone on.
+//! The caller's functions are called from immediate events only, a new one each
+//! time: a function may run a nested loop in which more is to be done, and may
+//! free everything in there, which tevent allows for neither an event on a file
+//! descriptor nor an immediate event that is used twice.
 
 use super::abi::{tevent_context, tevent_req};
 use super::bindings::{
-    _talloc_free, _talloc_set_destructor, _talloc_zero, _tevent_add_timer,
-    _tevent_create_immediate, _tevent_schedule_immediate, _tevent_threaded_schedule_immediate,
-    tevent_immediate, tevent_threaded_context, tevent_threaded_context_create, tevent_timer,
+    _talloc_free, _talloc_set_destructor, _talloc_zero, _tevent_add_fd, _tevent_create_immediate,
+    _tevent_schedule_immediate, TEVENT_FD_READ, tevent_fd, tevent_fd_set_flags, tevent_immediate,
 };
+use super::eventfd::EventFd;
 use super::{guard, lines, location, request};
 use crate::debug::{self, Loop};
 use crate::engine;
 use crate::errno::Errno;
+use crate::inbox::Bell;
 use crate::registry::{RequestId, Wake};
-use libc::{c_int, c_void, timeval};
+use crate::state::State;
+use libc::{c_int, c_void};
 use std::collections::{HashMap, VecDeque};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// How often a context is given an event while requests wait on it, in seconds:
-/// tevent does not count what other threads may schedule, and without any event
-/// tevent_loop_wait would end. More than 24 days would overflow epoll's timeout.
-const KEEP_ALIVE_SECONDS: libc::time_t = 24 * 60 * 60;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 
 /// See the module's description.
 #[derive(Debug)]
 pub(super) struct Link {
     ev: *mut tevent_context,
-    /// The immediate event to schedule next, or NULL: whoever takes it out
-    /// schedules it.
-    ready: AtomicPtr<tevent_immediate>,
-    /// The immediate event that is on its way, or NULL.
-    scheduled: AtomicPtr<tevent_immediate>,
-    /// Held by other threads while they schedule; NULL once the link leads
-    /// nowhere.
-    threaded: Mutex<*mut tevent_threaded_context>,
-    /// Held for moments only, and never while something is scheduled.
+    /// Another one that has a copy of it, after a fork, has the same eventfd.
+    process: u32,
+    state: Weak<State<Arc<Self>>>,
+    bell: EventFd,
+    /// A turn will follow, in which all that was left until now is seen.
+    rung: AtomicBool,
+    /// The event of the bell is there.
+    attended: AtomicBool,
+    /// The debug callback may have lines to take.
+    lines: AtomicBool,
+    /// Locked for moments only, by the caller's threads, and never while
+    /// something of tevent's or of the caller's is called that calls back.
     inner: Mutex<Inner>,
 }
 
@@ -56,23 +57,23 @@ pub(super) struct Link {
 struct Inner {
     /// The parent of what follows; NULL once the link leads nowhere.
     anchor: *mut Anchor,
-    keep_alive: *mut tevent_timer,
+    /// The event of the bell; NULL while no request waits.
+    event: *mut tevent_fd,
+    /// The thread that was last seen to use the context.
+    thread: ThreadId,
     /// The requests that wait.
     requests: HashMap<RequestId, *mut tevent_req>,
     /// Those of them that something has happened to.
     woken: VecDeque<RequestId>,
-    /// The debug callback may have lines to take.
-    lines: bool,
+    /// They will be looked at without being rung for.
+    in_turn: bool,
     /// The state is gone: once all requests are told, the link goes too.
     retired: bool,
 }
 
-// SAFETY: other threads than the context's touch `threaded` and what was `ready`,
-// which tevent_threaded_schedule_immediate is for, and only under the lock of
-// `threaded`, which is also taken before they are freed. The other pointers are
-// used on the context's thread only.
+// SAFETY: the pointers are used on the context's thread only.
 unsafe impl Send for Link {}
-// SAFETY: as above.
+// SAFETY: as above; what other threads use is an eventfd, atomic or locked.
 unsafe impl Sync for Link {}
 
 /// The talloc object that goes with the tevent context.
@@ -87,6 +88,8 @@ enum Turn {
     Complete(*mut tevent_req),
     Lines,
     Retire(*mut Anchor),
+    /// The event can go.
+    Rest(*mut tevent_fd),
     Nothing,
 }
 
@@ -95,35 +98,31 @@ impl Link {
     ///
     /// # Safety
     /// `ev` is a tevent context of the calling thread's.
-    pub(super) unsafe fn new(ev: NonNull<tevent_context>) -> Result<Arc<Self>, Errno> {
+    pub(super) unsafe fn new(
+        ev: NonNull<tevent_context>,
+        state: &Arc<State<Arc<Self>>>,
+    ) -> Result<Arc<Self>, Errno> {
         let ev = ev.as_ptr();
+        let bell = EventFd::new()?;
         let name = c"struct swnc_link";
         // SAFETY: the context is a talloc object.
         let anchor = unsafe { _talloc_zero(ev.cast(), size_of::<Anchor>(), name.as_ptr()) };
         let anchor = NonNull::new(anchor.cast::<Anchor>()).ok_or(Errno::NOMEM)?.as_ptr();
-        // SAFETY: the anchor is a talloc object, the context is as it was.
-        let (threaded, ready) = unsafe {
-            (
-                tevent_threaded_context_create(anchor.cast(), ev),
-                _tevent_create_immediate(anchor.cast(), location!()),
-            )
-        };
-        if threaded.is_null() || ready.is_null() {
-            // SAFETY: nobody knows of the anchor yet, nor of its children.
-            unsafe { _talloc_free(anchor.cast(), location!()) };
-            return Err(Errno::NOMEM);
-        }
         let link = Arc::new(Self {
             ev,
-            ready: AtomicPtr::new(ready),
-            scheduled: AtomicPtr::default(),
-            threaded: Mutex::new(threaded),
+            process: std::process::id(),
+            state: Arc::downgrade(state),
+            bell,
+            rung: AtomicBool::default(),
+            attended: AtomicBool::default(),
+            lines: AtomicBool::default(),
             inner: Mutex::new(Inner {
                 anchor,
-                keep_alive: ptr::null_mut(),
+                event: ptr::null_mut(),
+                thread: thread::current().id(),
                 requests: HashMap::new(),
                 woken: VecDeque::new(),
-                lines: false,
+                in_turn: false,
                 retired: false,
             }),
         });
@@ -142,9 +141,15 @@ impl Link {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is the living link to a context.
+    /// Whether it is the living link to a context, which the calling thread uses.
     pub(super) fn leads_to(&self, ev: NonNull<tevent_context>) -> bool {
-        self.ev == ev.as_ptr() && self.is_open()
+        let mut inner = self.lock();
+        let leads =
+            self.ev == ev.as_ptr() && !inner.anchor.is_null() && self.process == std::process::id();
+        if leads {
+            inner.thread = thread::current().id();
+        }
+        leads
     }
 
     /// Whether it leads anywhere.
@@ -164,14 +169,30 @@ impl Link {
     /// The request lives until it is removed.
     pub(super) unsafe fn add(&self, id: RequestId, request: *mut tevent_req) -> Result<(), Errno> {
         let mut inner = self.lock();
-        if inner.keep_alive.is_null() {
-            // SAFETY: on the context's thread, and it was alive in this call.
-            inner.keep_alive = unsafe { self.add_timer(inner.anchor) };
+        if inner.event.is_null() {
+            // SAFETY: on the context's thread, and it was alive in this call. The
+            // link outlives the anchor, and so does its eventfd.
+            inner.event = unsafe {
+                _tevent_add_fd(
+                    self.ev,
+                    inner.anchor.cast(),
+                    self.bell.number(),
+                    TEVENT_FD_READ,
+                    rung,
+                    ptr::from_ref(self).cast_mut().cast(),
+                    c"swnc_link_rung".as_ptr(),
+                    location!(),
+                )
+            };
         }
-        if inner.keep_alive.is_null() {
+        if inner.event.is_null() {
             return Err(Errno::NOMEM);
         }
         inner.requests.insert(id, request);
+        drop(inner);
+        if !self.attended.swap(true, Ordering::AcqRel) && debug::has_lines() {
+            self.wake_for_lines();
+        }
         Ok(())
     }
 
@@ -180,169 +201,156 @@ impl Link {
     pub(super) fn remove(&self, id: RequestId) {
         let mut inner = self.lock();
         inner.requests.remove(&id);
-        if inner.requests.is_empty() && !inner.keep_alive.is_null() {
-            let timer = std::mem::replace(&mut inner.keep_alive, ptr::null_mut());
-            // SAFETY: it belongs to the anchor, which is alive as the pointer
-            // was not cleared.
-            unsafe { _talloc_free(timer.cast(), location!()) };
+        if inner.requests.is_empty() {
+            // To remove the event, unless there is another request by then.
+            self.ring();
         }
     }
 
     /// The state is gone. From any thread.
     pub(super) fn retire(&self) {
-        self.lock().retired = true;
-        self.schedule();
-    }
-
-    /// The immediate event to schedule now, unless one is on its way, which comes
-    /// after all that was noted until now.
-    fn take_ready(&self) -> Option<NonNull<tevent_immediate>> {
-        let immediate = NonNull::new(self.ready.swap(ptr::null_mut(), Ordering::AcqRel))?;
-        self.scheduled.store(immediate.as_ptr(), Ordering::Release);
-        Some(immediate)
-    }
-
-    /// Sends an immediate event on its way, if none is. From any thread.
-    fn schedule(&self) {
-        let threaded = self.threaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if threaded.is_null() {
-            return;
-        }
-        let Some(immediate) = self.take_ready() else {
-            return;
-        };
-        // SAFETY: both belong to the anchor, which is alive while the lock is
-        // held; the event is not scheduled and no handler of it runs. The link
-        // outlives the anchor, and with it the event.
-        unsafe {
-            _tevent_threaded_schedule_immediate(
-                *threaded,
-                immediate.as_ptr(),
-                fired,
-                ptr::from_ref(self).cast_mut().cast(),
-                c"swnc_link_fired".as_ptr(),
-                location!(),
-            );
-        }
-    }
-
-    /// The same on the context's thread, without a lock.
-    ///
-    /// # Safety
-    /// On the context's thread; the context and the anchor are alive.
-    unsafe fn schedule_here(&self) {
-        if let Some(immediate) = self.take_ready() {
-            // SAFETY: this function's contract.
-            unsafe { self.schedule_again(immediate.as_ptr()) };
-        }
-    }
-
-    /// # Safety
-    /// As with `schedule_here`; the event is not on its way.
-    unsafe fn schedule_again(&self, immediate: *mut tevent_immediate) {
-        // SAFETY: this function's contract; the link outlives the event.
-        unsafe {
-            _tevent_schedule_immediate(
-                immediate,
-                self.ev,
-                fired,
-                ptr::from_ref(self).cast_mut().cast(),
-                c"swnc_link_fired".as_ptr(),
-                location!(),
-            );
-        }
-    }
-
-    /// An immediate event has arrived.
-    ///
-    /// # Safety
-    /// On the context's thread, in the event's handler.
-    unsafe fn turn(&self, fired_one: *mut tevent_immediate) -> Turn {
-        let anchor = self.lock().anchor;
-        // SAFETY: in the handler of an event that belongs to the anchor, so that
-        // is alive. tevent takes care of events that are freed, or scheduled
-        // again, by their own handler.
-        unsafe {
-            let next = _tevent_create_immediate(anchor.cast(), location!());
-            if next.is_null() {
-                // Out of memory: come back for as long as it lasts.
-                self.schedule_again(fired_one);
-            } else {
-                // In this order: from the second on another one may be on its way.
-                self.scheduled.store(ptr::null_mut(), Ordering::Release);
-                self.ready.store(next, Ordering::Release);
-                _talloc_free(fired_one.cast(), location!());
-            }
-        }
         let mut inner = self.lock();
-        let turn = inner.next();
-        let more = !inner.woken.is_empty() || inner.lines || inner.retired;
-        drop(inner);
-        if more {
-            // SAFETY: this function's contract.
-            unsafe { self.schedule_here() };
+        inner.retired = true;
+        let (anchor, here) = (inner.anchor, inner.thread == thread::current().id());
+        if !inner.event.is_null() {
+            self.ring();
+        } else if here && !anchor.is_null() {
+            drop(inner);
+            // SAFETY: on the context's thread, and it is alive.
+            unsafe { _talloc_free(anchor.cast(), location!()) };
         }
-        turn
+        // Otherwise it goes with the context.
     }
 
-    /// # Safety
-    /// On the context's thread; the context and the anchor are alive.
-    unsafe fn add_timer(&self, anchor: *mut Anchor) -> *mut tevent_timer {
-        let mut now = timeval { tv_sec: 0, tv_usec: 0 };
-        // SAFETY: it writes to a variable of this function's.
-        unsafe { libc::gettimeofday(&raw mut now, ptr::null_mut()) };
-        now.tv_sec += KEEP_ALIVE_SECONDS;
-        // SAFETY: this function's contract; the link outlives the anchor.
-        unsafe {
-            _tevent_add_timer(
-                self.ev,
-                anchor.cast(),
-                now,
-                still_waiting,
-                ptr::from_ref(self).cast_mut().cast(),
-                c"swnc_link_still_waiting".as_ptr(),
-                location!(),
-            )
+    /// Has the loop take a turn. From any thread.
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.bell.write();
+        }
+    }
+
+    /// What is to be done next: one thing in a turn, the caller's loop decides
+    /// what comes between two.
+    fn turn(&self) -> Turn {
+        // Whoever rings before this is seen below, later ones ring anew.
+        self.rung.swap(false, Ordering::AcqRel);
+        let mut inner = self.lock();
+        let mut more = true;
+        if inner.woken.is_empty() {
+            inner.in_turn = true;
+            drop(inner);
+            more = self.state.upgrade().is_some_and(|state| state.catch_up());
+            inner = self.lock();
+            inner.in_turn = false;
+        }
+        let turn = inner.next(&self.lines);
+        let more = more || !inner.woken.is_empty() || self.lines.load(Ordering::Acquire);
+        if more || (turn.is_some() && inner.requests.is_empty()) {
+            self.ring();
+        }
+        match turn {
+            Some(turn) => turn,
+            None if more => Turn::Nothing,
+            None => inner.rest(),
+        }
+    }
+
+    /// Nothing waits here for the time being.
+    fn rest(&self, event: *mut tevent_fd) {
+        // SAFETY: it belongs to the anchor, which is alive as the pointer was not
+        // cleared, and its handler does not run.
+        unsafe { _talloc_free(event.cast(), location!()) };
+        self.attended.store(false, Ordering::Release);
+        if self.lines.load(Ordering::Acquire) {
+            debug::wake_a_loop();
         }
     }
 }
 
 impl Inner {
-    /// One thing to do: the caller's loop decides what comes between two.
-    fn next(&mut self) -> Turn {
+    /// Something that is to be done for the caller.
+    fn next(&mut self, lines: &AtomicBool) -> Option<Turn> {
         while let Some(id) = self.woken.pop_front() {
             if let Some(request) = self.requests.get(&id) {
-                return Turn::Complete(*request);
+                return Some(Turn::Complete(*request));
             }
         }
-        if std::mem::take(&mut self.lines) {
-            return Turn::Lines;
+        lines.swap(false, Ordering::AcqRel).then_some(Turn::Lines)
+    }
+
+    /// What is to be done where the caller has nothing to do.
+    fn rest(&mut self) -> Turn {
+        if !self.requests.is_empty() {
+            Turn::Nothing
+        } else if self.retired {
+            Turn::Retire(self.anchor)
+        } else {
+            Turn::Rest(std::mem::replace(&mut self.event, ptr::null_mut()))
         }
-        if std::mem::take(&mut self.retired) {
-            return Turn::Retire(self.anchor);
-        }
-        Turn::Nothing
     }
 }
 
 impl Wake for Arc<Link> {
     fn wake(&self, request: RequestId) {
-        self.lock().woken.push_back(request);
+        let mut inner = self.lock();
+        inner.woken.push_back(request);
+        if !inner.in_turn {
+            self.ring();
+        }
     }
+}
 
+impl Bell for Arc<Link> {
     fn ring(&self) {
-        self.schedule();
+        Link::ring(self);
     }
 }
 
 impl Loop for Link {
     fn wake_for_lines(&self) -> bool {
-        let mut inner = self.lock();
-        inner.lines = true;
-        let open = !inner.anchor.is_null();
-        drop(inner);
-        self.schedule();
-        open
+        let attended = self.attended.load(Ordering::Acquire);
+        if attended {
+            self.lines.store(true, Ordering::Release);
+            self.ring();
+        }
+        attended
+    }
+}
+
+/// The handler of the bell's event.
+unsafe extern "C" fn rung(
+    ev: *mut tevent_context,
+    event: *mut tevent_fd,
+    _flags: u16,
+    link: *mut c_void,
+) {
+    let result = guard::run(|| {
+        // SAFETY: the anchor is alive, as its event is; so is the link.
+        let link = unsafe { &*link.cast_const().cast::<Link>() };
+        let anchor = link.lock().anchor;
+        // SAFETY: as above, and this is the context's thread; the event belongs to
+        // the anchor, which the link outlives.
+        unsafe {
+            let immediate = _tevent_create_immediate(anchor.cast(), location!());
+            if immediate.is_null() {
+                // Comes back for as long as the bell is not read.
+                return Err(Errno::NOMEM);
+            }
+            _tevent_schedule_immediate(
+                immediate,
+                ev,
+                fired,
+                ptr::from_ref(link).cast_mut().cast(),
+                c"swnc_link_fired".as_ptr(),
+                location!(),
+            );
+        }
+        link.bell.read();
+        Ok(())
+    });
+    if result == Err(Errno::FORKED) {
+        // The bell is the parent's. SAFETY: in the event's handler.
+        unsafe { tevent_fd_set_flags(event, 0) };
     }
 }
 
@@ -355,13 +363,14 @@ unsafe extern "C" fn fired(
     let result = guard::run(|| {
         let link = link.cast_const().cast::<Link>();
         // SAFETY: the anchor has a reference; what is done below may free it, so
-        // there is one more.
+        // there is one more. tevent takes care of an immediate event that is freed
+        // by its own handler.
         let link = unsafe {
             Arc::increment_strong_count(link);
+            _talloc_free(immediate.cast(), location!());
             Arc::from_raw(link)
         };
-        // SAFETY: in its handler.
-        match unsafe { link.turn(immediate) } {
+        match link.turn() {
             // SAFETY: it waits, or it would have been removed.
             Turn::Complete(request) => unsafe { request::complete(request) },
             Turn::Lines => {
@@ -370,9 +379,10 @@ unsafe extern "C" fn fired(
                 }
             }
             Turn::Retire(anchor) => {
-                // SAFETY: nothing of it is scheduled, and no request waits.
+                // SAFETY: no request waits, and the state is gone.
                 unsafe { _talloc_free(anchor.cast(), location!()) };
             }
+            Turn::Rest(event) => link.rest(event),
             Turn::Nothing => {}
         }
         Ok(())
@@ -381,51 +391,24 @@ unsafe extern "C" fn fired(
     let _ = result;
 }
 
-/// The handler of the timer. tevent frees the timer after it.
-unsafe extern "C" fn still_waiting(
-    _ev: *mut tevent_context,
-    _timer: *mut tevent_timer,
-    _now: timeval,
-    link: *mut c_void,
-) {
-    let result = guard::run(|| {
-        // SAFETY: the anchor is alive, as its timer is; so is the link.
-        let link = unsafe { &*link.cast_const().cast::<Link>() };
-        let mut inner = link.lock();
-        // SAFETY: as above, and this is the context's thread.
-        inner.keep_alive = unsafe { link.add_timer(inner.anchor) };
-        Ok(())
-    });
-    let _ = result;
-}
-
 /// The anchor's destructor: the context is gone, or the link retires.
 unsafe extern "C" fn anchor_gone(anchor: *mut c_void) -> c_int {
     // SAFETY: set by `Link::new`, and taken back here once.
     let link = unsafe { Arc::from_raw((*anchor.cast::<Anchor>()).link) };
-    let forked = engine::is_forked();
-    if !forked {
-        // From now on nothing is scheduled by other threads.
-        *link.threaded.lock().unwrap_or_else(PoisonError::into_inner) = ptr::null_mut();
-        link.ready.store(ptr::null_mut(), Ordering::Release);
-    }
-    let scheduled = link.scheduled.load(Ordering::Acquire);
-    if !scheduled.is_null() {
-        // Its context is gone and with it the list that it was in, but tevent
-        // does not know, and would abort when it is freed.
-        // SAFETY: a child of the anchor.
-        unsafe { _talloc_set_destructor(scheduled.cast(), None) };
-    }
-    if forked {
+    if engine::is_forked() {
         // A lock may be held for ever.
         std::mem::forget(link);
         return 0;
     }
     let mut inner = link.lock();
     inner.anchor = ptr::null_mut();
-    inner.keep_alive = ptr::null_mut();
+    let event = std::mem::replace(&mut inner.event, ptr::null_mut());
     inner.requests.clear();
     inner.woken.clear();
     drop(inner);
+    if !event.is_null() {
+        // Before its file descriptor is closed.
+        link.rest(event);
+    }
     0
 }

@@ -10,6 +10,7 @@ mod abi;
 mod bindings;
 mod credentials;
 mod entry;
+mod eventfd;
 mod guard;
 pub(crate) mod host;
 mod info;

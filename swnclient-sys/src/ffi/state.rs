@@ -32,8 +32,9 @@ impl Handle {
         }
         links.retain(|link| link.is_open());
         // SAFETY: this function's contract.
-        let link = unsafe { Link::new(ev) }?;
+        let link = unsafe { Link::new(ev, &self.state) }?;
         links.push(Arc::clone(&link));
+        self.state.set_bells(links.as_slice().into());
         Ok(link)
     }
 }

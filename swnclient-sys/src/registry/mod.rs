@@ -19,14 +19,10 @@ pub(crate) struct RequestId(pub(crate) u64);
 /// What a request has come to. Only a wait gives notifications.
 pub(crate) type Outcome = Result<Vec<Notification>, Errno>;
 
-/// Tells a request's owner to ask for its outcome. Called from any thread.
-pub(crate) trait Wake: Clone {
-    /// Notes that it has to, in the order of the calls.
+/// Tells a request's owner to ask for its outcome, some time after this call. On
+/// any of the caller's threads.
+pub(crate) trait Wake {
     fn wake(&self, request: RequestId);
-
-    /// Lets the owner know of what was noted: without any lock, because it may
-    /// be running before this returns.
-    fn ring(&self);
 }
 
 /// What the registry needs of [`Client`]. Returns at once; events follow from
@@ -59,8 +55,6 @@ pub(crate) struct Registry<W> {
     registrations: HashMap<RegistrationId, Registration>,
     requests: HashMap<RequestId, Request<W>>,
     last_request: u64,
-    /// Those to be rung.
-    woken: Vec<W>,
 }
 
 #[derive(Debug)]
@@ -116,7 +110,6 @@ impl<W> Default for Registry<W> {
             registrations: HashMap::new(),
             requests: HashMap::new(),
             last_request: 0,
-            woken: Vec::new(),
         }
     }
 }
@@ -293,13 +286,7 @@ impl<W: Wake> Registry<W> {
         for (id, request) in &mut self.requests {
             request.outcome = Some(Err(Errno::CANCELED));
             request.waker.wake(*id);
-            self.woken.push(request.waker.clone());
         }
-    }
-
-    /// Whoever was woken since the last time, and is to be rung.
-    pub(crate) fn take_woken(&mut self) -> Vec<W> {
-        std::mem::take(&mut self.woken)
     }
 }
 
@@ -307,10 +294,10 @@ impl<W: Wake> Registry<W> {
 impl<W: Wake> Registry<W> {
     /// What was asked for, and whether the client has been left to recover by
     /// itself; `None` where it has ended.
-    pub(crate) fn describe(&self, id: RegistrationId) -> Option<(RegistrationRequest, bool)> {
+    pub(crate) fn describe(&self, id: RegistrationId) -> Option<(&RegistrationRequest, bool)> {
         let registration = self.registrations.get(&id)?;
         let recovers = matches!(registration.phase, Phase::Established { .. });
-        Some((registration.info.clone(), recovers))
+        Some((&registration.info, recovers))
     }
 
     /// Something happened to a registration.
@@ -411,10 +398,9 @@ impl<W: Wake> Registry<W> {
         }
     }
 
-    fn wake(&mut self, id: RequestId) {
+    fn wake(&self, id: RequestId) {
         if let Some(request) = self.requests.get(&id) {
             request.waker.wake(id);
-            self.woken.push(request.waker.clone());
         }
     }
 

@@ -51,8 +51,6 @@ impl Wake for Woken {
     fn wake(&self, request: RequestId) {
         self.0.borrow_mut().push(request);
     }
-
-    fn ring(&self) {}
 }
 
 impl Woken {

@@ -1,0 +1,196 @@
+//! What the engine's thread has left for the caller's loop.
+//!
+//! The loop never waits for that thread, which may lose its CPU at any moment:
+//! where the inbox is locked, the loop goes on with something else, and is rung
+//! by whoever held it.
+
+use core_client::{Event, RegistrationId};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+/// From how many events on the inbox is searched for what is out of date.
+const CROWDED: usize = 1024;
+
+/// Has a loop come to see what there is. From any thread.
+pub(crate) trait Bell {
+    /// Returns at once; the loop may be running before it does.
+    fn ring(&self);
+}
+
+/// What has happened to registrations, oldest first.
+pub(crate) type Events = VecDeque<(RegistrationId, Event)>;
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct Inbox<B> {
+    inner: Mutex<Inner<B>>,
+}
+
+#[derive(Debug)]
+struct Inner<B> {
+    events: Events,
+    /// How many may come before the next search.
+    limit: usize,
+    bells: Arc<[B]>,
+}
+
+impl<B> Default for Inbox<B> {
+    fn default() -> Self {
+        let inner = Inner { events: VecDeque::new(), limit: CROWDED, bells: Arc::new([]) };
+        Self { inner: Mutex::new(inner) }
+    }
+}
+
+impl<B: Bell> Inbox<B> {
+    fn lock(&self) -> MutexGuard<'_, Inner<B>> {
+        // Plain data, in order between any two statements.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on these are rung.
+    pub(crate) fn set_bells(&self, bells: Arc<[B]>) {
+        let before = std::mem::replace(&mut self.lock().bells, bells);
+        drop(before);
+    }
+
+    /// Adds an event. On the engine's thread.
+    pub(crate) fn post(&self, id: RegistrationId, event: Event) {
+        let bells = {
+            let mut inner = self.lock();
+            inner.events.push_back((id, event));
+            if inner.events.len() > inner.limit {
+                drop_outdated(&mut inner.events);
+                inner.limit = CROWDED.max(2 * inner.events.len());
+            }
+            Arc::clone(&inner.bells)
+        };
+        for bell in bells.iter() {
+            bell.ring();
+        }
+    }
+
+    /// Takes what there is, once `events` is empty. Whether nothing is left here
+    /// but what will be rung for.
+    pub(crate) fn take(&self, events: &mut Events) -> bool {
+        if !events.is_empty() {
+            return false;
+        }
+        let mut inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // It is posting, and rings then.
+            Err(TryLockError::WouldBlock) => return true,
+        };
+        std::mem::swap(&mut inner.events, events);
+        inner.limit = CROWDED;
+        true
+    }
+}
+
+/// Of what is no news after a while only the last counts: nobody may come for it
+/// for years.
+fn drop_outdated(events: &mut Events) {
+    let (mut registered, mut failed) = (HashSet::new(), HashSet::new());
+    let mut keep: Vec<bool> = events
+        .iter()
+        .rev()
+        .map(|(id, event)| match event {
+            Event::Registered { .. } => registered.insert(*id),
+            Event::Failed { .. } => failed.insert(*id),
+            Event::Notification(_) | Event::Unregistered => true,
+        })
+        .collect();
+    events.retain(|_| keep.pop().unwrap_or(true));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bell, CROWDED, Events, Inbox};
+    use core_client::{Error, Event, RegistrationId};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::sync::{Arc, Weak};
+
+    /// What a loop that is rung gets.
+    #[derive(Debug)]
+    struct Loop {
+        inbox: Weak<Inbox<Arc<Self>>>,
+        got: AtomicUsize,
+    }
+
+    impl Bell for Arc<Loop> {
+        fn ring(&self) {
+            let got = take(&self.inbox.upgrade().unwrap());
+            self.got.fetch_add(got.len(), Relaxed);
+        }
+    }
+
+    const FIRST: RegistrationId = RegistrationId(1);
+    const SECOND: RegistrationId = RegistrationId(2);
+
+    fn failed() -> Event {
+        Event::Failed { error: Error::NoWitness, retry_in: None }
+    }
+
+    fn registered() -> Event {
+        Event::Registered { witness: [192, 0, 2, 1].into(), version: 2 }
+    }
+
+    fn take(inbox: &Inbox<Arc<Loop>>) -> Events {
+        let mut events = Events::new();
+        assert!(inbox.take(&mut events));
+        events
+    }
+
+    #[test]
+    fn a_loop_does_not_wait_for_the_engine_that_is_posting() {
+        let inbox = Inbox::default();
+        inbox.post(FIRST, failed());
+        let posting = inbox.lock();
+        assert!(take(&inbox).is_empty());
+        drop(posting);
+        assert_eq!(take(&inbox).len(), 1);
+    }
+
+    #[test]
+    fn each_event_rings_when_it_can_be_taken() {
+        let inbox = Arc::new(Inbox::default());
+        let rung = Arc::new(Loop { inbox: Arc::downgrade(&inbox), got: AtomicUsize::new(0) });
+        inbox.set_bells(Arc::new([Arc::clone(&rung)]));
+        inbox.post(FIRST, failed());
+        inbox.post(SECOND, failed());
+        assert_eq!(rung.got.load(Relaxed), 2);
+    }
+
+    #[test]
+    fn a_loop_that_has_events_left_is_told_to_look_again() {
+        let inbox = Inbox::default();
+        inbox.post(FIRST, registered());
+        let mut events = take(&inbox);
+        inbox.post(FIRST, failed());
+        assert!(!inbox.take(&mut events));
+        assert_eq!(events, [(FIRST, registered())]);
+        events.clear();
+        assert!(inbox.take(&mut events));
+        assert_eq!(events, [(FIRST, failed())]);
+    }
+
+    #[test]
+    fn failures_that_nobody_comes_for_do_not_fill_the_memory() {
+        let inbox = Inbox::default();
+        inbox.post(SECOND, failed());
+        inbox.post(SECOND, Event::Unregistered);
+        for _ in 0..CROWDED {
+            inbox.post(FIRST, registered());
+            inbox.post(FIRST, failed());
+        }
+        for _ in 0..10 * CROWDED {
+            inbox.post(FIRST, failed());
+        }
+        let mut events = take(&inbox);
+        assert!(events.len() <= CROWDED, "{}", events.len());
+        assert_eq!(events.pop_front(), Some((SECOND, failed())));
+        assert_eq!(events.pop_front(), Some((SECOND, Event::Unregistered)));
+        assert_eq!(events.pop_front(), Some((FIRST, registered())));
+        assert!(events.iter().all(|event| *event == (FIRST, failed())));
+    }
+}
