@@ -11,7 +11,6 @@ use std::process::Command;
 /// pkg-config's name of each library, the least version, the linker's name.
 const LIBRARIES: [(&str, &str, &str); 3] = [
     ("talloc", "2.1.0", "talloc"),
-    // tevent_threaded_schedule_immediate.
     ("tevent", "0.9.30", "tevent"),
     ("samba-credentials", "1.0.0", "samba-credentials"),
 ];

@@ -1,11 +1,12 @@
 //! The handle to a running client.
 
-use crate::driver::{Command, Driver};
+use crate::commands::{self, Command};
+use crate::driver::Driver;
 use crate::{Config, Credentials, Event, RegistrationId, RegistrationRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// Receives the events of every registration of a client, in order, on the
 /// client's event loop. It must not block. It may call the client's methods.
@@ -24,7 +25,7 @@ impl<F: FnMut(RegistrationId, Event) + Send + 'static> EventSink for F {
 /// its connections close, when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct Client {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: commands::Sender,
     last_id: Arc<AtomicU64>,
 }
 
@@ -41,7 +42,7 @@ impl Client {
         config: impl Future<Output = Config> + Send + 'static,
         sink: impl EventSink,
     ) -> Self {
-        let (commands, receiver) = mpsc::unbounded_channel();
+        let (commands, receiver) = commands::queue();
         tokio::spawn(async { Driver::run(config.await, Box::new(sink), receiver).await });
         Self { commands, last_id: Arc::default() }
     }
@@ -53,7 +54,7 @@ impl Client {
         credentials: Credentials,
     ) -> RegistrationId {
         let id = RegistrationId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
-        self.send(Command::Register(id, request, credentials));
+        self.commands.send(Command::Register(id, request, credentials));
         id
     }
 
@@ -61,23 +62,18 @@ impl Client {
     /// credentials where they are new, and cuts a running backoff short, at
     /// most once in a second. Costs nothing where the registration is in order.
     pub fn retry(&self, id: RegistrationId, credentials: Credentials) {
-        self.send(Command::Retry(id, credentials));
+        self.commands.send(Command::Retry(id, credentials));
     }
 
     /// Ends a registration; [`Event::Unregistered`] follows.
     pub fn unregister(&self, id: RegistrationId) {
-        self.send(Command::Unregister(id));
+        self.commands.send(Command::Unregister(id));
     }
 
     /// Unregisters everything at every witness, for `limit` at the longest.
     pub async fn shutdown(&self, limit: Duration) {
         let (done, ended) = oneshot::channel();
-        self.send(Command::Shutdown(done));
+        self.commands.send(Command::Shutdown(done));
         let _ = tokio::time::timeout(limit, ended).await;
-    }
-
-    fn send(&self, command: Command) {
-        // Fails only where the runtime is gone, and every registration with it.
-        let _ = self.commands.send(command);
     }
 }

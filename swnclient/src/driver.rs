@@ -4,9 +4,10 @@
 //! the spot, events included, so that a notification leaves without waiting
 //! for another task. Idle connections hold no buffers.
 
+use crate::Config;
 use crate::client::EventSink;
+use crate::commands::{self, Command};
 use crate::proto::{self, Action, ConnectionId};
-use crate::{Config, Credentials, RegistrationId, RegistrationRequest};
 use dcerpc::association::{AuthJob, AuthOutcome};
 use smol_str::{SmolStr, ToSmolStr};
 use socket2::{SockRef, TcpKeepalive};
@@ -16,7 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 
 /// How much is read at a time, in bytes: some fragments of the longest kind.
@@ -25,15 +26,6 @@ const READ_BUFFER: usize = 16 * 1024;
 /// How many authentication jobs, which may wait for a KDC, run at a time, each
 /// in a thread. It leaves most of tokio's blocking threads to name resolution.
 const AUTH_THREADS: usize = 32;
-
-/// What the consumer asks for.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Register(RegistrationId, RegistrationRequest, Credentials),
-    Retry(RegistrationId, Credentials),
-    Unregister(RegistrationId),
-    Shutdown(oneshot::Sender<()>),
-}
 
 /// One connection.
 struct Connection {
@@ -71,7 +63,7 @@ impl Driver {
     pub(crate) async fn run(
         config: Config,
         sink: Box<dyn EventSink>,
-        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut commands: commands::Receiver,
     ) {
         let dead_after = config.dead_after;
         let driver = Self {

@@ -2,6 +2,7 @@
 
 mod api;
 mod client;
+mod commands;
 mod driver;
 mod error;
 pub mod proto;
