@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 /// What a consumer wants to be told about: one mount, as the kernel or a C
 /// caller describes it ([MS-SWN] 3.2.4.1).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistrationRequest {
     /// The server's name as it was mounted: NetBIOS or DNS, never an address.
     pub net_name: SmolStr,

@@ -28,7 +28,7 @@ use crate::inbox::Bell;
 use crate::registry::{RequestId, Wake};
 use crate::state::State;
 use libc::{c_int, c_void};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -62,7 +62,7 @@ struct Inner {
     /// The thread that was last seen to use the context.
     thread: ThreadId,
     /// The requests that wait.
-    requests: HashMap<RequestId, *mut tevent_req>,
+    requests: BTreeMap<RequestId, *mut tevent_req>,
     /// Those of them that something has happened to.
     woken: VecDeque<RequestId>,
     /// They will be looked at without being rung for.
@@ -120,7 +120,7 @@ impl Link {
                 anchor,
                 event: ptr::null_mut(),
                 thread: thread::current().id(),
-                requests: HashMap::new(),
+                requests: BTreeMap::new(),
                 woken: VecDeque::new(),
                 in_turn: false,
                 retired: false,

@@ -10,10 +10,10 @@ mod tests;
 
 use crate::errno::Errno;
 use core_client::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Names a request within its registry. Never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RequestId(pub(crate) u64);
 
 /// What a request has come to. Only a wait gives notifications.
@@ -47,13 +47,14 @@ impl Registrar for Client {
     }
 }
 
-/// See the module's description.
+/// See the module's description. Trees, because a hash table that grows keeps the
+/// caller's loop waiting for as long as it takes to move everything.
 #[derive(Debug)]
 pub(crate) struct Registry<W> {
     /// Those that a caller can name, with names in lower case.
-    known: HashMap<RegistrationRequest, RegistrationId>,
-    registrations: HashMap<RegistrationId, Registration>,
-    requests: HashMap<RequestId, Request<W>>,
+    known: BTreeMap<RegistrationRequest, RegistrationId>,
+    registrations: BTreeMap<RegistrationId, Registration>,
+    requests: BTreeMap<RequestId, Request<W>>,
     last_request: u64,
 }
 
@@ -106,9 +107,9 @@ fn normalized(mut info: RegistrationRequest) -> RegistrationRequest {
 impl<W> Default for Registry<W> {
     fn default() -> Self {
         Self {
-            known: HashMap::new(),
-            registrations: HashMap::new(),
-            requests: HashMap::new(),
+            known: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            requests: BTreeMap::new(),
             last_request: 0,
         }
     }
