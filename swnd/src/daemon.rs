@@ -122,13 +122,10 @@ impl<T: Transport, O: Observer> EventSink for Forwarder<T, O> {
                 let notification = forward.notification.clone();
                 let sent =
                     shared.link.notify(forward.registration, forward.id, forward.notification);
-                match (sent, books.table.mount_of(registration)) {
-                    (Err(error), Some(mount)) => {
-                        Some(Report::NotNotified { mount, notification, error: error.to_string() })
-                    }
-                    // The kernel's answer makes the report.
-                    _ => None,
-                }
+                // Where it was sent, the kernel's answer makes the report.
+                sent.err().zip(books.table.mount_of(registration)).map(|(error, mount)| {
+                    Report::NotNotified { mount, notification, error: error.to_string() }
+                })
             };
         }
         shared.tell(books, outcome.report);

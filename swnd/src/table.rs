@@ -198,17 +198,21 @@ impl Table {
         let Some(owner) = self.owners.get(&registration) else {
             return Outcome::default();
         };
-        let (id, mount, address) = (owner.id, owner.mount.clone(), owner.address);
+        let id = owner.id;
         let entry =
             self.entries.get_mut(&id).filter(|entry| entry.registration == Some(registration));
-        let report = match (event, entry) {
+        let event = match (event, &entry) {
             (Event::Notification(notification), Some(_)) => {
                 return Outcome {
                     forward: Some(Forward { id, registration, notification }),
                     report: None,
                 };
             }
-            (Event::Notification(notification), None) => Report::Late { mount, notification },
+            (event, _) => event,
+        };
+        let (mount, address) = (owner.mount.clone(), owner.address);
+        let report = match (event, entry) {
+            (Event::Notification(notification), _) => Report::Late { mount, notification },
             (Event::Registered { witness, version }, Some(entry)) => {
                 self.registered.insert(id);
                 entry.failures.clear();

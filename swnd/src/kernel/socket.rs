@@ -6,8 +6,11 @@ use neli::socket::NlSocket;
 use neli::utils::Groups;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{RecvFlags, recvfrom, sockopt};
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// What the socket may hold unread, in bytes: some 20,000 register messages, as
@@ -15,9 +18,17 @@ use tokio::io::unix::AsyncFd;
 const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// A generic netlink socket on tokio.
+///
+/// To find nothing takes no system call: one `epoll_wait` tells of all sockets, so
+/// what it has not told of had not arrived when the witness's notification, which
+/// is about to be handed on, was told of. It is looked at all the same once a
+/// message has been sent since, which the kernel may have answered: of several
+/// notifications in one turn of the loop, each but the first.
 #[derive(Debug)]
 pub struct NetlinkSocket {
     socket: AsyncFd<Socket>,
+    /// Whether something was sent since the socket was last seen empty.
+    asked: AtomicBool,
     privileged: bool,
 }
 
@@ -41,7 +52,7 @@ impl NetlinkSocket {
                       Socket grants: it owns its descriptor and keeps it"
         )]
         let socket = AsyncFd::new(socket)?;
-        Ok(Self { socket, privileged })
+        Ok(Self { socket, asked: AtomicBool::new(false), privileged })
     }
 
     /// Whether this process has `CAP_NET_ADMIN`.
@@ -52,22 +63,28 @@ impl NetlinkSocket {
 
 impl Transport for NetlinkSocket {
     async fn readable(&self) -> io::Result<()> {
-        // The caller reads until nothing is left, so whatever was there before
-        // this point is seen, and whatever comes later sets the readiness anew.
-        self.socket.readable().await?.clear_ready();
+        // The caller receives until nothing is left, which ends the readiness.
+        self.socket.readable().await?.retain_ready();
         Ok(())
     }
 
     fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
-        // MSG_TRUNC gives the datagram's own length, so that a cut one shows.
-        let (_, length, sender) = recvfrom(self.socket.get_ref(), buffer, RecvFlags::TRUNC)?;
-        let sender = sender
-            .and_then(|address| SocketAddrNetlink::try_from(address).ok())
-            .map(|address| address.pid());
-        Ok(Datagram { length, sender })
+        let looked = Cell::new(false);
+        let mut result = self.socket.try_io(Interest::READABLE, |socket| {
+            looked.set(true);
+            socket.receive(buffer)
+        });
+        if is_empty(&result) && !looked.get() && self.asked.load(Ordering::Relaxed) {
+            result = self.socket.get_ref().receive(buffer);
+        }
+        if is_empty(&result) {
+            self.asked.store(false, Ordering::Relaxed);
+        }
+        result
     }
 
     fn send(&self, message: &[u8]) -> io::Result<()> {
+        self.asked.store(true, Ordering::Relaxed);
         self.socket.get_ref().0.send(message, Msg::empty())?;
         Ok(())
     }
@@ -78,8 +95,23 @@ impl Transport for NetlinkSocket {
     }
 }
 
+fn is_empty(received: &io::Result<Datagram>) -> bool {
+    received.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// neli's socket, which knows its descriptor by number only.
 struct Socket(NlSocket);
+
+impl Socket {
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+        // MSG_TRUNC gives the datagram's own length, so that a cut one shows.
+        let (_, length, sender) = recvfrom(self, buffer, RecvFlags::TRUNC)?;
+        let sender = sender
+            .and_then(|address| SocketAddrNetlink::try_from(address).ok())
+            .map(|address| address.pid());
+        Ok(Datagram { length, sender })
+    }
+}
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -144,5 +176,37 @@ mod tests {
         };
         assert_eq!((family.name.as_str(), family.id), (ctrl::NAME, ctrl::id()));
         assert!(family.group(ctrl::NOTIFY_GROUP).is_some());
+    }
+
+    fn is_family(received: io::Result<Datagram>) -> bool {
+        received.is_ok_and(|datagram| datagram.sender == Some(0))
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_answers_is_there_as_soon_as_it_was_asked() {
+        let socket = NetlinkSocket::open().unwrap();
+        let mut buffer = [0; 4096];
+        assert!(is_empty(&socket.receive(&mut buffer)));
+        socket.send(&ctrl::lookup(ctrl::NAME, 3).unwrap()).unwrap();
+        assert!(is_family(socket.receive(&mut buffer)));
+        while !is_empty(&socket.receive(&mut buffer)) {}
+        socket.send(&ctrl::lookup(ctrl::NAME, 4).unwrap()).unwrap();
+        assert!(is_family(socket.receive(&mut buffer)));
+    }
+
+    #[tokio::test]
+    async fn what_comes_unasked_is_there_once_the_loop_has_waited() {
+        let socket = NetlinkSocket::open().unwrap();
+        let mut buffer = [0; 4096];
+        for sequence in 1..3 {
+            socket.send(&ctrl::lookup(ctrl::NAME, sequence).unwrap()).unwrap();
+            // As if somebody else had caused it.
+            socket.asked.store(false, Ordering::Relaxed);
+            assert!(is_empty(&socket.receive(&mut buffer)), "looked without a reason");
+            let told = tokio::time::timeout(Duration::from_secs(5), socket.readable()).await;
+            told.expect("it is told of").unwrap();
+            assert!(is_family(socket.receive(&mut buffer)));
+            while !is_empty(&socket.receive(&mut buffer)) {}
+        }
     }
 }
