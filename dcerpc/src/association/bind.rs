@@ -128,7 +128,7 @@ impl Association {
         if pdu.body().offset() + token.len() > usize::from(u16::MAX) {
             return Err(AssociationError::TokenTooLong(token.len()));
         }
-        self.transmit.append(&mut pdu.finish(token.len(), token));
+        self.transmit(pdu.finish(token.len(), token));
         Ok(())
     }
 }

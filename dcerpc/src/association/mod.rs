@@ -403,12 +403,12 @@ impl Association {
             body.write(pdu.body());
             pdu.body().bytes(part);
             match &mut self.security {
-                None => self.transmit.append(&mut pdu.finish(0, &[])),
+                None => self.transmit(pdu.finish(0, &[])),
                 Some(security) => {
                     pdu.trailer(security.trailer(), REQUEST_STUB, PAD_ALIGN);
                     let mut pdu = pdu.finish(auth_len, &[]);
                     security.protect(&mut pdu, REQUEST_STUB)?;
-                    self.transmit.append(&mut pdu);
+                    self.transmit(pdu);
                 }
             }
             if more.is_empty() {
@@ -421,6 +421,15 @@ impl Association {
 
     fn send_bare(&mut self, packet_type: PacketType, call: CallId) {
         let pdu = PduWriter::new(packet_type, PfcFlags::WHOLE, call.0);
-        self.transmit.append(&mut pdu.finish(0, &[]));
+        self.transmit(pdu.finish(0, &[]));
+    }
+
+    /// Most often the one PDU that there is: it stays where it was written.
+    fn transmit(&mut self, mut pdu: Vec<u8>) {
+        if self.transmit.is_empty() {
+            self.transmit = pdu;
+        } else {
+            self.transmit.append(&mut pdu);
+        }
     }
 }

@@ -94,12 +94,16 @@ impl Stub {
         if part.len() > room {
             return Err(AssociationError::ResponseTooLong);
         }
+        let last = header.flags.contains(PfcFlags::LAST_FRAG);
+        if first && last {
+            return Ok(Some(Reply { stub: part.to_vec(), endian }));
+        }
         if part.len() > self.data.capacity() - self.data.len() {
             // It doubles, as a Vec does, but not beyond the bound.
             self.data.reserve_exact(self.data.len().clamp(part.len(), room));
         }
         self.data.extend_from_slice(part);
-        if !header.flags.contains(PfcFlags::LAST_FRAG) {
+        if !last {
             return Ok(None);
         }
         Ok(Some(Reply { stub: std::mem::take(&mut self.data), endian }))

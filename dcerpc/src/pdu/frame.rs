@@ -39,22 +39,21 @@ impl PacketType {
             AlterContext, AlterContextResponse, Auth3, Bind, BindAck, BindNak, Cancel, Fault,
             Orphaned, Request, Response, Shutdown,
         };
-        [
-            Request,
-            Response,
-            Fault,
-            Bind,
-            BindAck,
-            BindNak,
-            AlterContext,
-            AlterContextResponse,
-            Auth3,
-            Shutdown,
-            Cancel,
-            Orphaned,
-        ]
-        .into_iter()
-        .find(|t| *t as u8 == value)
+        Some(match value {
+            0 => Request,
+            2 => Response,
+            3 => Fault,
+            11 => Bind,
+            12 => BindAck,
+            13 => BindNak,
+            14 => AlterContext,
+            15 => AlterContextResponse,
+            16 => Auth3,
+            17 => Shutdown,
+            18 => Cancel,
+            19 => Orphaned,
+            _ => return None,
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 //! `links`.
 
 use super::interning::{CredentialsPool, Pool};
-use super::link::{Actions, Link, LinkId};
+use super::link::{Actions, Link, LinkEvent, LinkId};
 use super::registration::{Registered, Registration, State, Unregistering};
 use super::timers::Timers;
 use super::{Action, Config, ConnectionId};
@@ -16,6 +16,8 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+/// How many entries a queue keeps room for while it is empty.
+const KEPT: usize = 64;
 /// A consumer that asks again is heard at most once in this time.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -50,6 +52,8 @@ pub struct Client {
     pub(super) to_ask_again: VecDeque<(RegistrationId, Instant)>,
     pub(super) last_link: u64,
     pub(super) last_connection: u64,
+    /// Empty but while a link's events are taken: the room for them.
+    link_events: Vec<LinkEvent>,
 }
 
 /// The consumer's side.
@@ -73,6 +77,7 @@ impl Client {
             to_ask_again: VecDeque::new(),
             last_link: 0,
             last_connection: 0,
+            link_events: Vec::new(),
         }
     }
 
@@ -231,9 +236,11 @@ impl Client {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        let mut events = Vec::new();
+        let mut events = std::mem::take(&mut self.link_events);
         let result = link.received(data, &mut events, &mut self.actions);
-        self.link_events(id, events, now);
+        self.link_events(id, events.drain(..), now);
+        events.shrink_to(KEPT);
+        self.link_events = events;
         match result {
             Ok(()) => self.expect_rest(id, now),
             Err(error) => self.fail_link(id, error, now),
@@ -283,7 +290,6 @@ impl Client {
 /// The next of a queue. An empty one does not keep the room that thousands
 /// needed at once.
 fn take<T>(queue: &mut VecDeque<T>) -> Option<T> {
-    const KEPT: usize = 64;
     let next = queue.pop_front();
     if next.is_none() {
         queue.shrink_to(KEPT);

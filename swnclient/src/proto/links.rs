@@ -147,7 +147,12 @@ impl Client {
         }
     }
 
-    pub(super) fn link_events(&mut self, link_id: LinkId, events: Vec<LinkEvent>, now: Instant) {
+    pub(super) fn link_events(
+        &mut self,
+        link_id: LinkId,
+        events: impl IntoIterator<Item = LinkEvent>,
+        now: Instant,
+    ) {
         for event in events {
             match event {
                 LinkEvent::Mapped => self.link_mapped(link_id, now),
@@ -240,8 +245,11 @@ impl Client {
     pub(super) fn expect_rest(&mut self, link_id: LinkId, now: Instant) {
         let due = now + self.config.call_timeout;
         if let Some(link) = self.links.get_mut(&link_id).filter(|link| link.is_ready()) {
-            link.rest_due = link.is_mid_reply().then_some(due);
-            self.arm_link(link_id);
+            let rest_due = link.is_mid_reply().then_some(due);
+            if link.rest_due != rest_due {
+                link.rest_due = rest_due;
+                self.arm_link(link_id);
+            }
         }
     }
 

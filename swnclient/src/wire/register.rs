@@ -106,7 +106,7 @@ pub fn encode_register_response(handle: Result<ContextHandle, Status>) -> Vec<u8
 
 /// Encodes the request of UnRegister and AsyncNotify.
 pub fn encode_context_handle(handle: &ContextHandle) -> Vec<u8> {
-    let mut w = Writer::new();
+    let mut w = Writer::with_capacity(ContextHandle::LEN);
     w.context_handle(handle);
     w.finish()
 }

@@ -14,7 +14,8 @@ use crate::security::{AuthLevel, Protected, SecurityError};
 
 /// NTLMSSP_MESSAGE_SIGNATURE ([MS-NLMP] 2.2.2.9.2): version, checksum, number.
 pub(super) const SIGNATURE_LEN: usize = 16;
-const SIGNATURE_VERSION: [u8; 4] = 1_u32.to_le_bytes();
+/// The version stands in the first four bytes.
+const SIGNATURE_VERSION: u128 = 1;
 
 type Signature = [u8; SIGNATURE_LEN];
 
@@ -41,9 +42,11 @@ impl Direction {
 
     /// The next message's checksum, not yet encrypted ([MS-NLMP] 3.4.4.2).
     fn checksum(&mut self, message: &[u8]) -> Checksum {
-        let sequence = self.sequence.to_le_bytes();
+        let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
-        let mac = self.mac.clone().chain_update(sequence).chain_update(message);
+        let mut mac = self.mac.clone();
+        mac.update(&sequence.to_le_bytes());
+        mac.update(message);
         let [c0, c1, c2, c3, c4, c5, c6, c7, ..] = <[u8; 16]>::from(mac.finalize().into_bytes());
         Checksum { checksum: [c0, c1, c2, c3, c4, c5, c6, c7], sequence }
     }
@@ -54,18 +57,15 @@ impl Direction {
         if key_exchange {
             self.cipher.apply_keystream(&mut checksum.checksum);
         }
-        let mut signature = [0; SIGNATURE_LEN];
-        let parts = SIGNATURE_VERSION.into_iter().chain(checksum.checksum).chain(checksum.sequence);
-        for (byte, part) in signature.iter_mut().zip(parts) {
-            *byte = part;
-        }
-        signature
+        let sequence = u128::from(checksum.sequence) << 96;
+        let checksum = u128::from(u64::from_le_bytes(checksum.checksum)) << 32;
+        (SIGNATURE_VERSION | checksum | sequence).to_le_bytes()
     }
 }
 
 struct Checksum {
     checksum: [u8; 8],
-    sequence: [u8; 4],
+    sequence: u32,
 }
 
 /// Both directions, and what was agreed.
