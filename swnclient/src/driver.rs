@@ -150,8 +150,12 @@ impl Driver {
             }
             Action::Close { connection } => {
                 if let Some(closed) = shared.connections.remove(&connection) {
-                    // After what was started before: nobody waits for it.
-                    tokio::spawn(async move { closed.task.abort() });
+                    // After what was started before, down to the first bytes on a
+                    // connection that opens at once: nobody waits for this one.
+                    tokio::spawn(async move {
+                        tokio::task::yield_now().await;
+                        closed.task.abort();
+                    });
                 }
             }
             Action::Authenticate { connection, job } => {
@@ -230,9 +234,6 @@ impl Driver {
         stream: TcpStream,
         dead_after: Duration,
     ) -> ErrorKind {
-        if let Err(error) = stream.set_nodelay(true) {
-            return error.kind();
-        }
         let stream = Arc::new(stream);
         self.turn(|shared, now| {
             if let Some(known) = shared.connections.get_mut(&connection) {
@@ -240,8 +241,9 @@ impl Driver {
             }
             shared.proto.handle_connected(connection, now);
         });
-        // While the server works on what that has sent.
-        if let Err(error) = set_keepalive(&stream, dead_after) {
+        // While the server works on what that has sent, which had nothing before
+        // it to wait for.
+        if let Err(error) = set_options(&stream, dead_after) {
             return error.kind();
         }
         loop {
@@ -301,14 +303,15 @@ impl Connection {
     }
 }
 
-/// A peer that vanishes without a word is noticed after `dead_after`, whether
-/// something is on its way or not.
-fn set_keepalive(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
+/// What is sent leaves at once. A peer that vanishes without a word is noticed
+/// after `dead_after`, whether something is on its way or not.
+fn set_options(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
     /// Probes that go unanswered before the connection counts as dead.
     const PROBES: u32 = 3;
     let probe = (dead_after / (PROBES + 2)).max(Duration::from_secs(1));
     let keepalive =
         TcpKeepalive::new().with_time(2 * probe).with_interval(probe).with_retries(PROBES);
+    stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(dead_after))

@@ -342,11 +342,17 @@ impl Link {
         }
     }
 
+    /// What follows directly leaves in the same write: auth3 with the first request.
     fn transmit(&mut self, actions: &mut Actions) {
         if let Phase::Mapping(association) | Phase::Witness(association) = &mut self.phase {
-            let bytes = association.take_transmit();
-            if !bytes.is_empty() {
-                actions.push_back(Action::Transmit { connection: self.connection, bytes });
+            let mut new = association.take_transmit();
+            let connection = self.connection;
+            match actions.back_mut() {
+                _ if new.is_empty() => {}
+                Some(Action::Transmit { connection: same, bytes }) if *same == connection => {
+                    bytes.append(&mut new);
+                }
+                _ => actions.push_back(Action::Transmit { connection, bytes: new }),
             }
         }
     }
