@@ -12,10 +12,11 @@ use dcerpc::association::{AuthJob, AuthOutcome};
 use smol_str::{SmolStr, ToSmolStr};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::AbortHandle;
@@ -250,7 +251,7 @@ impl Driver {
             if let Err(error) = stream.readable().await {
                 return error.kind();
             }
-            let ended = self.turn(|shared, now| match stream.try_read(&mut shared.read_buffer) {
+            let ended = self.turn(|shared, now| match read(&stream, &mut shared.read_buffer) {
                 Ok(0) => Some(ErrorKind::UnexpectedEof),
                 Ok(len) => {
                     let data = shared.read_buffer.get_mut(..len).unwrap_or_default();
@@ -301,6 +302,22 @@ impl Connection {
         self.unsent = rest.to_vec();
         Some(Arc::clone(stream))
     }
+}
+
+/// Reads what there is. A buffer that has room left has got all of it: nobody asks
+/// again in vain, as tokio's own readers do it.
+fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut all = None;
+    let read = stream.try_io(Interest::READABLE, || {
+        let len = (&*SockRef::from(stream)).read(buffer)?;
+        if (1..buffer.len()).contains(&len) {
+            all = Some(len);
+            // Ends the readiness, but for what has come since.
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(len)
+    });
+    all.map_or(read, Ok)
 }
 
 /// What is sent leaves at once. A peer that vanishes without a word is noticed
