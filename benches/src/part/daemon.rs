@@ -80,10 +80,12 @@ pub(super) fn run(options: &Options) -> Findings {
 /// its own.
 fn mount(cluster: &Cluster) -> String {
     let address = cluster.address_of(0);
+    // A node may be healthy before its smbd can be told anything.
     let shares = format!(
         "path=$(sed -n 's/.*path = //p' /etc/samba/smb.conf) && for n in $(seq {MOUNTS}); do \
          printf '[bench%s]\\n\\tpath = %s\\n\\tread only = no\\n' $n \"$path\"; \
-         done >> /etc/samba/smb.conf && smbcontrol smbd reload-config"
+         done >> /etc/samba/smb.conf && \
+         until smbcontrol smbd reload-config; do sleep 0.1; done"
     );
     for node in 0..Cluster::NODES {
         cluster.node(node, &["sh", "-c", &shares]);
