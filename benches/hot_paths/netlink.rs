@@ -21,7 +21,8 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode the message to the kernel");
     for (name, notification) in [("resource change", &down), ("client move", &client_move)] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| encode_notify(FAMILY, 1, ID, black_box(notification)));
+            let mut bytes = Vec::new();
+            bencher.iter(|| encode_notify(&mut bytes, FAMILY, 1, ID, black_box(notification)));
         });
     }
     group.finish();

@@ -159,7 +159,8 @@ pub(crate) fn kernel_message() -> Vec<Vec<u8>> {
         }
         if let Ok(address) = address.parse() {
             let moved = swnclient::Notification::ClientMove { address };
-            messages.extend(encode_notify(27, 1, 1, &moved));
+            let mut bytes = Vec::new();
+            messages.extend(encode_notify(&mut bytes, 27, 1, 1, &moved).map(|()| bytes));
         }
     }
     messages

@@ -112,21 +112,12 @@ impl<T: Transport, O: Observer> EventSink for Forwarder<T, O> {
         let mut books = shared.books();
         let mut outcome = books.table.event(registration, event);
         if let Some(forward) = outcome.forward {
-            // The kernel may have given the number to another mount meanwhile.
-            shared.link.drain();
-            let superseded =
-                shared.link.any_waiting(|event| books.table.supersedes(event, &forward));
-            outcome.report = if superseded {
-                books.table.late(forward)
-            } else {
-                let notification = forward.notification.clone();
-                let sent =
-                    shared.link.notify(forward.registration, forward.id, forward.notification);
-                // Where it was sent, the kernel's answer makes the report.
-                sent.err().zip(books.table.mount_of(registration)).map(|(error, mount)| {
-                    Report::NotNotified { mount, notification, error: error.to_string() }
-                })
-            };
+            let sent =
+                shared.link.notify(registration, forward.id, &forward.notification, |message| {
+                    books.table.supersedes(message, &forward)
+                });
+            // Where it was sent, the kernel's answer makes the report.
+            outcome.report = sent.err().and_then(|error| books.table.not_sent(forward, error));
         }
         shared.tell(books, outcome.report);
     }

@@ -5,10 +5,10 @@
 //! the kernel come out.
 
 use crate::authentication::{Policy, Unusable};
-use crate::kernel::{KernelAnswer, KernelAuth, KernelMessage, LinkEvent};
+use crate::kernel::{KernelAnswer, KernelAuth, KernelMessage, LinkEvent, NotifyError};
 use crate::report::{Mount, Report};
 use rustix::io::Errno;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use swnclient::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
 
@@ -89,7 +89,7 @@ pub struct Table {
     entries: BTreeMap<u32, Entry>,
     /// Those of the entries that are registered.
     registered: BTreeSet<u32>,
-    owners: HashMap<RegistrationId, Owner>,
+    owners: BTreeMap<RegistrationId, Owner>,
 }
 
 impl Table {
@@ -254,11 +254,14 @@ impl Table {
         }
     }
 
-    /// A notification that is not forwarded, for the kernel has given the number
-    /// to something else.
-    pub fn late(&self, forward: Forward) -> Option<Report> {
+    /// A notification did not go to the kernel.
+    pub fn not_sent(&self, forward: Forward, error: NotifyError) -> Option<Report> {
         let mount = self.mount_of(forward.registration)?;
-        Some(Report::Late { mount, notification: forward.notification })
+        let notification = forward.notification;
+        Some(match error {
+            NotifyError::Superseded => Report::Late { mount, notification },
+            error => Report::NotNotified { mount, notification, error: error.to_string() },
+        })
     }
 
     /// The mount of a registration.

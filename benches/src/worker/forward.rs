@@ -131,7 +131,8 @@ pub(super) async fn bare(args: &[&str]) {
     let address: SocketAddr = args[0].parse().expect("an address");
     let socket = NetlinkSocket::open().expect("a netlink socket");
     let to = swnclient::Notification::ClientMove { address: address.ip() };
-    let message = encode_notify(0x21, 1, 1, &to).expect("a message");
+    let mut message = Vec::new();
+    encode_notify(&mut message, 0x21, 1, 1, &to).expect("a message");
     let sent = Sent::default();
     let times = Arc::clone(&sent);
     let mut stream = TcpStream::connect(address).await.expect("the witness listens");

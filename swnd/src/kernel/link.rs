@@ -6,7 +6,7 @@ use super::message::{self, DecodeError, KernelMessage};
 use super::wire::{self, BadLength, EncodeError, Message, Messages};
 use neli::consts::nl::Nlmsg;
 use rustix::io::Errno;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -103,6 +103,9 @@ pub enum LinkError {
 /// Why a notification did not go to the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
+    /// A message that has arrived gives the number to something else.
+    #[error("the kernel has given the number to another registration")]
+    Superseded,
     /// The family is gone, and the mount with it.
     #[error("the cifs module is gone")]
     Down,
@@ -122,6 +125,35 @@ enum Asked {
     Notification { registration: RegistrationId, id: u32, notification: Notification },
 }
 
+/// What the kernel has not answered yet, in the order of the questions, by their
+/// sequence numbers. It answers in this order: one is found where it is looked for
+/// first.
+#[derive(Debug, Default)]
+struct Questions(VecDeque<(u32, Asked)>);
+
+impl Questions {
+    /// How many there is room for while there are none.
+    const KEPT: usize = 16;
+
+    fn ask(&mut self, sequence: u32, asked: Asked) {
+        self.0.push_back((sequence, asked));
+    }
+
+    fn answered(&mut self, sequence: u32) -> Option<Asked> {
+        let index = self.0.iter().position(|(number, _)| *number == sequence)?;
+        let (_, asked) = self.0.remove(index)?;
+        if self.0.is_empty() {
+            self.0.shrink_to(Self::KEPT);
+        }
+        Some(asked)
+    }
+
+    /// No answer will come any more.
+    fn give_up(&mut self) {
+        self.0.clear();
+    }
+}
+
 struct State {
     /// The family's id while the link is up.
     family: Option<u16>,
@@ -130,9 +162,11 @@ struct State {
     /// Whether the daemon has been told about `family`.
     announced: bool,
     sequence: u32,
-    asked: BTreeMap<u32, Asked>,
+    asked: Questions,
     queue: VecDeque<Result<LinkEvent, LinkError>>,
     buffer: Zeroizing<Vec<u8>>,
+    /// The last notification that was sent: room for the next one.
+    message: Vec<u8>,
 }
 
 /// The link. Two users share it: the daemon's loop takes [`Link::next`], and
@@ -161,9 +195,10 @@ impl<T: Transport> Link<T> {
                 listening: false,
                 announced: false,
                 sequence: 0,
-                asked: BTreeMap::new(),
+                asked: Questions::default(),
                 queue: VecDeque::new(),
                 buffer: Zeroizing::new(vec![0; DATAGRAM_MAX]),
+                message: Vec::new(),
             }),
             queued: Notify::new(),
         };
@@ -195,10 +230,13 @@ impl<T: Transport> Link<T> {
     }
 
     /// Takes in all that has arrived, for [`Link::next`] to give out.
-    pub fn drain(&self) {
-        let mut state = self.state();
+    fn drain(&self) {
+        self.take_in(&mut self.state());
+    }
+
+    fn take_in(&self, state: &mut State) {
         let mut buffer = std::mem::take(&mut state.buffer);
-        if let Err(error) = self.receive_all(&mut state, &mut buffer) {
+        if let Err(error) = self.receive_all(state, &mut buffer) {
             state.queue.push_back(Err(error));
         }
         state.buffer = buffer;
@@ -207,31 +245,30 @@ impl<T: Transport> Link<T> {
         }
     }
 
-    /// Whether a message that has arrived, but was not given out yet, is such.
-    pub fn any_waiting(&self, such: impl FnMut(&LinkEvent) -> bool) -> bool {
-        let state = self.state();
-        state.queue.iter().flatten().any(such)
-    }
-
-    /// Gives the kernel a notification for its registration `id`. The kernel has
-    /// acted on it when this returns; its answer follows as an event.
+    /// Gives the kernel a notification for its registration `id`, unless a message
+    /// that has arrived, and was not given out yet, is `superseding` it: the kernel
+    /// may have given the number to another mount meanwhile. The kernel has acted on
+    /// it when this returns; its answer follows as an event.
     pub fn notify(
         &self,
         registration: RegistrationId,
         id: u32,
-        notification: Notification,
+        notification: &Notification,
+        superseding: impl FnMut(&LinkEvent) -> bool,
     ) -> Result<(), NotifyError> {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        self.take_in(state);
+        if state.queue.iter().flatten().any(superseding) {
+            return Err(NotifyError::Superseded);
+        }
         let family = state.family.ok_or(NotifyError::Down)?;
         let sequence = state.next_sequence();
-        let bytes = message::encode_notify(family, sequence, id, &notification)?;
-        log::debug!("SWN_NOTIFY {}", Hex(&bytes));
-        let asked = Asked::Notification { registration, id, notification };
-        state.asked.insert(sequence, asked);
-        if let Err(error) = self.transport.send(&bytes) {
-            state.asked.remove(&sequence);
-            return Err(error.into());
-        }
+        message::encode_notify(&mut state.message, family, sequence, id, notification)?;
+        log::debug!("SWN_NOTIFY {}", Hex(&state.message));
+        self.transport.send(&state.message)?;
+        let notification = notification.clone();
+        state.asked.ask(sequence, Asked::Notification { registration, id, notification });
         Ok(())
     }
 
@@ -246,7 +283,7 @@ impl<T: Transport> Link<T> {
         };
         let sequence = state.next_sequence();
         let question = ctrl::lookup(name, sequence)?;
-        state.asked.insert(sequence, asked);
+        state.asked.ask(sequence, asked);
         self.transport.send(&question)?;
         Ok(())
     }
@@ -282,7 +319,7 @@ impl<T: Transport> Link<T> {
     /// that the module came or went. Answers that are not here by now are lost
     /// too, for the kernel answers while it is asked.
     fn make_good(&self, state: &mut State) -> Result<(), LinkError> {
-        state.asked.clear();
+        state.asked.give_up();
         let again = if state.listening { Asked::Family } else { Asked::Controller };
         self.look_up(state, again)
     }
@@ -342,7 +379,7 @@ impl<T: Transport> Link<T> {
             state.push(LinkEvent::Undecodable(DecodeError::Answer));
             return Ok(());
         };
-        match state.asked.remove(&message.sequence) {
+        match state.asked.answered(message.sequence) {
             Some(Asked::Notification { registration, id, notification }) => state
                 .push(LinkEvent::Answer(KernelAnswer { registration, id, notification, result })),
             Some(Asked::Family) if result == Err(Errno::NOENT) => state.down(),
@@ -365,11 +402,11 @@ impl<T: Transport> Link<T> {
     ) -> Result<(), LinkError> {
         match news {
             ControllerMessage::Exists(family) if family.name == self.name => {
-                state.asked.remove(&sequence);
+                state.asked.answered(sequence);
                 self.up(state, &family)
             }
             ControllerMessage::Exists(family) if family.name == ctrl::NAME => {
-                if !matches!(state.asked.remove(&sequence), Some(Asked::Controller)) {
+                if !matches!(state.asked.answered(sequence), Some(Asked::Controller)) {
                     return Ok(());
                 }
                 if let Some(group) = family.group(ctrl::NOTIFY_GROUP) {

@@ -229,15 +229,16 @@ pub fn decode(payload: &[u8]) -> Result<KernelMessage, DecodeError> {
 }
 
 /// Writes `SWN_NOTIFY` for the family with the id `family`, asking for the
-/// kernel's answer.
+/// kernel's answer, in place of what `bytes` holds.
 pub fn encode_notify(
+    bytes: &mut Vec<u8>,
     family: u16,
     sequence: u32,
     id: u32,
     notification: &Notification,
-) -> Result<Vec<u8>, EncodeError> {
+) -> Result<(), EncodeError> {
     let flags = NlmF::REQUEST | NlmF::ACK;
-    let mut message = MessageWriter::new(family, flags, sequence, Command::Notify);
+    let mut message = MessageWriter::new(bytes, family, flags, sequence, Command::Notify);
     message.attribute(Attribute::RegistrationId, &id.to_ne_bytes())?;
     let (kind, to): (u32, _) = match notification {
         Notification::ResourceChange { .. } => (1, None),

@@ -221,48 +221,78 @@ where
     Ok(bytes.into_inner())
 }
 
-/// A generic netlink message, written into one piece of memory. For what must
-/// not take long: neli's builders take one for each attribute and each header.
+/// A generic netlink message, written into memory that is there already. For what
+/// must not take long: neli's builders take some for each attribute and each header.
 #[derive(Debug)]
-pub struct MessageWriter(Vec<u8>);
+pub struct MessageWriter<'a>(&'a mut Vec<u8>);
 
-impl MessageWriter {
-    /// Starts a message; its length is filled in by [`MessageWriter::finish`].
-    pub fn new(family: u16, flags: NlmF, sequence: u32, command: impl Into<u8>) -> Self {
-        const TYPICAL: usize = 256;
-        let mut bytes = Vec::with_capacity(TYPICAL);
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&family.to_ne_bytes());
-        bytes.extend_from_slice(&flags.bits().to_ne_bytes());
-        bytes.extend_from_slice(&sequence.to_ne_bytes());
-        // The sender's port, which the kernel knows.
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&[command.into(), 1, 0, 0]);
+impl<'a> MessageWriter<'a> {
+    /// Starts a message in place of what `bytes` holds; its length is filled in by
+    /// [`MessageWriter::finish`].
+    pub fn new(
+        bytes: &'a mut Vec<u8>,
+        family: u16,
+        flags: NlmF,
+        sequence: u32,
+        command: impl Into<u8>,
+    ) -> Self {
+        let ([f0, f1], [b0, b1]) = (family.to_ne_bytes(), flags.bits().to_ne_bytes());
+        let [s0, s1, s2, s3] = sequence.to_ne_bytes();
+        bytes.clear();
+        // The sender's port is left out, for the kernel knows it.
+        bytes.extend_from_slice(&[
+            0,
+            0,
+            0,
+            0,
+            f0,
+            f1,
+            b0,
+            b1,
+            s0,
+            s1,
+            s2,
+            s3,
+            0,
+            0,
+            0,
+            0,
+            command.into(),
+            1,
+            0,
+            0,
+        ]);
         Self(bytes)
     }
 
     /// Adds an attribute.
     pub fn attribute(&mut self, kind: impl Into<u16>, payload: &[u8]) -> Result<(), EncodeError> {
-        let length = u16::try_from(ATTRIBUTE_HEADER + payload.len()).map_err(encode_error)?;
-        self.0.extend_from_slice(&length.to_ne_bytes());
-        self.0.extend_from_slice(&kind.into().to_ne_bytes());
-        self.0.extend_from_slice(payload);
-        self.0.resize(align(self.0.len()), 0);
-        Ok(())
+        self.parts(kind, &[payload])
     }
 
     /// Adds an attribute of text, which ends with a zero.
     pub fn text(&mut self, kind: impl Into<u16>, text: &str) -> Result<(), EncodeError> {
-        self.attribute(kind, &[text.as_bytes(), &[0]].concat())
+        self.parts(kind, &[text.as_bytes(), &[0]])
     }
 
-    /// The message.
-    pub fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
+    fn parts(&mut self, kind: impl Into<u16>, payload: &[&[u8]]) -> Result<(), EncodeError> {
+        let length: usize = payload.iter().map(|part| part.len()).sum();
+        let [l0, l1] =
+            u16::try_from(ATTRIBUTE_HEADER + length).map_err(encode_error)?.to_ne_bytes();
+        let [k0, k1] = kind.into().to_ne_bytes();
+        self.0.extend_from_slice(&[l0, l1, k0, k1]);
+        payload.iter().for_each(|part| self.0.extend_from_slice(part));
+        self.0.resize(align(self.0.len()), 0);
+        Ok(())
+    }
+
+    /// Ends the message.
+    pub fn finish(self) -> Result<(), EncodeError> {
         let length = u32::try_from(self.0.len()).map_err(encode_error)?;
         if let Some(first) = self.0.first_chunk_mut() {
             *first = length.to_ne_bytes();
         }
-        Ok(self.0)
+        Ok(())
     }
 }
 
@@ -359,10 +389,13 @@ mod tests {
 
     #[test]
     fn the_writer_writes_what_neli_writes() {
-        let mut writer = MessageWriter::new(0x10, NlmF::REQUEST | NlmF::ACK, 7, CtrlCmd::Getfamily);
+        let mut bytes = b"what was sent before".to_vec();
+        let flags = NlmF::REQUEST | NlmF::ACK;
+        let mut writer = MessageWriter::new(&mut bytes, 0x10, flags, 7, CtrlCmd::Getfamily);
         writer.text(CtrlAttr::FamilyName, "cifs").unwrap();
-        assert_eq!(writer.finish().unwrap(), sample());
-        let mut writer = MessageWriter::new(0x10, NlmF::REQUEST, 7, CtrlCmd::Getfamily);
+        writer.finish().unwrap();
+        assert_eq!(bytes, sample());
+        let mut writer = MessageWriter::new(&mut bytes, 0x10, flags, 7, CtrlCmd::Getfamily);
         assert!(writer.text(CtrlAttr::FamilyName, &"x".repeat(65_536)).is_err());
     }
 

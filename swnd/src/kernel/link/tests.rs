@@ -47,6 +47,16 @@ async fn events(link: &Link<StandInKernel>) -> Vec<LinkEvent> {
     events
 }
 
+/// Notifies, whatever has arrived.
+fn notify(
+    link: &Link<StandInKernel>,
+    registration: u64,
+    id: u32,
+    notification: &Notification,
+) -> Result<(), NotifyError> {
+    link.notify(RegistrationId(registration), id, notification, |_| false)
+}
+
 async fn link_up(kernel: &StandInKernel) -> Link<StandInKernel> {
     let link = Link::open(kernel.clone()).unwrap();
     assert_eq!(events(&link).await, [LinkEvent::Up]);
@@ -155,7 +165,7 @@ async fn a_notification_is_acted_on_before_the_call_returns_and_answered_after()
         name: "NODE".into(),
         state: swnclient::ResourceState::Unavailable,
     };
-    link.notify(RegistrationId(40), id, notification.clone()).unwrap();
+    notify(&link, 40, id, &notification).unwrap();
     let taken = kernel.take_notifications();
     assert_eq!(taken.len(), 1);
     assert_eq!((taken[0].id, &taken[0].notification), (id, &notification));
@@ -176,8 +186,8 @@ async fn answers_are_matched_to_what_they_answer() {
     let link = link_up(&kernel).await;
     let id = kernel.mount(&request("witclu"), &auth());
     events(&link).await;
-    link.notify(RegistrationId(40), id, client_move()).unwrap();
-    link.notify(RegistrationId(41), 99, client_move()).unwrap();
+    notify(&link, 40, id, &client_move()).unwrap();
+    notify(&link, 41, 99, &client_move()).unwrap();
     let answers: Vec<_> = events(&link)
         .await
         .into_iter()
@@ -195,14 +205,7 @@ async fn a_client_move_is_followed_by_unregister_register_and_the_answer() {
     let link = link_up(&kernel).await;
     let id = kernel.mount(&request("witclu"), &auth());
     events(&link).await;
-    link.notify(RegistrationId(40), id, client_move()).unwrap();
-    link.drain();
-    // What has arrived can be looked at before it is given out.
-    assert!(
-        link.any_waiting(|event| {
-            *event == LinkEvent::Message(KernelMessage::Unregister { id })
-        })
-    );
+    notify(&link, 40, id, &client_move()).unwrap();
     let events = events(&link).await;
     assert_eq!(events.len(), 3);
     assert_eq!(events[0], LinkEvent::Message(KernelMessage::Unregister { id }));
@@ -212,6 +215,23 @@ async fn a_client_move_is_followed_by_unregister_register_and_the_answer() {
             if *again == id && request.ip_address == Some("10.77.0.102".parse().unwrap())
     ));
     assert!(matches!(&events[2], LinkEvent::Answer(_)));
+}
+
+#[tokio::test]
+async fn what_has_arrived_but_was_not_given_out_can_supersede_a_notification() {
+    let kernel = StandInKernel::with_module();
+    let link = link_up(&kernel).await;
+    let id = kernel.mount(&request("witclu"), &auth());
+    events(&link).await;
+    kernel.unmount(id);
+    let gone = LinkEvent::Message(KernelMessage::Unregister { id });
+    let send = || link.notify(RegistrationId(40), id, &client_move(), |event| *event == gone);
+    assert!(matches!(send(), Err(NotifyError::Superseded)));
+    // Nor when it is looked at again.
+    assert!(matches!(send(), Err(NotifyError::Superseded)));
+    assert!(kernel.take_notifications().is_empty());
+    // And it is given out all the same.
+    assert_eq!(events(&link).await, [gone]);
 }
 
 #[tokio::test]
@@ -232,7 +252,7 @@ async fn without_the_module_a_notification_is_refused() {
     let kernel = StandInKernel::new();
     let link = Link::open(kernel.clone()).unwrap();
     events(&link).await;
-    let error = link.notify(RegistrationId(40), 1, client_move()).unwrap_err();
+    let error = notify(&link, 40, 1, &client_move()).unwrap_err();
     assert!(matches!(error, NotifyError::Down), "{error}");
 }
 
@@ -272,8 +292,8 @@ async fn an_answer_before_an_overrun_is_not_lost_with_it() {
     let link = link_up(&kernel).await;
     let id = kernel.mount(&request("a"), &auth());
     events(&link).await;
-    link.notify(RegistrationId(40), id, Notification::IpChange { address: "::1".parse().unwrap() })
-        .unwrap();
+    let ip_change = Notification::IpChange { address: "::1".parse().unwrap() };
+    notify(&link, 40, id, &ip_change).unwrap();
     kernel.lose(1);
     kernel.mount(&request("b"), &auth());
     let events = events(&link).await;

@@ -174,10 +174,16 @@ fn a_password_shows_in_no_debug_output() {
     assert!(!text.contains("swnpass"));
 }
 
+fn notify(sequence: u32, id: u32, notification: &Notification) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encode_notify(&mut bytes, 0x1d, sequence, id, notification).unwrap();
+    bytes
+}
+
 #[test]
 fn a_client_move_has_the_layout_the_kernel_copies() {
     let notification = Notification::ClientMove { address: "10.77.0.102".parse().unwrap() };
-    let bytes = encode_notify(0x1d, 5, 7, &notification).unwrap();
+    let bytes = notify(5, 7, &notification);
     #[rustfmt::skip]
     let mut expected = vec![
         168, 0, 0, 0, 0x1d, 0, 5, 0, 5, 0, 0, 0, 0, 0, 0, 0, // nlmsghdr: request, ack
@@ -196,7 +202,7 @@ fn a_client_move_has_the_layout_the_kernel_copies() {
 fn a_resource_change_has_the_layout_the_kernel_reads() {
     let notification =
         Notification::ResourceChange { name: "NODE".into(), state: ResourceState::Unavailable };
-    let bytes = encode_notify(0x1d, 5, 7, &notification).unwrap();
+    let bytes = notify(5, 7, &notification);
     #[rustfmt::skip]
     let expected = [
         56, 0, 0, 0, 0x1d, 0, 5, 0, 5, 0, 0, 0, 0, 0, 0, 0,
@@ -217,7 +223,7 @@ fn a_resource_name_is_cut_to_what_the_kernel_takes() {
     {
         let notification =
             Notification::ResourceChange { name: name.into(), state: ResourceState::Available };
-        let bytes = encode_notify(0x1d, 5, 7, &notification).unwrap();
+        let bytes = notify(5, 7, &notification);
         let (_, notification) = decode_notify(payload(&bytes)).unwrap();
         let Notification::ResourceChange { name, .. } = notification else {
             panic!("{notification:?}");
@@ -292,7 +298,7 @@ proptest! {
     fn notifications_survive_the_round_trip(
         id: u32, sequence: u32, notification in any_notification()
     ) {
-        let bytes = encode_notify(0x1d, sequence, id, &notification).unwrap();
+        let bytes = notify(sequence, id, &notification);
         prop_assert_eq!(decode_notify(payload(&bytes)).unwrap(), (id, notification));
     }
 
