@@ -8,7 +8,7 @@ use crate::pdu::{
 };
 use crate::security::Step;
 
-impl Association {
+impl<P> Association<P> {
     pub(super) fn receive_ack(&mut self, frame: Frame<'_>) -> Result<(), AssociationError> {
         if frame.header.call_id != BIND_CALL {
             return Err(AssociationError::UnknownCall(frame.header.call_id));

@@ -87,13 +87,15 @@ pub struct Reply {
 
 /// What happens on an association.
 #[derive(Debug)]
-pub enum Event {
+pub enum Event<P = ()> {
     /// The bind is complete: queued calls have been sent.
     Bound,
     /// A call has ended. With an error the association goes on.
     Reply {
         /// Which call.
         call: CallId,
+        /// What it was made for.
+        purpose: P,
         /// Its response or the server's fault.
         reply: Result<Reply, FaultStatus>,
     },
@@ -123,32 +125,34 @@ enum Leg {
 }
 
 /// A request that has been sent.
-#[derive(Debug, Default)]
-struct Call {
+#[derive(Debug)]
+struct Call<P> {
     stub: Stub,
-    /// Nobody waits for the reply any more.
-    orphaned: bool,
+    /// `None`: nobody waits for the reply any more.
+    purpose: Option<P>,
 }
 
 /// A request that waits for the bind, or for its turn.
 #[derive(Debug)]
-struct Queued {
+struct Queued<P> {
     call: CallId,
+    purpose: P,
     opnum: u16,
     stub: Vec<u8>,
 }
 
-/// One association. See the module's description.
+/// One association. See the module's description. Each call is made for a purpose
+/// `P` of the owner's, which comes back with its reply.
 #[derive(Debug)]
-pub struct Association {
+pub struct Association<P = ()> {
     config: AssociationConfig,
     state: State,
     security: Option<Security>,
     frames: Frames,
     transmit: Vec<u8>,
-    events: VecDeque<Event>,
-    calls: BTreeMap<CallId, Call>,
-    queue: VecDeque<Queued>,
+    events: VecDeque<Event<P>>,
+    calls: BTreeMap<CallId, Call<P>>,
+    queue: VecDeque<Queued<P>>,
     /// The length of all stubs that lack fragments, in bytes.
     incomplete: usize,
     last_call: u32,
@@ -158,6 +162,14 @@ pub struct Association {
 }
 
 impl Association {
+    /// Makes a call that is known by its identifier alone:
+    /// [`Association::call_for`] without a purpose.
+    pub fn call(&mut self, opnum: u16, stub: Vec<u8>) -> Result<CallId, AssociationError> {
+        self.call_for((), opnum, stub)
+    }
+}
+
+impl<P> Association<P> {
     /// Starts an association: the bind is ready to be taken, or the first
     /// event is an [`Event::Authenticate`].
     pub fn new(
@@ -212,14 +224,25 @@ impl Association {
         std::mem::take(&mut self.transmit)
     }
 
+    /// What the calls are for whose replies are waited for.
+    pub fn purposes(&self) -> impl Iterator<Item = &P> {
+        let sent = self.calls.values().filter_map(|call| call.purpose.as_ref());
+        sent.chain(self.queue.iter().map(|queued| &queued.purpose))
+    }
+
     /// The next event.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<Event<P>> {
         self.events.pop_front()
     }
 
     /// Makes a call. Before the bind is complete, or while another call is
     /// under way and the server does not multiplex, it is queued.
-    pub fn call(&mut self, opnum: u16, stub: Vec<u8>) -> Result<CallId, AssociationError> {
+    pub fn call_for(
+        &mut self,
+        purpose: P,
+        opnum: u16,
+        stub: Vec<u8>,
+    ) -> Result<CallId, AssociationError> {
         if self.state == State::Closed {
             return Err(AssociationError::Closed);
         }
@@ -232,7 +255,7 @@ impl Association {
                 break call;
             }
         };
-        self.queue.push_back(Queued { call, opnum, stub });
+        self.queue.push_back(Queued { call, purpose, opnum, stub });
         let result = self.send_queued();
         self.close_on_error(result)?;
         Ok(call)
@@ -242,8 +265,7 @@ impl Association {
     /// (orphaned, C706 12.6.4.11) and may still answer.
     pub fn orphan(&mut self, call: CallId) {
         self.queue.retain(|queued| queued.call != call);
-        if let Some(under_way) = self.calls.get_mut(&call).filter(|call| !call.orphaned) {
-            under_way.orphaned = true;
+        if self.calls.get_mut(&call).is_some_and(|call| call.purpose.take().is_some()) {
             self.send_bare(PacketType::Orphaned, call);
         }
     }
@@ -360,10 +382,11 @@ impl Association {
         call: CallId,
         reply: Result<Reply, FaultStatus>,
     ) -> Result<(), AssociationError> {
-        let ended = self.calls.remove(&call).unwrap_or_default();
-        self.incomplete -= ended.stub.len();
-        if !ended.orphaned {
-            self.events.push_back(Event::Reply { call, reply });
+        if let Some(ended) = self.calls.remove(&call) {
+            self.incomplete -= ended.stub.len();
+            if let Some(purpose) = ended.purpose {
+                self.events.push_back(Event::Reply { call, purpose, reply });
+            }
         }
         self.send_queued()
     }
@@ -371,16 +394,21 @@ impl Association {
     /// Sends what may be sent now.
     fn send_queued(&mut self) -> Result<(), AssociationError> {
         while self.state == State::Bound && (self.multiplexed || self.calls.is_empty()) {
-            let Some(request) = self.queue.pop_front() else {
+            let Some(Queued { call, purpose, opnum, stub }) = self.queue.pop_front() else {
                 break;
             };
-            self.calls.insert(request.call, Call::default());
-            self.send_request(&request)?;
+            self.calls.insert(call, Call { stub: Stub::default(), purpose: Some(purpose) });
+            self.send_request(call, opnum, &stub)?;
         }
         Ok(())
     }
 
-    fn send_request(&mut self, request: &Queued) -> Result<(), AssociationError> {
+    fn send_request(
+        &mut self,
+        call: CallId,
+        opnum: u16,
+        stub: &[u8],
+    ) -> Result<(), AssociationError> {
         let auth_len = match &mut self.security {
             Some(security) => security.signature_len()?,
             None => 0,
@@ -389,16 +417,16 @@ impl Association {
         let room = usize::from(self.max_xmit_frag).saturating_sub(overhead) / PAD_ALIGN * PAD_ALIGN;
         // A signature longer than a fragment: no provider has one.
         let room = room.max(PAD_ALIGN);
-        let mut rest = request.stub.as_slice();
+        let mut rest = stub;
         let mut flags = PfcFlags::FIRST_FRAG;
         loop {
             let (part, more) = rest.split_at(rest.len().min(room));
             flags.set(PfcFlags::LAST_FRAG, more.is_empty());
-            let mut pdu = PduWriter::new(PacketType::Request, flags, request.call.0);
+            let mut pdu = PduWriter::new(PacketType::Request, flags, call.0);
             let body = Request {
                 alloc_hint: u32::try_from(rest.len()).unwrap_or(u32::MAX),
                 context_id: CONTEXT_ID,
-                opnum: request.opnum,
+                opnum,
             };
             body.write(pdu.body());
             pdu.body().bytes(part);

@@ -38,6 +38,9 @@ impl Frames {
         &mut self,
         data: &mut &'a mut [u8],
     ) -> Result<Option<(Header, PduBytes<'a>)>, PduError> {
+        if data.is_empty() {
+            return Ok(None);
+        }
         if self.partial.is_empty() {
             if let Some(header) = Header::read(data, MAX_FRAGMENT)? {
                 let len = usize::from(header.frag_length);

@@ -443,7 +443,7 @@ fn a_job_s_failure_ends_the_association() {
 
 #[test]
 fn a_token_that_no_pdu_holds_is_refused() {
-    let start = |padding| Association::new(config(NTLM), Some(wrapped(NTLM, false, padding)));
+    let start = |padding| <Association>::new(config(NTLM), Some(wrapped(NTLM, false, padding)));
     let token = security(AuthService::Ntlm, "secret").step(&[]).unwrap().token.len();
     // bind, with one context, and trailer take 80 bytes.
     let fits = usize::from(u16::MAX) - 80 - token;

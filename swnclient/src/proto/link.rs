@@ -16,7 +16,7 @@ use dcerpc::epm::{self, EpmError};
 use dcerpc::pdu::RejectReason;
 use dcerpc::security::SecurityError;
 use smol_str::SmolStr;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -28,14 +28,16 @@ pub(super) struct LinkId(pub(super) u64);
 #[derive(Debug)]
 enum Phase {
     ConnectingToMapper,
-    Mapping(Association),
+    Mapping(Association<Purpose>),
     ConnectingToWitness,
-    Witness(Association),
+    Witness(Association<Purpose>),
 }
 
 /// What a call on a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
+    /// ept_map, at the endpoint mapper.
+    Map,
     /// GetInterfaceList, for everyone who waits for it.
     List,
     /// Register or RegisterEx.
@@ -92,7 +94,6 @@ pub(super) struct Link {
     /// Whether an authentication job is under way.
     authenticating: bool,
     port: u16,
-    calls: BTreeMap<CallId, Purpose>,
 }
 
 /// Where a link puts the actions it needs.
@@ -126,7 +127,6 @@ impl Link {
             phase: Phase::ConnectingToMapper,
             authenticating: false,
             port: config.mapper_port,
-            calls: BTreeMap::new(),
         };
         actions.push_back(Action::Connect { connection, address: this.socket_address() });
         this
@@ -194,7 +194,7 @@ impl Link {
                     ..AssociationConfig::new(epm::INTERFACE)
                 };
                 let association = Association::new(association, None).and_then(|mut a| {
-                    a.call(epm::EPT_MAP, epm::encode_request(&INTERFACE))?;
+                    a.call_for(Purpose::Map, epm::EPT_MAP, epm::encode_request(&INTERFACE))?;
                     Ok(a)
                 });
                 self.phase = Phase::Mapping(self.check(association)?);
@@ -266,28 +266,29 @@ impl Link {
         actions: &mut Actions,
     ) -> Result<CallId, Error> {
         let call = match &mut self.phase {
-            Phase::Witness(association) => association.call(opnum, stub),
+            Phase::Witness(association) => association.call_for(purpose, opnum, stub),
             _ => Err(AssociationError::Closed),
         };
         let call = self.check(call)?;
-        self.calls.insert(call, purpose);
         self.transmit(actions);
         Ok(call)
     }
 
     /// Whether a call is under way that makes or ends a registration for nobody.
     pub(super) fn releases(&self, is_there: impl Fn(RegistrationId) -> bool) -> bool {
-        self.calls.values().any(|purpose| match purpose {
+        let Phase::Witness(association) = &self.phase else {
+            return false;
+        };
+        association.purposes().any(|purpose| match purpose {
             Purpose::Release => true,
             Purpose::Register(id) | Purpose::Unregister(id) => !is_there(*id),
-            Purpose::List | Purpose::Notify(_) => false,
+            Purpose::Map | Purpose::List | Purpose::Notify(_) => false,
         })
     }
 
     /// Nobody waits for this call any more.
     pub(super) fn orphan(&mut self, call: CallId, actions: &mut Actions) {
-        if let (Some(_), Phase::Witness(association)) = (self.calls.remove(&call), &mut self.phase)
-        {
+        if let Phase::Witness(association) = &mut self.phase {
             association.orphan(call);
             self.transmit(actions);
         }
@@ -308,23 +309,22 @@ impl Link {
             Phase::Mapping(association) | Phase::Witness(association) => association.poll_event(),
             Phase::ConnectingToMapper | Phase::ConnectingToWitness => None,
         } {
-            match (event, &self.phase) {
-                (Event::Authenticate(job), _) => {
+            match event {
+                Event::Authenticate(job) => {
                     self.authenticating = true;
                     events.push(LinkEvent::Authenticating);
                     actions.push_back(Action::Authenticate { connection: self.connection, job });
                 }
-                (Event::Bound, Phase::Witness(_)) => events.push(LinkEvent::Ready),
-                (Event::Reply { call, reply }, Phase::Witness(_)) => {
-                    if let Some(purpose) = self.calls.remove(&call) {
-                        events.push(LinkEvent::Reply { purpose, call, reply });
-                    }
-                }
-                (Event::Reply { reply, .. }, _) => {
+                // To the endpoint mapper the call is on its way already.
+                Event::Bound if matches!(self.phase, Phase::Mapping(_)) => {}
+                Event::Bound => events.push(LinkEvent::Ready),
+                Event::Reply { purpose: Purpose::Map, reply, .. } => {
                     self.port = self.mapped(reply)?;
                     events.push(LinkEvent::Mapped);
                 }
-                (Event::Bound, _) => {}
+                Event::Reply { call, purpose, reply } => {
+                    events.push(LinkEvent::Reply { purpose, call, reply });
+                }
             }
         }
         Ok(())

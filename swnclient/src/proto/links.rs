@@ -318,6 +318,8 @@ impl Client {
         };
         let address = link.address;
         match purpose {
+            // Its reply is the link's own: LinkEvent::Mapped.
+            Purpose::Map => {}
             Purpose::List => {
                 link.list_call = None;
                 link.list_due = None;

@@ -152,7 +152,7 @@ fn read_resource_changes(mut block: &[u8]) -> Option<Vec<(SmolStr, ResourceState
 /// IPADDR_INFO_LIST ([MS-SWN] 2.2.2.5): length, reserved, count, entries. The
 /// length bounds the entries, not the count.
 fn read_address_lists(mut block: &[u8]) -> Option<Vec<AddressInfo>> {
-    let mut addresses = Vec::new();
+    let mut addresses = Vec::with_capacity(block.len() / ADDRESS_LEN);
     while !block.is_empty() {
         let entries = split_message(&mut block)?.get(8..)?;
         if entries.len() % ADDRESS_LEN != 0 {

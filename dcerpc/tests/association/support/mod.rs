@@ -88,7 +88,7 @@ pub(crate) fn call(association: &mut Association, server: &mut Server, stub: &[u
 pub(crate) fn replies(association: &mut Association) -> Vec<(CallId, Result<Reply, FaultStatus>)> {
     std::iter::from_fn(|| association.poll_event())
         .map(|event| match event {
-            Event::Reply { call, reply } => (call, reply),
+            Event::Reply { call, reply, .. } => (call, reply),
             other => panic!("{other:?} instead of a reply"),
         })
         .collect()

@@ -160,7 +160,7 @@ impl Bench {
                 }
                 link.error = link.association.receive(&mut bytes).err();
                 while let Some(event) = link.association.poll_event() {
-                    if let Event::Reply { call, reply } = event {
+                    if let Event::Reply { call, reply, .. } = event {
                         assert!(link.replies.insert(call, reply).is_none());
                     }
                 }
