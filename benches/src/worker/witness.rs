@@ -134,15 +134,13 @@ impl Witness {
     fn notify(&mut self, count: usize, last: &mut Vec<u8>) -> Vec<u64> {
         let mut times = Vec::new();
         for _ in 0..count {
-            std::thread::sleep(PAUSE);
             let to = Destination::Node(NodeId(1));
             self.cluster.run(self.started.elapsed(), Step::ClientMove { who: Who::All, to });
             let Some(Output::Transmit { conn, bytes }) = self.cluster.poll_output() else {
                 panic!("a notification is due");
             };
             let stream = self.streams.get_mut(&conn).expect("the client is connected");
-            stream.write_all(&bytes).expect("the client takes it");
-            times.push(nanoseconds(monotonic()));
+            times.push(send_and_wait(stream, &bytes));
             *last = bytes;
             // It asks again.
             while self.cluster.registrations().all(|r| r.waiting.is_empty()) {
@@ -157,12 +155,20 @@ impl Witness {
 fn bare_notify(stream: &mut TcpStream, count: usize, bytes: &[u8]) -> Vec<u64> {
     let mut times = Vec::new();
     for _ in 0..count {
-        std::thread::sleep(PAUSE);
-        stream.write_all(bytes).expect("it takes it");
-        times.push(nanoseconds(monotonic()));
+        times.push(send_and_wait(stream, bytes));
         stream.read_exact(&mut [0]).expect("it answers");
     }
     times
+}
+
+/// Sends, and waits until something comes back; when it could be read. All that
+/// happens on this side while somebody is measured, and so the same for both.
+fn send_and_wait(stream: &mut TcpStream, bytes: &[u8]) -> u64 {
+    std::thread::sleep(PAUSE);
+    stream.write_all(bytes).expect("it takes it");
+    let readable = nanoseconds(monotonic());
+    stream.peek(&mut [0]).expect("it answers");
+    readable
 }
 
 pub(super) fn nanoseconds(time: Duration) -> u64 {
