@@ -25,7 +25,7 @@ use crate::pdu::{
 use crate::security::{AuthLevel, SecurityContext};
 use reassembly::{Frames, Stub};
 use secure::Security;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The longest fragment that is offered in both directions, in bytes: what
 /// Windows and Samba offer over TCP.
@@ -127,6 +127,7 @@ enum Leg {
 /// A request that has been sent.
 #[derive(Debug)]
 struct Call<P> {
+    id: CallId,
     stub: Stub,
     /// `None`: nobody waits for the reply any more.
     purpose: Option<P>,
@@ -151,7 +152,8 @@ pub struct Association<P = ()> {
     frames: Frames,
     transmit: Vec<u8>,
     events: VecDeque<Event<P>>,
-    calls: BTreeMap<CallId, Call<P>>,
+    /// By their identifiers. Not many: who shares an association is bounded.
+    calls: Vec<Call<P>>,
     queue: VecDeque<Queued<P>>,
     /// The length of all stubs that lack fragments, in bytes.
     incomplete: usize,
@@ -184,7 +186,7 @@ impl<P> Association<P> {
             frames: Frames::default(),
             transmit: Vec::new(),
             events: VecDeque::new(),
-            calls: BTreeMap::new(),
+            calls: Vec::new(),
             queue: VecDeque::new(),
             incomplete: 0,
             last_call: BIND_CALL,
@@ -226,7 +228,7 @@ impl<P> Association<P> {
 
     /// What the calls are for whose replies are waited for.
     pub fn purposes(&self) -> impl Iterator<Item = &P> {
-        let sent = self.calls.values().filter_map(|call| call.purpose.as_ref());
+        let sent = self.calls.iter().filter_map(|call| call.purpose.as_ref());
         sent.chain(self.queue.iter().map(|queued| &queued.purpose))
     }
 
@@ -251,7 +253,7 @@ impl<P> Association<P> {
         let call = loop {
             self.last_call = self.last_call.wrapping_add(1);
             let call = CallId(self.last_call);
-            if self.last_call != BIND_CALL && !self.calls.contains_key(&call) {
+            if self.last_call != BIND_CALL && self.position(call).is_err() {
                 break call;
             }
         };
@@ -265,7 +267,8 @@ impl<P> Association<P> {
     /// (orphaned, C706 12.6.4.11) and may still answer.
     pub fn orphan(&mut self, call: CallId) {
         self.queue.retain(|queued| queued.call != call);
-        if self.calls.get_mut(&call).is_some_and(|call| call.purpose.take().is_some()) {
+        let sent = self.position(call).ok().and_then(|index| self.calls.get_mut(index));
+        if sent.is_some_and(|call| call.purpose.take().is_some()) {
             self.send_bare(PacketType::Orphaned, call);
         }
     }
@@ -273,7 +276,7 @@ impl<P> Association<P> {
     /// Asks the server to end a call early (cancel, C706 12.6.4.6); its
     /// reply or fault is still reported.
     pub fn cancel(&mut self, call: CallId) {
-        if self.calls.contains_key(&call) {
+        if self.position(call).is_ok() {
             self.send_bare(PacketType::Cancel, call);
         }
     }
@@ -337,10 +340,7 @@ impl<P> Association<P> {
     }
 
     fn receive_response(&mut self, mut frame: Frame<'_>) -> Result<(), AssociationError> {
-        let call = CallId(frame.header.call_id);
-        let Some(under_way) = self.calls.get_mut(&call) else {
-            return Err(AssociationError::UnknownCall(call.0));
-        };
+        let index = self.under_way(CallId(frame.header.call_id))?;
         match &mut self.security {
             Some(security) => security.unprotect(&mut frame, Response::LEN)?,
             None if frame.trailer.is_some() => return Err(AssociationError::Unprotected),
@@ -348,12 +348,15 @@ impl<P> Association<P> {
         }
         let mut body = frame.body()?;
         Response::read(&mut body)?;
+        let Some(Call { stub, .. }) = self.calls.get_mut(index) else {
+            return Err(AssociationError::UnknownCall(frame.header.call_id));
+        };
         let room = self.config.max_response.saturating_sub(self.incomplete);
-        let before = under_way.stub.len();
-        let reply = under_way.stub.add(&frame.header, body.rest(), room)?;
-        self.incomplete = self.incomplete - before + under_way.stub.len();
+        let before = stub.len();
+        let reply = stub.add(&frame.header, body.rest(), room)?;
+        self.incomplete = self.incomplete - before + stub.len();
         match reply {
-            Some(reply) => self.end_call(call, Ok(reply)),
+            Some(reply) => self.end_call(index, Ok(reply)),
             None => Ok(()),
         }
     }
@@ -367,26 +370,33 @@ impl<P> Association<P> {
         if call.0 == BIND_CALL && self.security.is_some() {
             return Err(bind::fault(&frame)?);
         }
-        if !self.calls.contains_key(&call) {
-            return Err(AssociationError::UnknownCall(call.0));
-        }
+        let index = self.under_way(call)?;
         if let (Some(security), Some(_)) = (&mut self.security, &frame.trailer) {
             security.unprotect(&mut frame, Fault::LEN)?;
         }
         let fault = Fault::read(&mut frame.body()?)?;
-        self.end_call(call, Err(FaultStatus(fault.status)))
+        self.end_call(index, Err(FaultStatus(fault.status)))
+    }
+
+    /// Where a call stands among those under way, or would.
+    fn position(&self, call: CallId) -> Result<usize, usize> {
+        self.calls.binary_search_by_key(&call, |call| call.id)
+    }
+
+    /// The same of a call that the server answers.
+    fn under_way(&self, call: CallId) -> Result<usize, AssociationError> {
+        self.position(call).map_err(|_| AssociationError::UnknownCall(call.0))
     }
 
     fn end_call(
         &mut self,
-        call: CallId,
+        index: usize,
         reply: Result<Reply, FaultStatus>,
     ) -> Result<(), AssociationError> {
-        if let Some(ended) = self.calls.remove(&call) {
-            self.incomplete -= ended.stub.len();
-            if let Some(purpose) = ended.purpose {
-                self.events.push_back(Event::Reply { call, purpose, reply });
-            }
+        let Call { id: call, stub, purpose } = self.calls.remove(index);
+        self.incomplete -= stub.len();
+        if let Some(purpose) = purpose {
+            self.events.push_back(Event::Reply { call, purpose, reply });
         }
         self.send_queued()
     }
@@ -397,7 +407,9 @@ impl<P> Association<P> {
             let Some(Queued { call, purpose, opnum, stub }) = self.queue.pop_front() else {
                 break;
             };
-            self.calls.insert(call, Call { stub: Stub::default(), purpose: Some(purpose) });
+            let (Ok(index) | Err(index)) = self.position(call);
+            let sent = Call { id: call, stub: Stub::default(), purpose: Some(purpose) };
+            self.calls.insert(index, sent);
             self.send_request(call, opnum, &stub)?;
         }
         Ok(())
