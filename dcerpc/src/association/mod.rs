@@ -473,3 +473,6 @@ impl<P> Association<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
