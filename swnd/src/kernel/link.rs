@@ -3,6 +3,7 @@
 
 use super::ctrl::{self, ControllerMessage, Family};
 use super::message::{self, DecodeError, KernelMessage};
+use super::questions::{Asked, Questions};
 use super::wire::{self, BadLength, EncodeError, Message, Messages};
 use neli::consts::nl::Nlmsg;
 use rustix::io::Errno;
@@ -115,43 +116,6 @@ pub enum NotifyError {
     /// The message could not be written.
     #[error(transparent)]
     Encode(#[from] EncodeError),
-}
-
-/// What an answer of the kernel answers.
-#[derive(Debug)]
-enum Asked {
-    Controller,
-    Family,
-    Notification { registration: RegistrationId, id: u32, notification: Notification },
-}
-
-/// What the kernel has not answered yet, in the order of the questions, by their
-/// sequence numbers. It answers in this order: one is found where it is looked for
-/// first.
-#[derive(Debug, Default)]
-struct Questions(VecDeque<(u32, Asked)>);
-
-impl Questions {
-    /// How many there is room for while there are none.
-    const KEPT: usize = 16;
-
-    fn ask(&mut self, sequence: u32, asked: Asked) {
-        self.0.push_back((sequence, asked));
-    }
-
-    fn answered(&mut self, sequence: u32) -> Option<Asked> {
-        let index = self.0.iter().position(|(number, _)| *number == sequence)?;
-        let (_, asked) = self.0.remove(index)?;
-        if self.0.is_empty() {
-            self.0.shrink_to(Self::KEPT);
-        }
-        Some(asked)
-    }
-
-    /// No answer will come any more.
-    fn give_up(&mut self) {
-        self.0.clear();
-    }
 }
 
 struct State {

@@ -3,6 +3,7 @@
 pub mod ctrl;
 pub mod link;
 pub mod message;
+mod questions;
 pub mod socket;
 pub mod stand_in;
 pub mod wire;
