@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
 
+use std::io::ErrorKind;
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -40,8 +41,7 @@ fn main() -> ExitCode {
         std::process::exit(0);
     }
     // It takes what comes and says nothing.
-    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let _tcp = TcpListener::bind(udp.local_addr().unwrap()).unwrap();
+    let (udp, _tcp) = silent();
     let path = std::env::temp_dir().join(format!("swnd-kdc-{}.conf", std::process::id()));
     let kdc = udp.local_addr().unwrap();
     let text = format!(
@@ -59,6 +59,18 @@ fn main() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// Sockets of both kinds with one number, which for one of them may be taken.
+fn silent() -> (UdpSocket, TcpListener) {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        match TcpListener::bind(udp.local_addr().unwrap()) {
+            Ok(tcp) => return (udp, tcp),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 
