@@ -238,30 +238,14 @@ impl<'a> MessageWriter<'a> {
     ) -> Self {
         let ([f0, f1], [b0, b1]) = (family.to_ne_bytes(), flags.bits().to_ne_bytes());
         let [s0, s1, s2, s3] = sequence.to_ne_bytes();
+        #[rustfmt::skip]
+        let headers = [
+            0, 0, 0, 0, f0, f1, b0, b1, s0, s1, s2, s3,
+            0, 0, 0, 0, // The sender's port, which the kernel knows.
+            command.into(), 1, 0, 0,
+        ];
         bytes.clear();
-        // The sender's port is left out, for the kernel knows it.
-        bytes.extend_from_slice(&[
-            0,
-            0,
-            0,
-            0,
-            f0,
-            f1,
-            b0,
-            b1,
-            s0,
-            s1,
-            s2,
-            s3,
-            0,
-            0,
-            0,
-            0,
-            command.into(),
-            1,
-            0,
-            0,
-        ]);
+        bytes.extend_from_slice(&headers);
         Self(bytes)
     }
 
