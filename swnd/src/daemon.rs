@@ -1,17 +1,22 @@
 //! The daemon's event loop: the kernel's messages in, the witness's events out.
 
 use crate::authentication::Policy;
+use crate::failover::Failover;
+use crate::failover::driver::{Network, System};
 use crate::kernel::socket::NetlinkSocket;
-use crate::kernel::{Link, LinkError, LinkEvent, Transport};
+use crate::kernel::{Link, LinkError, LinkEvent, NotifyTarget, Transport};
 use crate::report::Report;
 use crate::service_manager;
 use crate::table::{Registrar, Table};
 use smol_str::SmolStr;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swnclient::{Client, Config, Event, EventSink, RegistrationId};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+mod work;
 
 /// How long unregistering at every witness may hold up the exit.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
@@ -66,16 +71,29 @@ impl Observer for LogObserver {
     }
 }
 
+/// What becomes of a witness's notifications.
+#[derive(Clone)]
+pub enum Mode {
+    /// The kernel is given each as it comes ([MS-SWN] 3.2.4.2).
+    Forward,
+    /// The kernel is helped where it needs help: see [`crate::failover`].
+    Verified(Arc<dyn Network>),
+}
+
 /// What the loop and the client's events share.
-struct Shared<T, O> {
+pub(crate) struct Shared<T, O> {
     link: Link<T>,
     observer: O,
     books: Mutex<Books>,
+    /// Something for the failover to do.
+    wake: Notify,
 }
 
 #[derive(Default)]
 struct Books {
     table: Table,
+    /// `None`: notifications are handed on as they come.
+    failover: Option<Failover>,
     up: bool,
     status: Option<Status>,
     /// The undecodable messages that were reported.
@@ -109,17 +127,32 @@ pub struct Forwarder<T, O>(Arc<Shared<T, O>>);
 impl<T: Transport, O: Observer> EventSink for Forwarder<T, O> {
     fn event(&mut self, registration: RegistrationId, event: Event) {
         let shared = &self.0;
-        let mut books = shared.books();
+        let mut guard = shared.books();
+        let books = &mut *guard;
         let mut outcome = books.table.event(registration, event);
-        if let Some(forward) = outcome.forward {
-            let sent =
-                shared.link.notify(registration, forward.id, &forward.notification, |message| {
-                    books.table.supersedes(message, &forward)
-                });
-            // Where it was sent, the kernel's answer makes the report.
-            outcome.report = sent.err().and_then(|error| books.table.not_sent(forward, error));
+        let now = Instant::now();
+        if let (Some((id, watched)), Some(failover)) = (outcome.watched, &mut books.failover) {
+            failover.watched(id, watched, now);
+            shared.wake.notify_one();
         }
-        shared.tell(books, outcome.report);
+        if let Some(forward) = outcome.forward {
+            outcome.report = match &mut books.failover {
+                Some(failover) => {
+                    shared.wake.notify_one();
+                    books.table.consider(forward, failover, now)
+                }
+                None => {
+                    let target = NotifyTarget { id: forward.id, registration: Some(registration) };
+                    let table = &books.table;
+                    let sent = shared.link.notify(&target, &forward.notification, |message| {
+                        table.supersedes(message, &forward)
+                    });
+                    // Where it was sent, the kernel's answer makes the report.
+                    sent.err().and_then(|error| table.not_sent(forward, error))
+                }
+            };
+        }
+        shared.tell(guard, outcome.report);
     }
 }
 
@@ -127,6 +160,7 @@ impl<T: Transport, O: Observer> EventSink for Forwarder<T, O> {
 pub struct Daemon<T, O, C> {
     shared: Arc<Shared<T, O>>,
     client: C,
+    network: Option<Arc<dyn Network>>,
 }
 
 impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
@@ -136,12 +170,18 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
         link: Link<T>,
         observer: O,
         policy: Policy,
+        mode: Mode,
         start: impl FnOnce(Forwarder<T, O>) -> C,
     ) -> Self {
-        let books = Mutex::new(Books { table: Table::new(policy), ..Books::default() });
-        let shared = Arc::new(Shared { link, observer, books });
+        let (failover, network) = match mode {
+            Mode::Forward => (None, None),
+            Mode::Verified(network) => (Some(Failover::default()), Some(network)),
+        };
+        let table = Table::new(policy);
+        let books = Mutex::new(Books { table, failover, ..Books::default() });
+        let shared = Arc::new(Shared { link, observer, books, wake: Notify::new() });
         let client = start(Forwarder(Arc::clone(&shared)));
-        Self { shared, client }
+        Self { shared, client, network }
     }
 
     /// The client.
@@ -158,17 +198,26 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
 
     /// Serves the kernel until the link fails. Cancelling loses nothing.
     pub async fn run(&self) -> LinkError {
-        loop {
-            match self.shared.link.next().await {
-                Ok(event) => self.event(event),
-                Err(error) => return error,
+        let kernel = async {
+            loop {
+                match self.shared.link.next().await {
+                    Ok(event) => self.event(event),
+                    Err(error) => return error,
+                }
             }
+        };
+        let Some(network) = &self.network else { return kernel.await };
+        tokio::select! {
+            biased;
+            error = kernel => error,
+            error = work::run(&self.shared, &self.client, network) => error,
         }
     }
 
     fn event(&self, event: LinkEvent) {
         let mut guard = self.shared.books();
         let books = &mut *guard;
+        let now = Instant::now();
         let report = match event {
             LinkEvent::Up => {
                 books.up = true;
@@ -177,10 +226,25 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
             LinkEvent::Down => {
                 books.up = false;
                 books.table.clear(&self.client);
+                if let Some(failover) = &mut books.failover {
+                    failover.clear();
+                }
                 Some(Report::WaitingForModule)
             }
-            LinkEvent::Message(message) => Some(books.table.message(message, &self.client)),
-            LinkEvent::Answer(answer) => books.table.answer(answer, &self.client),
+            LinkEvent::Message(message) => {
+                if let Some(failover) = &mut books.failover {
+                    failover.kernel_message(&message, now);
+                    self.shared.wake.notify_one();
+                }
+                Some(books.table.message(message, &self.client))
+            }
+            LinkEvent::Answer(answer) => {
+                if let Some(failover) = &mut books.failover {
+                    failover.answered(answer.target.id, answer.result.is_ok(), now);
+                    self.shared.wake.notify_one();
+                }
+                books.table.answer(answer, &self.client)
+            }
             LinkEvent::Overrun => Some(Report::Overrun),
             LinkEvent::Foreign(sender) => Some(Report::Foreign { sender }),
             LinkEvent::Undecodable(error) => {
@@ -213,7 +277,7 @@ fn host_name() -> SmolStr {
 }
 
 /// Runs the daemon on the kernel's socket until SIGTERM or SIGINT.
-pub async fn serve(config: Config, policy: Policy) -> Result<(), LinkError> {
+pub async fn serve(config: Config, policy: Policy, verified: bool) -> Result<(), LinkError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // There is nothing to reload, and no reason to die of it.
@@ -224,8 +288,13 @@ pub async fn serve(config: Config, policy: Policy) -> Result<(), LinkError> {
         return Err(LinkError::NotPermitted);
     }
     let config = Config { client_name: host_name(), ..config };
+    let mode = match verified {
+        true => Mode::Verified(Arc::new(System::open())),
+        false => Mode::Forward,
+    };
+    let link = Link::open(socket)?;
     let daemon =
-        Daemon::new(Link::open(socket)?, LogObserver, policy, |sink| Client::start(config, sink));
+        Daemon::new(link, LogObserver, policy, mode, |sink| Client::start(config, sink));
     service_manager::ready();
 
     let outcome = tokio::select! {

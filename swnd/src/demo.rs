@@ -2,7 +2,7 @@
 //! witness cluster in this process and a stand-in for the kernel are around it.
 
 use crate::authentication::Policy;
-use crate::daemon::{Daemon, Observer};
+use crate::daemon::{Daemon, Mode, Observer};
 use crate::kernel::Link;
 use crate::kernel::Secret;
 use crate::kernel::message::KernelAuth;
@@ -157,7 +157,8 @@ impl Scene {
             loss_spread: Duration::ZERO,
             ..Config::default()
         };
-        let daemon = Daemon::new(link, Teller(sender), Policy::default(), |sink| {
+        let mode = Mode::Forward;
+    let daemon = Daemon::new(link, Teller(sender), Policy::default(), mode, |sink| {
             Client::start(client, sink)
         });
         let daemon = tokio::spawn(async move { drop(daemon.run().await) });

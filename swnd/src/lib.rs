@@ -9,6 +9,7 @@ pub mod authentication;
 pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod failover;
 pub mod hardening;
 pub mod kernel;
 pub mod logging;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use swnd::demo;
 #[cfg(feature = "demo")]
 use swnd::options::Command;
-use swnd::options::Options;
+use swnd::options::{FailoverMode, Options};
 use swnd::{daemon, hardening, logging};
 
 fn main() -> ExitCode {
@@ -25,7 +25,14 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(daemon::serve(options.config(), options.policy())));
+        .and_then(|runtime| {
+            let verified = options.failover == FailoverMode::Verified;
+            let served = daemon::serve(options.config(), options.policy(), verified);
+            let outcome = runtime.block_on(served);
+            // A thread may still wait in the kernel or for a KDC.
+            runtime.shutdown_background();
+            outcome
+        });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -68,6 +68,10 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u32).range(5..=600))]
     pub dead_after: u32,
 
+    /// Help the kernel where it needs help, or hand on each notification as it comes
+    #[arg(long, value_name = "verified|forward", default_value = "verified", hide_possible_values = true)]
+    pub failover: FailoverMode,
+
     /// Over how long the clients of a witness that is lost come back
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = value_parser!(u32).range(0..=600))]
     pub loss_spread: u32,
@@ -90,6 +94,15 @@ pub enum LogTarget {
     Syslog,
     /// The standard error stream.
     Stderr,
+}
+
+/// What becomes of notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailoverMode {
+    /// The kernel is helped where it needs help.
+    Verified,
+    /// The kernel is given each notification as it comes.
+    Forward,
 }
 
 /// What to do instead of serving the kernel.

@@ -2,6 +2,7 @@
 //! is wrong. No secret is ever part of one.
 
 use crate::authentication::Unusable;
+use crate::failover::Line;
 use crate::kernel::message::DecodeError;
 use rustix::io::Errno;
 use smol_str::SmolStr;
@@ -11,10 +12,17 @@ use std::time::Duration;
 use swnclient::{Notification, RegistrationRequest, ResourceState};
 
 /// A mount as people write it, `\\net\share`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mount {
     net_name: SmolStr,
     share_name: Option<SmolStr>,
+}
+
+impl Mount {
+    /// Returns the server's name as it was mounted.
+    pub fn net_name(&self) -> &SmolStr {
+        &self.net_name
+    }
 }
 
 impl From<&RegistrationRequest> for Mount {
@@ -121,6 +129,22 @@ pub enum Report {
         /// Why.
         error: String,
     },
+    /// A notification came, and the failover looks what it means.
+    Told {
+        /// The mount.
+        mount: Mount,
+        /// What the witness reported.
+        notification: Notification,
+    },
+    /// A failover goes on.
+    Failover {
+        /// A mount that it is about.
+        mount: Mount,
+        /// How many others it is about.
+        others: usize,
+        /// What happens.
+        line: Line,
+    },
     /// A notification came for a registration that has ended.
     Late {
         /// The mount.
@@ -175,8 +199,10 @@ impl Report {
             | Self::Notified { answer: Err(_), .. }
             | Self::Overrun
             | Self::Foreign { .. } => log::Level::Warn,
+            Self::Failover { line, .. } => line.level(),
             Self::Listening
             | Self::WaitingForModule
+            | Self::Told { .. }
             | Self::Asked { .. }
             | Self::AddressChanged { .. }
             | Self::Registered { .. }
@@ -201,6 +227,8 @@ impl Report {
             | Self::Notified { mount, .. }
             | Self::NotNotified { mount, .. }
             | Self::Late { mount, .. }
+            | Self::Told { mount, .. }
+            | Self::Failover { mount, .. }
             | Self::Released { mount }
             | Self::Unregistered { mount, .. } => Some(mount),
             _ => None,
@@ -211,7 +239,13 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(mount) = self.mount() {
-            write!(f, "{mount}: ")?;
+            write!(f, "{mount}")?;
+            match self {
+                Self::Failover { others: 1, .. } => f.write_str(" and another")?,
+                Self::Failover { others: others @ 2.., .. } => write!(f, " and {others} others")?,
+                _ => {}
+            }
+            f.write_str(": ")?;
         }
         match self {
             Self::Listening => f.write_str("listening to the cifs module"),
@@ -241,8 +275,9 @@ impl fmt::Display for Report {
             Self::Notified { notification, answer, .. } => {
                 write!(f, "{}: ", Told(notification))?;
                 match answer {
+                    Ok(()) if is_unused(notification) => f.write_str(UNUSED),
                     Ok(()) => f.write_str("the kernel accepted it"),
-                    Err(Errno::INVAL) => f.write_str(
+                    Err(Errno::INVAL | Errno::NODEV) => f.write_str(
                         "the kernel does not know the mount any more; its registration ends",
                     ),
                     Err(errno) => write!(f, "the kernel refused it: {errno}"),
@@ -251,6 +286,20 @@ impl fmt::Display for Report {
             Self::NotNotified { notification, error, .. } => {
                 write!(f, "{}: the kernel could not be told: {error}", Told(notification))
             }
+            Self::Told { notification, .. } => {
+                write!(f, "{}", Told(notification))?;
+                match notification {
+                    notification if is_unused(notification) => write!(f, ": {UNUSED}"),
+                    Notification::ResourceChange { state: ResourceState::Unknown, .. } => {
+                        f.write_str(": nothing follows")
+                    }
+                    Notification::ResourceChange { .. } => {
+                        f.write_str(": looking at the kernel's connection")
+                    }
+                    _ => f.write_str(": asking that address first"),
+                }
+            }
+            Self::Failover { line, .. } => line.fmt(f),
             Self::Late { notification, .. } => {
                 write!(f, "{}: dropped, for the registration has ended", Told(notification))
             }
@@ -274,6 +323,13 @@ impl fmt::Display for Report {
             },
         }
     }
+}
+
+/// No Linux acts on these two types.
+const UNUSED: &str = "not used by this kernel";
+
+fn is_unused(notification: &Notification) -> bool {
+    matches!(notification, Notification::ShareMove { .. } | Notification::IpChange { .. })
 }
 
 struct Address(Option<IpAddr>);

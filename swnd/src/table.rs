@@ -5,11 +5,16 @@
 //! the kernel come out.
 
 use crate::authentication::{Policy, Unusable};
-use crate::kernel::{KernelAnswer, KernelAuth, KernelMessage, LinkEvent, NotifyError};
+use crate::failover::Failover;
+use crate::failover::driver::Answer;
+use crate::kernel::{
+    KernelAnswer, KernelAuth, KernelMessage, LinkEvent, NotifyError, NotifyTarget,
+};
 use crate::report::{Mount, Report};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Instant;
 use swnclient::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
 
 /// How many different failures of one mount are remembered as reported. Each
@@ -25,6 +30,8 @@ pub trait Registrar {
     fn retry(&self, id: RegistrationId, credentials: Credentials);
     /// [`Client::unregister`].
     fn unregister(&self, id: RegistrationId);
+    /// The addresses of the cluster's nodes that are in service.
+    fn nodes(&self, id: RegistrationId) -> Answer<Vec<IpAddr>>;
 }
 
 impl Registrar for Client {
@@ -38,6 +45,10 @@ impl Registrar for Client {
 
     fn unregister(&self, id: RegistrationId) {
         Client::unregister(self, id);
+    }
+
+    fn nodes(&self, _id: RegistrationId) -> Answer<Vec<IpAddr>> {
+        Box::pin(std::future::ready(Vec::new()))
     }
 }
 
@@ -59,6 +70,8 @@ pub struct Outcome {
     pub forward: Option<Forward>,
     /// What the administrator is to be told.
     pub report: Option<Report>,
+    /// The mount has a witness now, or has lost the one that it had.
+    pub watched: Option<(u32, bool)>,
 }
 
 /// One of the kernel's registrations.
@@ -203,23 +216,25 @@ impl Table {
             self.entries.get_mut(&id).filter(|entry| entry.registration == Some(registration));
         let event = match (event, &entry) {
             (Event::Notification(notification), Some(_)) => {
-                return Outcome {
-                    forward: Some(Forward { id, registration, notification }),
-                    report: None,
-                };
+                let forward = Some(Forward { id, registration, notification });
+                return Outcome { forward, ..Outcome::default() };
             }
             (event, _) => event,
         };
         let (mount, address) = (owner.mount.clone(), owner.address);
+        let mut watched = None;
         let report = match (event, entry) {
             (Event::Notification(notification), _) => Report::Late { mount, notification },
             (Event::Registered { witness, version }, Some(entry)) => {
                 self.registered.insert(id);
+                watched = Some((id, true));
                 entry.failures.clear();
                 Report::Registered { mount, address, witness, version }
             }
             (Event::Failed { error, retry_in }, Some(entry)) => {
-                self.registered.remove(&id);
+                if self.registered.remove(&id) {
+                    watched = Some((id, false));
+                }
                 let again = entry.failures.contains(&error);
                 if !again && entry.failures.len() < REPORTED_MAX {
                     entry.failures.push(error.clone());
@@ -237,7 +252,7 @@ impl Table {
             // On its way out already.
             (Event::Registered { .. } | Event::Failed { .. }, None) => return Outcome::default(),
         };
-        Outcome { forward: None, report: Some(report) }
+        Outcome { forward: None, report: Some(report), watched }
     }
 
     /// Whether `event`, which the kernel sent before it could see `forward`,
@@ -264,6 +279,64 @@ impl Table {
         })
     }
 
+    /// What a notification for one of the kernel's registrations is about.
+    pub fn target(&self, id: u32) -> NotifyTarget {
+        NotifyTarget { id, registration: self.entries.get(&id).and_then(|it| it.registration) }
+    }
+
+    /// Hands a notification to the failover.
+    pub fn consider(
+        &self,
+        forward: Forward,
+        failover: &mut Failover,
+        now: Instant,
+    ) -> Option<Report> {
+        let Forward { id, registration, notification } = forward;
+        match &notification {
+            Notification::ResourceChange { state, .. } => failover.state_changed(id, *state, now),
+            Notification::ClientMove { address } => failover.move_ordered(id, *address, now),
+            Notification::ShareMove { .. } | Notification::IpChange { .. } => {}
+        }
+        Some(Report::Told { mount: self.mount_of(registration)?, notification })
+    }
+
+    /// The mount of one of the kernel's registrations, and whether its share is
+    /// scale-out.
+    pub fn mounted(&self, id: u32) -> Option<(Mount, bool)> {
+        let entry = self.entries.get(&id)?;
+        Some((Mount::from(&entry.request), entry.request.ip_notify))
+    }
+
+    /// The mount of one of the kernel's registrations.
+    pub fn mount(&self, id: u32) -> Option<Mount> {
+        self.entries.get(&id).map(|entry| Mount::from(&entry.request))
+    }
+
+    /// The kernel is served by another address now, and has not said so yet.
+    pub fn relocate(
+        &mut self,
+        id: u32,
+        address: IpAddr,
+        client: &impl Registrar,
+    ) -> Option<Report> {
+        let entry = self.entries.get_mut(&id)?;
+        if entry.request.ip_address == Some(address) {
+            return None;
+        }
+        entry.request.ip_address = Some(address);
+        let mount = Mount::from(&entry.request);
+        self.registered.remove(&id);
+        if let Some(old) = entry.registration.take() {
+            client.unregister(old);
+            let credentials = entry.credentials.clone()?;
+            let registration = client.register(entry.request.clone(), credentials);
+            entry.registration = Some(registration);
+            let owner = Owner { id, mount: mount.clone(), address: Some(address) };
+            self.owners.insert(registration, owner);
+        }
+        Some(Report::AddressChanged { mount, address: Some(address) })
+    }
+
     /// The mount of a registration.
     pub fn mount_of(&self, registration: RegistrationId) -> Option<Mount> {
         let owner = self.owners.get(&registration)?;
@@ -272,14 +345,16 @@ impl Table {
 
     /// Takes the kernel's answer to a notification.
     pub fn answer(&mut self, answer: KernelAnswer, client: &impl Registrar) -> Option<Report> {
-        let mount = self.mount_of(answer.registration)?;
-        let current = self
-            .entries
-            .get(&answer.id)
-            .is_some_and(|entry| entry.registration == Some(answer.registration));
-        if current && answer.result == Err(Errno::INVAL) {
+        let NotifyTarget { id, registration } = answer.target;
+        let mount = match registration {
+            Some(registration) => self.mount_of(registration)?,
+            None => self.mount(id)?,
+        };
+        let current =
+            self.entries.get(&id).is_some_and(|entry| entry.registration == registration);
+        if current && matches!(answer.result, Err(Errno::INVAL | Errno::NODEV)) {
             // Its unregister message was lost.
-            self.release(answer.id, client);
+            self.release(id, client);
         }
         Some(Report::Notified { mount, notification: answer.notification, answer: answer.result })
     }

@@ -67,14 +67,28 @@ pub enum LinkEvent {
 /// The kernel's answer to a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelAnswer {
-    /// The registration that reported it.
-    pub registration: RegistrationId,
-    /// The kernel's number it was sent for.
-    pub id: u32,
+    /// What it was sent for.
+    pub target: NotifyTarget,
     /// What was sent.
     pub notification: Notification,
     /// The errno it was refused with; `EINVAL` when the number stands for nothing.
     pub result: Result<(), Errno>,
+}
+
+/// What a notification is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotifyTarget {
+    /// The kernel's number.
+    pub id: u32,
+    /// The registration at the witness client. `None` while the mount has none.
+    pub registration: Option<RegistrationId>,
+}
+
+/// A notification on its way to the kernel.
+#[derive(Debug)]
+pub struct Prepared {
+    sequence: u32,
+    message: Vec<u8>,
 }
 
 /// Why the link cannot go on.
@@ -212,28 +226,62 @@ impl<T: Transport> Link<T> {
     /// Gives the kernel a notification for its registration `id`, unless a message
     /// that has arrived, and was not given out yet, is `superseding` it: the kernel
     /// may have given the number to another mount meanwhile. The kernel has acted on
-    /// it when this returns; its answer follows as an event.
+    /// it when this returns, which can take seconds where it waits for the lock of a
+    /// connection; its answer follows as an event.
     pub fn notify(
         &self,
-        registration: RegistrationId,
-        id: u32,
+        target: &NotifyTarget,
         notification: &Notification,
         superseding: impl FnMut(&LinkEvent) -> bool,
     ) -> Result<(), NotifyError> {
         let mut guard = self.state();
         let state = &mut *guard;
+        let sequence = self.encode(state, target, notification, superseding)?;
+        self.transport.send(&state.message)?;
+        state.ask(sequence, target, notification);
+        Ok(())
+    }
+
+    /// Prepares a notification for [`Link::send`], which can then wait in a thread of
+    /// its own: nothing else waits for it.
+    pub fn prepare(
+        &self,
+        target: &NotifyTarget,
+        notification: &Notification,
+        superseding: impl FnMut(&LinkEvent) -> bool,
+    ) -> Result<Prepared, NotifyError> {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let sequence = self.encode(state, target, notification, superseding)?;
+        // The answer may be there before the call returns.
+        state.ask(sequence, target, notification);
+        Ok(Prepared { sequence, message: std::mem::take(&mut state.message) })
+    }
+
+    /// Sends what was prepared. The kernel has acted on it when this returns.
+    pub fn send(&self, prepared: &Prepared) -> Result<(), NotifyError> {
+        self.transport.send(&prepared.message).map_err(|error| {
+            self.state().asked.answered(prepared.sequence);
+            error.into()
+        })
+    }
+
+    fn encode(
+        &self,
+        state: &mut State,
+        target: &NotifyTarget,
+        notification: &Notification,
+        superseding: impl FnMut(&LinkEvent) -> bool,
+    ) -> Result<u32, NotifyError> {
         self.take_in(state);
         if state.queue.iter().flatten().any(superseding) {
             return Err(NotifyError::Superseded);
         }
         let family = state.family.ok_or(NotifyError::Down)?;
         let sequence = state.next_sequence();
-        message::encode_notify(&mut state.message, family, sequence, id, notification)?;
+        message::encode_notify(&mut state.message, family, sequence, target.id, notification)?;
         log::debug!("SWN_NOTIFY {}", Hex(&state.message));
-        self.transport.send(&state.message)?;
-        let notification = notification.clone();
-        state.asked.ask(sequence, Asked::Notification { registration, id, notification });
-        Ok(())
+        Ok(sequence)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -344,8 +392,9 @@ impl<T: Transport> Link<T> {
             return Ok(());
         };
         match state.asked.answered(message.sequence) {
-            Some(Asked::Notification { registration, id, notification }) => state
-                .push(LinkEvent::Answer(KernelAnswer { registration, id, notification, result })),
+            Some(Asked::Notification { target, notification }) => {
+                state.push(LinkEvent::Answer(KernelAnswer { target, notification, result }));
+            }
             Some(Asked::Family) if result == Err(Errno::NOENT) => state.down(),
             Some(Asked::Family | Asked::Controller) => {
                 if let Err(errno) = result {
@@ -420,6 +469,11 @@ impl State {
         // 0 is what the kernel puts into messages of its own accord.
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
         self.sequence
+    }
+
+    fn ask(&mut self, sequence: u32, target: &NotifyTarget, notification: &Notification) {
+        let (target, notification) = (*target, notification.clone());
+        self.asked.ask(sequence, Asked::Notification { target, notification });
     }
 
     fn push(&mut self, event: LinkEvent) {

@@ -8,7 +8,9 @@ pub mod socket;
 pub mod stand_in;
 pub mod wire;
 
-pub use link::{KernelAnswer, Link, LinkError, LinkEvent, NotifyError, Transport};
+pub use link::{
+    KernelAnswer, Link, LinkError, LinkEvent, NotifyError, NotifyTarget, Prepared, Transport,
+};
 pub use message::{KernelAuth, KernelMessage};
 pub use stand_in::StandInKernel;
 pub use swnclient::Secret;

@@ -1,14 +1,15 @@
 //! What the kernel was asked and has not answered yet.
 
 use std::collections::VecDeque;
-use swnclient::{Notification, RegistrationId};
+use super::link::NotifyTarget;
+use swnclient::Notification;
 
 /// What an answer of the kernel answers.
 #[derive(Debug)]
 pub(super) enum Asked {
     Controller,
     Family,
-    Notification { registration: RegistrationId, id: u32, notification: Notification },
+    Notification { target: NotifyTarget, notification: Notification },
 }
 
 /// What the kernel has not answered yet, in the order of the questions, by their

@@ -1,0 +1,228 @@
+//! The failover's task: takes its actions, does them, and gives it the results.
+
+use super::{Observer, Shared};
+use crate::failover::driver::{Network, Observed};
+use crate::failover::{Action, Connection, End, Failover};
+use crate::kernel::{LinkError, NotifyError, Prepared, Transport};
+use crate::report::Report;
+use crate::table::{Forward, Registrar};
+use smol_str::SmolStr;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use swnclient::Notification;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep_until;
+
+/// How many notifications may wait in the kernel at a time, each in a thread.
+const NOTIFICATIONS_MAX: usize = 32;
+/// How many names are looked up at a time, each in a thread.
+const LOOK_UPS_MAX: usize = 8;
+/// How many probes may be under way, of all addresses.
+const PROBES_MAX: usize = 256;
+
+/// The end of something that took time.
+enum Done {
+    Observed(Observed),
+    Probed(IpAddr, bool),
+    LookedUp(SmolStr, Vec<IpAddr>),
+    Listed(u32, Vec<IpAddr>),
+    Sent(u32, Notification, Result<(), NotifyError>),
+}
+
+struct Worker<'a, T, O, C> {
+    shared: &'a Arc<Shared<T, O>>,
+    client: &'a C,
+    network: &'a Arc<dyn Network>,
+    tasks: JoinSet<Done>,
+    notifications: Arc<Semaphore>,
+    look_ups: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
+}
+
+/// Works until the future is dropped.
+pub(super) async fn run<T: Transport, O: Observer, C: Registrar>(
+    shared: &Arc<Shared<T, O>>,
+    client: &C,
+    network: &Arc<dyn Network>,
+) -> LinkError {
+    let semaphore = |permits| Arc::new(Semaphore::new(permits));
+    let mut worker = Worker {
+        shared,
+        client,
+        network,
+        tasks: JoinSet::new(),
+        notifications: semaphore(NOTIFICATIONS_MAX),
+        look_ups: semaphore(LOOK_UPS_MAX),
+        probes: semaphore(PROBES_MAX),
+    };
+    loop {
+        let deadline = worker.act();
+        tokio::select! {
+            () = shared.wake.notified() => {}
+            Some(done) = worker.tasks.join_next() => match done {
+                Ok(done) => worker.done(done),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            },
+            () = async { sleep_until(deadline.unwrap_or_else(Instant::now).into()).await },
+                if deadline.is_some() =>
+            {
+                worker.with(|failover| failover.handle_timeout(Instant::now()));
+            }
+        }
+    }
+}
+
+impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
+    fn with<R: Default>(&self, with: impl FnOnce(&mut Failover) -> R) -> R {
+        self.shared.books().failover.as_mut().map(with).unwrap_or_default()
+    }
+
+    /// Does all that is to do and returns when there is more.
+    fn act(&mut self) -> Option<Instant> {
+        loop {
+            let actions = self.with(|failover| {
+                let mut actions = VecDeque::new();
+                while let Some(action) = failover.poll_action() {
+                    actions.push_back(action);
+                }
+                actions
+            });
+            if actions.is_empty() {
+                return self.with(|failover| failover.next_deadline());
+            }
+            actions.into_iter().for_each(|action| self.start(action));
+        }
+    }
+
+    fn start(&mut self, action: Action) {
+        match action {
+            Action::Look(before) => {
+                let after = self.network.look(&before);
+                self.with(|failover| failover.looked(&before, &after, Instant::now()));
+            }
+            Action::Observe { debug_data } => {
+                let network = Arc::clone(self.network);
+                self.tasks.spawn_blocking(move || Done::Observed(network.observe(debug_data)));
+            }
+            Action::Probe(address) => {
+                let probe = self.network.probe(address);
+                let permits = Arc::clone(&self.probes);
+                self.tasks.spawn(async move {
+                    let _permit = permits.acquire().await;
+                    Done::Probed(address, probe.await)
+                });
+            }
+            Action::LookUp(name) => {
+                let look_up = self.network.look_up(name.clone());
+                let permits = Arc::clone(&self.look_ups);
+                self.tasks.spawn(async move {
+                    let _permit = permits.acquire().await;
+                    Done::LookedUp(name, look_up.await)
+                });
+            }
+            Action::List(id) => self.list(id),
+            Action::Notify { id, notification } => self.notify(id, notification),
+            Action::End { connection, if_dead } => {
+                let end = self.network.end(&connection, if_dead);
+                self.ended(&connection, end);
+            }
+            Action::Relocate { id, address } => {
+                let mut books = self.shared.books();
+                let report = books.table.relocate(id, address, self.client);
+                self.shared.tell(books, report);
+                let mut books = self.shared.books();
+                let mount = books.table.mounted(id);
+                if let (Some(failover), Some((mount, scale_out))) = (&mut books.failover, mount) {
+                    failover.mounted(id, &mount, address, scale_out, Instant::now());
+                }
+            }
+            Action::Report { mount, others, line } => {
+                let report = Report::Failover { mount, others, line };
+                self.shared.tell(self.shared.books(), Some(report));
+            }
+        }
+    }
+
+    fn ended(&self, connection: &Connection, end: End) {
+        self.with(|failover| failover.ended(connection, end, Instant::now()));
+    }
+
+    fn list(&mut self, id: u32) {
+        let registration = self.shared.books().table.target(id).registration;
+        if let Some(list) = registration.map(|registration| self.client.nodes(registration)) {
+            self.tasks.spawn(async move { Done::Listed(id, list.await) });
+        }
+    }
+
+    /// Gives the kernel a notification. It may hold it for seconds: nothing here waits.
+    fn notify(&mut self, id: u32, notification: Notification) {
+        let prepared = self.prepare(id, &notification);
+        match prepared {
+            Ok(prepared) => {
+                let permits = Arc::clone(&self.notifications);
+                let shared = Arc::clone(self.shared);
+                self.tasks.spawn(async move {
+                    let _permit = permits.acquire().await;
+                    let sent = spawn_blocking(move || shared.link.send(&prepared)).await;
+                    let sent = sent.unwrap_or_else(|error| {
+                        std::panic::resume_unwind(error.into_panic())
+                    });
+                    Done::Sent(id, notification, sent)
+                });
+            }
+            Err(error) => self.sent(id, notification, Err(error)),
+        }
+    }
+
+    fn prepare(&self, id: u32, notification: &Notification) -> Result<Prepared, NotifyError> {
+        let books = self.shared.books();
+        let target = books.table.target(id);
+        self.shared.link.prepare(&target, notification, |message| {
+            target.registration.is_some_and(|registration| {
+                let notification = notification.clone();
+                books.table.supersedes(message, &Forward { id, registration, notification })
+            })
+        })
+    }
+
+    fn sent(&self, id: u32, notification: Notification, sent: Result<(), NotifyError>) {
+        let now = Instant::now();
+        let Err(error) = sent else {
+            return self.with(|failover| failover.sent(id, now));
+        };
+        self.with(|failover| failover.answered(id, false, now));
+        let books = self.shared.books();
+        let mount = books.table.mount(id);
+        let report = mount.map(|mount| Report::NotNotified {
+            mount,
+            notification,
+            error: error.to_string(),
+        });
+        self.shared.tell(books, report);
+    }
+
+    fn done(&mut self, done: Done) {
+        let now = Instant::now();
+        match done {
+            Done::Observed(Observed::Look(look)) => {
+                self.with(|failover| failover.observed(look, now));
+            }
+            Done::Observed(Observed::Blind(debug_data)) => {
+                self.with(|failover| failover.observed_without_sight(debug_data, now));
+            }
+            Done::Probed(address, answered) => {
+                self.with(|failover| failover.probed(address, answered, now));
+            }
+            Done::LookedUp(name, addresses) => {
+                self.with(|failover| failover.looked_up(&name, &addresses, now));
+            }
+            Done::Listed(id, addresses) => {
+                self.with(|failover| failover.listed(id, &addresses, now));
+            }
+            Done::Sent(id, notification, sent) => self.sent(id, notification, sent),
+        }
+    }
+}

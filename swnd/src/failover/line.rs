@@ -1,0 +1,119 @@
+//! What an administrator reads of a failover.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What became of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// The kernel needed no help.
+    ReconnectedByItself,
+    /// The kernel is about to reconnect, and needs no help.
+    Reconnecting,
+    /// The kernel's connection lives.
+    GoesOn,
+    /// A dead connection was ended, because its address answers again.
+    EndedDead {
+        /// The server's address.
+        address: IpAddr,
+    },
+    /// The kernel has a connection again.
+    Reconnected {
+        /// Since the dead one was ended.
+        after: Duration,
+    },
+    /// The kernel's connection is to another address.
+    ServedBy {
+        /// The server's address now.
+        address: IpAddr,
+        /// Since the kernel accepted the move, where it was moved.
+        after: Option<Duration>,
+    },
+    /// The address does not answer, another of the cluster does.
+    Steering {
+        /// The address that does not.
+        address: IpAddr,
+        /// The one that does.
+        target: IpAddr,
+    },
+    /// The kernel has left the address that it was moved to.
+    MoveAgain,
+    /// The kernel does not stay where it was moved to.
+    MoveFailed,
+    /// The kernel is there already.
+    AlreadyAt {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The target of an ordered move does not answer.
+    TargetSilent {
+        /// The address.
+        target: IpAddr,
+    },
+    /// The kernel was given the plain notification.
+    Told,
+    /// No server was found.
+    GaveUp,
+    /// The kernel's connection can't be seen.
+    Hidden,
+}
+
+impl Line {
+    /// How much it matters.
+    pub fn level(&self) -> log::Level {
+        match self {
+            Self::MoveFailed | Self::TargetSilent { .. } | Self::GaveUp | Self::Hidden => {
+                log::Level::Warn
+            }
+            Self::Reconnecting | Self::GoesOn => log::Level::Debug,
+            _ => log::Level::Info,
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |after: &Duration| format!("{:.2} s", after.as_secs_f64());
+        match self {
+            Self::ReconnectedByItself => {
+                f.write_str("the kernel has reconnected by itself; nothing was sent")
+            }
+            Self::Reconnecting => f.write_str("the kernel is reconnecting; nothing was sent"),
+            Self::GoesOn => f.write_str("the kernel's connection goes on; nothing was sent"),
+            Self::EndedDead { address } => {
+                write!(f, "{address} answers again: ended the kernel's dead connection to it")
+            }
+            Self::Reconnected { after } => {
+                write!(f, "the kernel has reconnected after {}", seconds(after))
+            }
+            Self::ServedBy { address, after: Some(after) } => {
+                write!(f, "served by {address} after {}", seconds(after))
+            }
+            Self::ServedBy { address, after: None } => {
+                write!(f, "the kernel has reconnected by itself, to {address}")
+            }
+            Self::Steering { address, target } => {
+                write!(f, "{address} does not answer, {target} does: moving there")
+            }
+            Self::MoveAgain => f.write_str("the kernel is not where it was moved to; moving it again"),
+            Self::MoveFailed => f.write_str(
+                "the kernel does not stay where it is moved to; `dmesg` may say why, \
+                 and `/proc/fs/cifs/DebugData` where it is",
+            ),
+            Self::AlreadyAt { address } => write!(f, "served by {address} already"),
+            Self::TargetSilent { target } => write!(
+                f,
+                "not moved: {target} does not answer on port 445; check that node and the firewall"
+            ),
+            Self::Told => f.write_str("told the kernel, which looks within seven seconds"),
+            Self::GaveUp => f.write_str(
+                "no server has answered for an hour; the kernel goes on trying by itself",
+            ),
+            Self::Hidden => f.write_str(
+                "the kernel's connection can't be seen from swnd's network namespace; \
+                 failovers of this mount take longer",
+            ),
+        }
+    }
+}

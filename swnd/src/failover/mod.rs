@@ -1,0 +1,478 @@
+//! What follows from a witness's word: whether the kernel needs help, which, and
+//! when.
+//!
+//! The kernel's cifs client reconnects by itself when its connection ends. A
+//! notification in the wrong moment costs it a good connection; in the right one it
+//! saves minutes. So nothing is handed on as it comes: the kernel's connection is
+//! looked at, and the address is asked whether it answers.
+//!
+//! - Where the kernel recovers by itself, nothing is done.
+//! - Where its connection is dead and the address answers, the connection is ended.
+//! - Where the address stays silent and another of the cluster answers, the kernel is
+//!   moved there.
+//! - A move that was ordered is made once the target answers, and verified.
+//!
+//! [`Failover`] decides, without sockets and clocks. [`driver`] does what it says,
+//! with `sock_diag` ([`sock_diag`]), probes and look-ups.
+
+pub mod connection;
+pub mod debug_data;
+pub mod driver;
+mod incident;
+mod line;
+mod pace;
+mod probes;
+pub mod sock_diag;
+mod view;
+
+pub use connection::{Connection, TcpState};
+pub use debug_data::DebugData;
+pub use line::Line;
+pub use view::{Look, View};
+
+use crate::kernel::KernelMessage;
+use crate::report::Mount;
+use incident::{Cause, Incident, Verdict};
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use swnclient::{Notification, ResourceState};
+
+/// What can be seen of the kernel's connections, and done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// They can be seen and ended.
+    #[default]
+    Full,
+    /// They can be seen only: the kernel lacks `CONFIG_INET_DIAG_DESTROY`.
+    NoEnd,
+    /// Neither.
+    None,
+}
+
+/// What the failover wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Look at these connections, at once.
+    Look(Vec<Connection>),
+    /// Look at all connections.
+    Observe {
+        /// And read `/proc/fs/cifs/DebugData`.
+        debug_data: bool,
+    },
+    /// Connect to port 445 of an address.
+    Probe(IpAddr),
+    /// Look a name up.
+    LookUp(SmolStr),
+    /// Ask the witness client for the cluster's nodes.
+    List(u32),
+    /// Give the kernel a notification for one of its registrations.
+    Notify {
+        /// The kernel's number.
+        id: u32,
+        /// What it is told.
+        notification: Notification,
+    },
+    /// End a connection.
+    End {
+        /// Which.
+        connection: Connection,
+        /// Only where it is dead still, by [`Connection::is_dead`].
+        if_dead: Option<(u8, Duration)>,
+    },
+    /// The kernel is served by another address now, and has not said so.
+    Relocate {
+        /// The kernel's number.
+        id: u32,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Tell the administrator.
+    Report {
+        /// A mount that it is about.
+        mount: Mount,
+        /// How many others it is about.
+        others: usize,
+        /// What.
+        line: Line,
+    },
+}
+
+/// The result of [`Action::End`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was ended.
+    Ended,
+    /// It was gone already.
+    Gone,
+    /// It lives.
+    Alive,
+    /// The kernel can't: it lacks `CONFIG_INET_DIAG_DESTROY`.
+    Impossible,
+}
+
+/// One of the kernel's registrations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mounted {
+    mount: Mount,
+    address: IpAddr,
+    scale_out: bool,
+}
+
+/// What an incident sees and does.
+#[derive(Debug)]
+struct Context<'a> {
+    mounts: &'a BTreeMap<u32, Mounted>,
+    ids: &'a BTreeMap<Mount, u32>,
+    view: &'a View,
+    sight: Sight,
+    actions: &'a mut VecDeque<Action>,
+}
+
+impl Context<'_> {
+    fn mounted(&self, mount: &Mount) -> Option<(u32, &Mounted)> {
+        let id = *self.ids.get(mount)?;
+        Some((id, self.mounts.get(&id)?))
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    fn report(&mut self, mount: &Mount, others: usize, line: Line) {
+        self.act(Action::Report { mount: mount.clone(), others, line });
+    }
+
+    /// Says where a mount is served, unless that is known.
+    fn relocate(&mut self, mount: &Mount, address: IpAddr) {
+        if let Some((id, mounted)) = self.mounted(mount) {
+            if mounted.address != address {
+                self.act(Action::Relocate { id, address });
+            }
+        }
+    }
+}
+
+/// The decisions. Take the actions with [`Failover::poll_action`] after each call.
+#[derive(Debug, Default)]
+pub struct Failover {
+    mounts: BTreeMap<u32, Mounted>,
+    ids: BTreeMap<Mount, u32>,
+    /// Those that have lost their witness.
+    unwatched: BTreeSet<u32>,
+    incidents: BTreeMap<IpAddr, Incident>,
+    /// Words on further addresses, while there are too many incidents.
+    postponed: BTreeMap<IpAddr, Cause>,
+    view: View,
+    sight: Sight,
+    /// A look is under way.
+    looking: bool,
+    /// The connections of new mounts are to be looked at.
+    wants_look: bool,
+    own_watch: Option<Instant>,
+    actions: VecDeque<Action>,
+}
+
+impl Failover {
+    /// The kernel's module is gone, and every mount with it. Actions that are under
+    /// way may give their results still.
+    pub fn clear(&mut self) {
+        let (sight, looking) = (self.sight, self.looking);
+        *self = Self { sight, looking, ..Self::default() };
+    }
+
+    /// Takes a message of the kernel.
+    pub fn kernel_message(&mut self, message: &KernelMessage, now: Instant) {
+        match message {
+            KernelMessage::Register { id, request, .. } => {
+                if let Some(address) = request.ip_address {
+                    self.mounted(*id, &Mount::from(request), address, request.ip_notify, now);
+                }
+            }
+            KernelMessage::Unregister { id } => self.unmounted(*id),
+        }
+    }
+
+    /// Returns what can be seen.
+    pub fn sight(&self) -> Sight {
+        self.sight
+    }
+
+    /// Returns how many addresses are being worked on.
+    pub fn incidents(&self) -> usize {
+        self.incidents.len() + self.postponed.len()
+    }
+
+    /// The next thing to do.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Failover::handle_timeout`]; `None` while nothing is going on.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let incidents = self.incidents.values().map(Incident::deadline).min();
+        incidents.into_iter().chain(self.own_watch).min()
+    }
+
+    /// The kernel has registered a mount, again, or with another address.
+    pub fn mounted(
+        &mut self,
+        id: u32,
+        mount: &Mount,
+        address: IpAddr,
+        scale_out: bool,
+        now: Instant,
+    ) {
+        let address = address.to_canonical();
+        if let Some(incident) = self.incidents.get_mut(&address) {
+            incident.mounts.insert(mount.clone());
+        }
+        let mounted = Mounted { mount: mount.clone(), address, scale_out };
+        if self.mounts.get(&id) == Some(&mounted) {
+            return;
+        }
+        self.unmounted(id);
+        self.ids.insert(mount.clone(), id);
+        self.mounts.insert(id, mounted);
+        // Its connection is remembered, so that it can be looked at in no time.
+        self.wants_look = true;
+        self.look(now);
+    }
+
+    /// The kernel has unregistered a mount.
+    pub fn unmounted(&mut self, id: u32) {
+        self.unwatched.remove(&id);
+        if let Some(mounted) = self.mounts.remove(&id) {
+            if self.ids.get(&mounted.mount) == Some(&id) {
+                self.ids.remove(&mounted.mount);
+            }
+        }
+        if self.unwatched.is_empty() {
+            self.own_watch = None;
+        }
+    }
+
+    /// A mount has a witness now, or has lost it.
+    pub fn watched(&mut self, id: u32, watched: bool, now: Instant) {
+        if watched {
+            self.unwatched.remove(&id);
+        } else if self.mounts.contains_key(&id) {
+            self.unwatched.insert(id);
+        }
+        self.own_watch = match self.unwatched.is_empty() {
+            true => None,
+            false => self.own_watch.or(Some(now)),
+        };
+    }
+
+    /// A witness has told of a change of the mount's address, or of its name.
+    pub fn state_changed(&mut self, id: u32, state: ResourceState, now: Instant) {
+        if state != ResourceState::Unknown {
+            if let Some(address) = self.mounts.get(&id).map(|mounted| mounted.address) {
+                self.incident(address, Cause::Word, now);
+            }
+        }
+    }
+
+    /// A witness has ordered the mount to move.
+    pub fn move_ordered(&mut self, id: u32, target: IpAddr, now: Instant) {
+        let target = target.to_canonical();
+        let Some(Mounted { mount, address, .. }) = self.mounts.get(&id).cloned() else { return };
+        if !incident::is_usable(target) || address == target {
+            let line = Line::AlreadyAt { address: target };
+            if address == target {
+                self.actions.push_back(Action::Report { mount, others: 0, line });
+            }
+            return;
+        }
+        self.incident(address, Cause::Order, now);
+        self.with(address, now, |incident, _| incident.order(mount, target, now));
+    }
+
+    /// The result of [`Action::Observe`].
+    pub fn observed(&mut self, look: Look, now: Instant) {
+        self.looking = false;
+        self.view.replace(look, now);
+        let addresses: Vec<IpAddr> = self.incidents.keys().copied().collect();
+        for address in addresses {
+            self.with(address, now, |incident, ctx| incident.looked(ctx, now));
+        }
+        self.watch_own(now);
+        self.look(now);
+    }
+
+    /// The result of [`Action::Observe`] where only `DebugData` could be read.
+    pub fn observed_without_sight(&mut self, debug_data: Option<DebugData>, now: Instant) {
+        let look = Look { connections: Vec::new(), debug_data: Some(debug_data) };
+        self.sight = Sight::None;
+        self.observed(look, now);
+    }
+
+    /// The result of [`Action::Look`].
+    pub fn looked(&mut self, before: &[Connection], after: &[Connection], now: Instant) {
+        self.view.update(before, after);
+        let addresses: BTreeSet<IpAddr> = before.iter().map(Connection::address).collect();
+        for address in addresses {
+            self.with(address, now, |incident, _| {
+                after.iter().for_each(|connection| incident.looked_again(connection, now));
+            });
+        }
+    }
+
+    /// The result of [`Action::Probe`].
+    pub fn probed(&mut self, address: IpAddr, answered: bool, now: Instant) {
+        let addresses: Vec<IpAddr> = self.incidents.keys().copied().collect();
+        for incident in addresses {
+            self.with(incident, now, |incident, _| incident.probed(address, answered, now));
+        }
+    }
+
+    /// The result of [`Action::LookUp`].
+    pub fn looked_up(&mut self, name: &SmolStr, addresses: &[IpAddr], now: Instant) {
+        let incidents: Vec<IpAddr> = self.incidents.keys().copied().collect();
+        for incident in incidents {
+            self.with(incident, now, |incident, _| incident.looked_up(name, addresses));
+        }
+    }
+
+    /// The result of [`Action::List`].
+    pub fn listed(&mut self, id: u32, addresses: &[IpAddr], now: Instant) {
+        if let Some(Mounted { mount, address, .. }) = self.mounts.get(&id).cloned() {
+            self.with(address, now, |incident, _| incident.listed(&mount, addresses));
+        }
+    }
+
+    /// The result of [`Action::Notify`]: whether the kernel has accepted it.
+    pub fn answered(&mut self, id: u32, accepted: bool, now: Instant) {
+        let incidents: Vec<IpAddr> = self.incidents.keys().copied().collect();
+        for incident in incidents {
+            self.with(incident, now, |incident, _| incident.answered(id, accepted));
+        }
+    }
+
+    /// The kernel has acted on a notification; its answer may have been lost.
+    pub fn sent(&mut self, id: u32, now: Instant) {
+        let incidents: Vec<IpAddr> = self.incidents.keys().copied().collect();
+        for incident in incidents {
+            self.with(incident, now, |incident, _| incident.sent(id, now));
+        }
+    }
+
+    /// The result of [`Action::End`].
+    pub fn ended(&mut self, connection: &Connection, end: End, now: Instant) {
+        if end == End::Impossible && self.sight == Sight::Full {
+            self.sight = Sight::NoEnd;
+        }
+        let incidents: Vec<IpAddr> = self.incidents.keys().copied().collect();
+        for incident in incidents {
+            self.with(incident, now, |incident, ctx| {
+                incident.ended(ctx, connection.cookie, end, now);
+            });
+        }
+    }
+
+    /// Handles every deadline at or before `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let due = self.incidents.values().filter(|incident| incident.deadline() <= now);
+        let due: Vec<IpAddr> = due.map(|incident| incident.address).collect();
+        for address in due {
+            self.with(address, now, |_, _| {});
+        }
+        if self.own_watch.is_some_and(|at| at <= now) {
+            self.own_watch = Some(now + pace::OWN_WATCH);
+            self.wants_look = true;
+        }
+        self.look(now);
+    }
+
+    /// Begins an incident, or adds to the one that there is.
+    fn incident(&mut self, address: IpAddr, cause: Cause, now: Instant) {
+        if let Some(incident) = self.incidents.get_mut(&address) {
+            incident.word(cause, now);
+        } else if self.incidents.len() >= pace::INCIDENTS_MAX {
+            self.postponed.insert(address, cause);
+            return;
+        } else {
+            let mut incident = Incident::new(address, cause, now);
+            let here = self.mounts.values().filter(|mounted| mounted.address == address);
+            incident.mounts.extend(here.map(|mounted| mounted.mount.clone()));
+            self.incidents.insert(address, incident);
+        }
+        let known: Vec<Connection> = self.view.at(address).cloned().collect();
+        if !known.is_empty() {
+            self.actions.push_back(Action::Look(known));
+        }
+        self.with(address, now, |_, _| {});
+        self.look(now);
+    }
+
+    /// Gives an incident something, and does what follows.
+    fn with(
+        &mut self,
+        address: IpAddr,
+        now: Instant,
+        give: impl FnOnce(&mut Incident, &mut Context<'_>),
+    ) {
+        let Some(mut incident) = self.incidents.remove(&address) else { return };
+        let mut ctx = Context {
+            mounts: &self.mounts,
+            ids: &self.ids,
+            view: &self.view,
+            sight: self.sight,
+            actions: &mut self.actions,
+        };
+        give(&mut incident, &mut ctx);
+        if incident.evaluate(&mut ctx, now) == Verdict::Open {
+            self.incidents.insert(address, incident);
+        } else if let Some((next, cause)) = self.postponed.pop_first() {
+            self.incident(next, cause, now);
+        }
+    }
+
+    /// Looks at the connections where an incident wants it, one look at a time.
+    fn look(&mut self, now: Instant) {
+        let is_due = |incident: &Incident| incident.next_look <= now;
+        let wanted = self.wants_look || self.incidents.values().any(is_due);
+        if !wanted {
+            return;
+        }
+        let ctx = Context {
+            mounts: &self.mounts,
+            ids: &self.ids,
+            view: &self.view,
+            sight: self.sight,
+            actions: &mut VecDeque::new(),
+        };
+        let mut debug_data = false;
+        for incident in self.incidents.values_mut().filter(|incident| incident.next_look <= now) {
+            debug_data |= incident.wants_debug_data(&ctx, now);
+            incident.looking(now);
+        }
+        if !std::mem::replace(&mut self.looking, true) {
+            self.wants_look = false;
+            self.actions.push_back(Action::Observe { debug_data });
+        }
+    }
+
+    /// Begins incidents where no witness watches and the connection is dead.
+    fn watch_own(&mut self, now: Instant) {
+        let (retransmissions, silence) = pace::DEAD_AFTER_SILENCE;
+        let addresses: BTreeSet<IpAddr> = self
+            .unwatched
+            .iter()
+            .filter_map(|id| self.mounts.get(id))
+            .map(|mounted| mounted.address)
+            .filter(|address| !self.incidents.contains_key(address))
+            .filter(|address| {
+                self.view.at(*address).any(|it| it.is_dead(retransmissions, silence))
+            })
+            .collect();
+        for address in addresses {
+            self.incident(address, Cause::Silence, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
