@@ -143,6 +143,17 @@ impl Cluster {
         self.script(&["stop-dcerpcd", &node.to_string()]);
     }
 
+    /// Returns the version of its Samba, for example `4.25.1`. The environment variable `LAB_SAMBA` chooses it;
+    /// `samba-root` has which there are.
+    ///
+    /// # Panics
+    /// Where Samba says something else than a version.
+    pub fn samba_version(&self) -> String {
+        let says = self.node(self.any_node(), &["smbd", "--version"]);
+        let version = says.strip_prefix("Version ").and_then(|rest| rest.split(['-', '\n']).next());
+        version.unwrap_or_else(|| panic!("smbd --version: {says}")).to_owned()
+    }
+
     /// Waits until all nodes that are on are healthy, answer, and share the public addresses.
     ///
     /// # Panics

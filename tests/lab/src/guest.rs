@@ -108,6 +108,12 @@ impl Guest {
         Process { guest: self, id, command: command.to_owned() }
     }
 
+    /// Returns the version of its kernel and what that leaves out, for example `6.12.95+nodestroy`. The environment
+    /// variable `LAB_KERNEL` chooses it; `uml-kernel` has which there are.
+    pub fn kernel(&self) -> String {
+        self.ok("uname -r").trim_end().to_owned()
+    }
+
     /// The contents of /proc/fs/cifs/DebugData.
     pub fn cifs_debug_data(&self) -> String {
         self.ok("cat /proc/fs/cifs/DebugData")
