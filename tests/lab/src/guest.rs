@@ -155,6 +155,18 @@ impl Guest {
         self.abandoned.store(true, Ordering::SeqCst);
     }
 
+    /// Kills the kernel, which is a child of the script and has a session of its own with its helpers. The script cleans
+    /// up after it.
+    fn kill_kernel(&self) {
+        let script = self.uml.id().to_string();
+        let children = Command::new("pgrep").args(["-P", &script]).output();
+        let children = children.map(|output| output.stdout).unwrap_or_default();
+        for child in String::from_utf8_lossy(&children).lines() {
+            let _ = Command::new("pkill").args(["-KILL", "-s", child]).status();
+            let _ = Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status();
+        }
+    }
+
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::SeqCst)
     }
@@ -183,9 +195,7 @@ impl Drop for Guest {
     fn drop(&mut self) {
         *self.console.lock().unwrap_or_else(|e| e.into_inner()) = None;
         if self.is_abandoned() {
-            // The kernel, which is a child of the script; that one cleans up.
-            let pid = self.uml.id().to_string();
-            let _ = Command::new("pkill").args(["-KILL", "-P", &pid]).status();
+            self.kill_kernel();
         }
         let deadline = Instant::now() + Duration::from_secs(15);
         while matches!(self.uml.try_wait(), Ok(None)) {

@@ -16,6 +16,7 @@ mod mount;
 mod namespace;
 mod netlink;
 pub mod scenario;
+mod shares;
 mod swnd;
 mod takeover;
 mod wait;

@@ -3,6 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use super::double::witness_node;
 use super::{Scenario, Setup, Stage};
 use crate::{Cluster, Mount, WriterOptions};
 
@@ -31,9 +32,9 @@ pub struct Death {
 }
 
 /// Without a witness and without a RST the kernel gives a connection up after three echo intervals and seven seconds.
-const UNTIL_ECHOES_ARE_MISSED: Duration = Duration::from_secs(240);
+pub(super) const UNTIL_ECHOES_ARE_MISSED: Duration = Duration::from_secs(400);
 /// How long after the takeover an idle mount is used.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(2);
 
 impl Death {
     /// F1: the serving node dies, its address is taken over, and CTDB resets the client's connection.
@@ -80,14 +81,7 @@ impl Death {
         if self.serving {
             return stage.node;
         }
-        let witness = stage.is_watched().then(|| stage.registration().witness);
-        let of_witness = stage
-            .cluster
-            .holders()
-            .into_iter()
-            .find_map(|(address, node)| node.filter(|_| Some(address.into()) == witness));
-        let other = || (0..Cluster::NODES).find(|node| *node != stage.node);
-        of_witness.or_else(other).expect("a cluster has several nodes")
+        witness_node(stage)
     }
 }
 
@@ -117,7 +111,7 @@ impl Scenario for Death {
         if self.setup.writer.idle {
             stage.cluster.wait_moved(stage.address, victim);
             sleep(IDLE);
-            stage.writer.go();
+            stage.writer().go();
         }
     }
 }

@@ -2,14 +2,23 @@
 //! `tests/failover/` assert the counts, `benches/run stall` compares the stalls; both use what is here.
 
 mod death;
+mod double;
+mod ends;
 mod outcome;
+mod pairs;
 mod planned;
+mod probe;
+mod several;
 mod stage;
 
 pub use death::{Death, Takeover};
+pub use double::{DoubleDeath, Order};
+pub use ends::Ends;
 pub use outcome::{Outcome, Stall};
+pub use pairs::Pairs;
 pub use planned::{Planned, PlannedStep};
-pub use stage::{Setup, Stage};
+pub use several::{Mounts, Several};
+pub use stage::{MountPlan, Setup, Stage};
 
 use std::fmt;
 use std::path::PathBuf;
@@ -50,6 +59,9 @@ pub trait Scenario {
     /// How the mount is set up.
     fn setup(&self) -> Setup;
 
+    /// What the cluster needs for it.
+    fn arrange(&self, _cluster: &Cluster) {}
+
     /// What is done before, while the mount is in use.
     fn prepare(&self, _stage: &Stage<'_>) {}
 
@@ -62,6 +74,7 @@ pub trait Scenario {
     /// Where the cluster or the guest can't be set up, or the file isn't what was written.
     fn run(&self, cluster: &Cluster, variant: &Variant) -> Outcome {
         cluster.restore();
+        self.arrange(cluster);
         let guest = Guest::boot();
         let stage = Stage::set(cluster, &guest, variant, self.setup());
         self.prepare(&stage);

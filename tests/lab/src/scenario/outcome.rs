@@ -38,7 +38,7 @@ impl fmt::Display for Stall {
     }
 }
 
-/// What a scenario did to the writer and its connection.
+/// What a scenario did to the writers and their connections.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The longest time that one write took.
@@ -47,15 +47,19 @@ pub struct Outcome {
     pub losses: Vec<u64>,
     /// The server's address that the kernel's session is with in the end.
     pub address: Option<IpAddr>,
-    /// What the writer did; none where it had to be left to its stall.
-    pub written: Option<Written>,
-    /// Seconds since the fault began, and MiB written since.
+    /// What each writer did; nothing where one had to be left to its stall.
+    pub written: Vec<Written>,
+    /// Seconds since the fault began, and MiB that the first writer has written since.
     pub trace: Vec<(f64, f64)>,
     /// What is registered in the end, once it is what it should be: one registration, for the address in use. None
     /// without a daemon.
     pub registrations: Option<Vec<Registration>>,
     /// How long after the end of the stall, or of the fault, that was seen.
     pub registered_after: Option<Duration>,
+    /// How long after the fault the mount's address has answered another client.
+    pub answers_after: Option<Duration>,
+    /// How long after the fault the daemon has logged a notification.
+    pub told_after: Option<Duration>,
     /// The daemon's log.
     pub log: String,
 }
@@ -63,10 +67,15 @@ pub struct Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "stall {}, losses {:?}", self.stall, self.losses)?;
+        for (what, after) in [("answers", self.answers_after), ("told", self.told_after)] {
+            if let Some(after) = after {
+                write!(f, ", {what} after {:.2} s", after.as_secs_f64())?;
+            }
+        }
         if let Some(address) = self.address {
             write!(f, ", now at {address}")?;
         }
-        if let Some(written) = &self.written {
+        for written in &self.written {
             write!(f, ", {} writes, EBADF {:?}", written.writes, written.ebadf)?;
             if written.reopened > 0 {
                 write!(f, ", reopened {}", written.reopened)?;

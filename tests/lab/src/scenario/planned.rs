@@ -57,7 +57,7 @@ impl Scenario for Planned {
             PlannedStep::DisableAndEnable => {
                 cluster.disable(*node);
                 cluster.wait_moved(*address, *node);
-                stage.writer.wait_for_progress();
+                stage.writer().wait_for_progress();
                 cluster.enable(*node);
                 wait_until("the address is back", Duration::from_secs(30), || {
                     let holders = cluster.holders();

@@ -1,13 +1,14 @@
 //! A mount with a writer that something is about to happen to.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::probe::Probe;
 use super::{Outcome, Stall, Variant};
 use crate::{
-    Cluster, Connection, Guest, Mount, MountOptions, Registration, Swnd, Trace, Writer,
-    WriterOptions, wait_until,
+    Cluster, Connection, Guest, Mount, MountOptions, Registration, SHARE, Swnd, Trace, USER,
+    Writer, WriterOptions, Written, wait_until,
 };
 
 /// How long the writer is watched after it has got on. A second, needless loss shows within that time: the kernel looks
@@ -18,12 +19,33 @@ const STALLS: Duration = Duration::from_millis(500);
 /// How long registering may take: a witness that isn't there has to be found out, and the clients come back over 15 s.
 const REGISTERED: Duration = Duration::from_secs(60);
 
-/// How a mount is set up.
+/// One of the mounts.
+#[derive(Debug, Clone)]
+pub struct MountPlan {
+    /// The share.
+    pub share: String,
+    /// The user.
+    pub user: String,
+    /// More mount options than those of [`Setup`].
+    pub more: &'static str,
+    /// Whether a program writes there.
+    pub writes: bool,
+}
+
+impl Default for MountPlan {
+    fn default() -> MountPlan {
+        MountPlan { share: SHARE.into(), user: USER.into(), more: "rw", writes: true }
+    }
+}
+
+/// How the mounts are set up.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// The name of the writer's file.
-    pub name: &'static str,
-    /// The mount's echo interval.
+    /// The mounts; the first has a writer.
+    pub mounts: Vec<MountPlan>,
+    /// How many registrations they are: one for each share.
+    pub registrations: usize,
+    /// The mounts' echo interval.
     pub echo_interval: Duration,
     /// More mount options.
     pub options: &'static str,
@@ -40,7 +62,8 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Setup {
         Setup {
-            name: "scenario",
+            mounts: vec![MountPlan::default()],
+            registrations: 1,
             echo_interval: Mount::ECHO_INTERVAL,
             options: "hard",
             addresses: 1,
@@ -51,7 +74,7 @@ impl Default for Setup {
     }
 }
 
-/// A mount that is registered where there is a daemon, with a writer at work.
+/// Mounts that are registered where there is a daemon, with writers at work.
 #[derive(Debug)]
 pub struct Stage<'a> {
     /// The cluster.
@@ -62,10 +85,10 @@ pub struct Stage<'a> {
     pub address: Ipv4Addr,
     /// The node that holds it.
     pub node: usize,
-    /// The writer.
-    pub writer: Writer<'a>,
+    /// The writers.
+    pub writers: Vec<Writer<'a>>,
     daemon: Option<Swnd<'a>>,
-    mount: Mount<'a>,
+    mounts: Vec<Mount<'a>>,
     setup: Setup,
 }
 
@@ -91,20 +114,36 @@ impl<'a> Stage<'a> {
             Variant::Other(program) => Some(Swnd::start_other(guest, program)),
         };
         let witness = if daemon.is_some() { "witness" } else { "rw" };
-        let options = MountOptions {
-            echo_interval: setup.echo_interval,
-            more: format!("{},{witness}", setup.options),
-            ..MountOptions::default()
-        };
-        let mount = Mount::by(guest, address, options);
+        let mut mounts = Vec::new();
+        for (index, MountPlan { share, user, more, .. }) in setup.mounts.iter().enumerate() {
+            let options = MountOptions {
+                share: share.clone(),
+                user: Some(user.clone()),
+                point: format!("{}{index}", Mount::POINT),
+                echo_interval: setup.echo_interval,
+                more: format!("{},{witness},{more}", setup.options),
+                ..MountOptions::default()
+            };
+            mounts.push(Mount::by(guest, address, options));
+        }
         if daemon.is_some() {
-            wait_until("the mount is registered", Duration::from_secs(15), || {
+            wait_until("the mounts are registered", Duration::from_secs(30), || {
                 let list = cluster.registrations();
-                if list.len() == 1 { Ok(()) } else { Err(format!("{list:?}")) }
+                if list.len() == setup.registrations { Ok(()) } else { Err(format!("{list:?}")) }
             });
         }
-        let writer = mount.writer_with(setup.name, setup.writer);
-        Stage { cluster, guest, address, node, writer, daemon, mount, setup }
+        let writers = mounts
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| setup.mounts[*index].writes)
+            .map(|(index, mount)| mount.writer_with(&format!("written{index}"), setup.writer))
+            .collect();
+        Stage { cluster, guest, address, node, writers, daemon, mounts, setup }
+    }
+
+    /// The first writer.
+    pub fn writer(&self) -> &Writer<'a> {
+        &self.writers[0]
     }
 
     /// The mount's registration.
@@ -127,39 +166,38 @@ impl<'a> Stage<'a> {
         self.daemon.as_ref().map(Swnd::log).unwrap_or_default()
     }
 
-    /// Lets it happen, watches the writer until it has got over it, and counts.
+    /// Lets it happen, watches the writers until they have got over it, and counts.
     ///
     /// # Panics
-    /// Where the file isn't what was written.
+    /// Where a file isn't what was written.
     pub fn measure(self, strike: impl FnOnce(&Stage<'a>)) -> Outcome {
         let before = self.guest.connections();
-        let at = unix_ms();
+        let (at, since) = (unix_ms(), Instant::now());
         strike(&self);
-        match self.watch_writer() {
+        let probe = Probe::start(self.address, since);
+        let watched = self.watch_writers();
+        let answers_after = probe.end();
+        let outcome = match watched {
             Ok(()) => self.finish(&before, at),
             Err(stalled) => self.give_up(at, stalled),
-        }
+        };
+        Outcome { answers_after, told_after: told_after(&outcome.log, at), ..outcome }
     }
 
-    /// Returns when the writer has written without a stall for as long as it is watched; the error is how long it has
-    /// stalled.
-    fn watch_writer(&self) -> Result<(), Duration> {
-        let Setup { limit, writer: WriterOptions { idle, .. }, .. } = self.setup;
-        let (mut bytes, mut last) = (self.writer.bytes(), Instant::now());
-        let mut well_since: Option<Instant> = None;
+    /// Returns when all writers have written without a stall for as long as they are watched; the error is how long one
+    /// has stalled.
+    fn watch_writers(&self) -> Result<(), Duration> {
+        let mut watches: Vec<Watch<'_>> = self.writers.iter().map(Watch::new).collect();
         loop {
             sleep(Duration::from_millis(50));
-            let now = self.writer.bytes();
-            if now > bytes {
-                well_since =
-                    well_since.filter(|_| idle || last.elapsed() < STALLS).or(Some(Instant::now()));
-                (bytes, last) = (now, Instant::now());
+            for watch in &mut watches {
+                watch.look(self.setup.writer.idle);
             }
-            if last.elapsed() >= limit {
-                return Err(last.elapsed());
+            let longest = watches.iter().map(|watch| watch.last.elapsed()).max();
+            if let Some(stalled) = longest.filter(|stalled| *stalled >= self.setup.limit) {
+                return Err(stalled);
             }
-            let well = idle || last.elapsed() < STALLS;
-            if well && well_since.is_some_and(|since| since.elapsed() >= WATCHED) {
+            if watches.iter().all(|watch| watch.is_well_for(WATCHED, self.setup.writer.idle)) {
                 return Ok(());
             }
         }
@@ -174,49 +212,85 @@ impl<'a> Stage<'a> {
         let losses = losses(before, &after);
         let address = after.iter().find_map(|connection| connection.address);
         let log = self.log();
-        let (written, trace) = self.writer.end();
-        drop(self.mount);
+        let (written, traces): (Vec<_>, Vec<_>) = self.writers.into_iter().map(Writer::end).unzip();
+        drop(self.mounts);
+        let stall = written.iter().map(Written::stall).max().unwrap_or_default();
         Outcome {
-            stall: Stall::Ended(written.stall()),
+            stall: Stall::Ended(stall),
             losses,
             address,
-            written: Some(written),
-            trace: relative(&trace, at),
+            written,
+            trace: relative(&traces[0], at),
             registrations,
+            answers_after: None,
+            told_after: None,
             registered_after,
             log,
         }
     }
 
-    /// The writer stalls without end: what it has done so far is all there will be.
+    /// A writer stalls without end: what the first has done so far is all there will be.
     fn give_up(self, at: u64, stalled: Duration) -> Outcome {
-        let (log, trace) = (self.log(), self.writer.trace());
+        let (log, trace) = (self.log(), self.writer().trace());
         self.guest.abandon();
         Outcome {
             stall: Stall::Over(stalled),
             losses: Vec::new(),
             address: None,
-            written: None,
+            written: Vec::new(),
             trace: relative(&trace, at),
             registrations: None,
+            answers_after: None,
+            told_after: None,
             registered_after: None,
             log,
         }
     }
 
-    /// Waits until the only registration is for the address that the kernel's session is with, and returns what is
-    /// registered then or after a minute.
+    /// Waits until each share has one registration, for an address that the kernel has a session with, and returns what
+    /// is registered then or after a minute.
     fn wait_registered_where_it_is(&self) -> Vec<Registration> {
         let start = Instant::now();
         loop {
-            let session = self.guest.session_addresses();
+            let sessions = self.guest.session_addresses();
             let list = self.cluster.registrations();
-            let served: Vec<IpAddr> = list.iter().map(|entry| entry.ip_address).collect();
-            if served == session || start.elapsed() >= REGISTERED {
+            let right = list.len() == self.setup.registrations
+                && list.iter().all(|entry| sessions.contains(&entry.ip_address));
+            if right || start.elapsed() >= REGISTERED {
                 return list;
             }
             sleep(Duration::from_millis(500));
         }
+    }
+}
+
+/// What is seen of a writer.
+struct Watch<'a> {
+    writer: &'a Writer<'a>,
+    bytes: u64,
+    /// When it last had written something.
+    last: Instant,
+    /// Since when it has not stalled.
+    well_since: Option<Instant>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(writer: &'a Writer<'a>) -> Self {
+        Watch { writer, bytes: writer.bytes(), last: Instant::now(), well_since: None }
+    }
+
+    fn look(&mut self, idle: bool) {
+        let bytes = self.writer.bytes();
+        if bytes > self.bytes {
+            let goes_on = idle || self.last.elapsed() < STALLS;
+            self.well_since = self.well_since.filter(|_| goes_on).or(Some(Instant::now()));
+            (self.bytes, self.last) = (bytes, Instant::now());
+        }
+    }
+
+    fn is_well_for(&self, time: Duration, idle: bool) -> bool {
+        (idle || self.last.elapsed() < STALLS)
+            && self.well_since.is_some_and(|since| since.elapsed() >= time)
     }
 }
 
@@ -239,6 +313,29 @@ fn relative(trace: &Trace, at: u64) -> Vec<(f64, f64)> {
         .iter()
         .map(|(time, bytes)| (signed(*time, at) / 1e3, signed(*bytes, start) / MIB))
         .collect()
+}
+
+/// How long after `at` the daemon has logged the first notification. Its lines begin with the time of day, in UTC.
+fn told_after(log: &str, at: u64) -> Option<Duration> {
+    const DAY_MS: u64 = 86_400_000;
+    let of_day = |line: &str| {
+        let clock = line.split_whitespace().next()?.trim_end_matches('Z');
+        let (hours, rest) = clock.split_once(':')?;
+        let (minutes, seconds) = rest.split_once(':')?;
+        let minutes = hours.parse::<u64>().ok()? * 60 + minutes.parse::<u64>().ok()?;
+        let seconds = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+        Some(minutes * 60_000 + u64::try_from(seconds.as_millis()).ok()?)
+    };
+    let tells = |line: &&str| {
+        ["is unavailable", "client move", "move to"].iter().any(|words| line.contains(words))
+    };
+    let after = |line: &str| Some((of_day(line)? + DAY_MS - at % DAY_MS) % DAY_MS);
+    // Half a day after is before.
+    log.lines()
+        .filter(tells)
+        .filter_map(after)
+        .find(|ms| *ms < DAY_MS / 2)
+        .map(Duration::from_millis)
 }
 
 fn unix_ms() -> u64 {

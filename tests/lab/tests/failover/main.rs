@@ -7,7 +7,10 @@
 #![allow(clippy::indexing_slicing, reason = "tests fail by panics")]
 
 mod deaths;
+mod faults;
+mod losses;
 mod planned;
+mod several;
 
 use lab::Cluster;
 use lab::scenario::{Outcome, Scenario, Variant};
@@ -24,21 +27,30 @@ fn run(name: &str, scenario: &impl Scenario) -> Outcome {
     outcome
 }
 
-/// The kernel's one connection was lost that often, the program saw no error but EBADF, and went on with its descriptor;
-/// the mount is registered, once.
+/// The kernel's one connection was lost that often, its programs saw no error but EBADF, and went on with their
+/// descriptors; the mount is registered, once.
 fn assert_losses(outcome: &Outcome, losses: u64) {
-    let log = &outcome.log;
-    assert!(outcome.stall.has_ended(), "the writer stalls without end\n{log}");
-    assert_eq!(outcome.losses, [losses], "losses of the kernel's connection\n{log}");
-    let written = outcome.written.as_ref().expect("the writer has ended");
-    assert!(written.errors.is_empty(), "errors of the writer: {:?}\n{log}", written.errors);
-    assert_eq!(written.reopened, 0, "files that the writer had to open again\n{log}");
-    assert_registered(outcome);
+    assert!(outcome.stall.has_ended(), "a writer stalls without end\n{}", outcome.log);
+    assert_eq!(outcome.losses, [losses], "losses of the kernel's connection\n{}", outcome.log);
+    assert_no_errors(outcome);
+    assert_registered(outcome, 1);
 }
 
-/// The mount is registered once, for the address that the kernel's session is with.
-fn assert_registered(outcome: &Outcome) {
+/// The writers saw no error but EBADF, and went on with their descriptors.
+fn assert_no_errors(outcome: &Outcome) {
+    let log = &outcome.log;
+    assert!(outcome.stall.has_ended(), "a writer stalls without end\n{log}");
+    for written in &outcome.written {
+        assert!(written.errors.is_empty(), "errors of a writer: {:?}\n{log}", written.errors);
+        assert_eq!(written.reopened, 0, "files that a writer had to open again\n{log}");
+    }
+}
+
+/// There are so many registrations, for an address that the kernel has a session with.
+fn assert_registered(outcome: &Outcome, count: usize) {
     let Some(list) = &outcome.registrations else { return };
-    assert_eq!(list.len(), 1, "{list:#?}\n{}", outcome.log);
-    assert_eq!(Some(list[0].ip_address), outcome.address, "{list:#?}\n{}", outcome.log);
+    assert_eq!(list.len(), count, "{list:#?}\n{}", outcome.log);
+    for entry in list {
+        assert_eq!(Some(entry.ip_address), outcome.address, "{entry:#?}\n{}", outcome.log);
+    }
 }
