@@ -1,6 +1,6 @@
 //! The last results as tables in `docs/benchmarks.md`, and as plots beside it.
 
-use crate::plot::{Axis, plot};
+use crate::plot::{Axis, grid, plot};
 use crate::report::{Limit, Part, Report, number};
 use crate::source;
 use std::fmt::Write;
@@ -18,6 +18,10 @@ pub(crate) fn write(report: &Report) {
     let text = format!("{before}{START}\n{tables}{END}{after}");
     std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     for part in &report.parts {
+        if part.name == "stall" {
+            put("stall", &stall_picture(part));
+            continue;
+        }
         let (x, y, title) = match part.name.as_str() {
             "register" => (
                 Axis::new("percent of the registrations", false),
@@ -36,10 +40,29 @@ pub(crate) fn write(report: &Report) {
             ),
             _ => continue,
         };
-        let path = source("docs").join(format!("benchmarks-{}.svg", part.name));
-        let svg = plot(title, &x, &y, &part.series);
-        std::fs::write(&path, svg).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        put(&part.name, &plot(title, &x, &y, &part.series));
     }
+}
+
+fn put(part: &str, svg: &str) {
+    let path = source("docs").join(format!("benchmarks-{part}.svg"));
+    std::fs::write(&path, svg).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
+/// What a writer has written around each failover.
+fn stall_picture(part: &Part) -> String {
+    let (x, y) = (Axis::new("seconds after the fault", false), Axis::new("MiB written", false));
+    let mut pictures = Vec::new();
+    for name in ["F1", "F2", "F3", "F4"] {
+        let shown: Vec<_> =
+            part.series.iter().filter(|series| series.plot == name).cloned().collect();
+        let Some(row) = part.rows.iter().find(|row| row.what.starts_with(name)) else { continue };
+        if !shown.is_empty() {
+            let title = row.what.split_once(": ").map_or(row.what.as_str(), |(_, what)| what);
+            pictures.push(plot(title, &x, &y, &shown));
+        }
+    }
+    grid(&pictures)
 }
 
 fn table(part: &Part) -> String {

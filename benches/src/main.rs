@@ -30,15 +30,19 @@ Usage: bench [OPTIONS] PART...
   failover   1,000 mounts whose witness dies, beside Samba's client
   flat       the cost of one registration and one notification, with 100 and with 10,000
   daemon     swnd's memory, start and size, beside the C daemon's
+  stall      how long a writer stalls in a failover, without a witness and with swnd
   all        all of these
   count      instructions and allocations for a registration and a notification,
              compared with benches/baseline.json; fails where one has grown by more
              than 5 percent
   document   writes the last results into docs/benchmarks.md, and the plots beside it
 
-  --rounds N   paired rounds [9]
-  --update     count: writes the baseline anew
-  --json FILE  where the results go [benches/results.json]
+  --rounds N          paired rounds [9]
+  --update            count: writes the baseline anew
+  --json FILE         where the results go [benches/results.json]
+  --scenario F1,F4    stall: which of F1 to F7 and F9 [all]
+  --without-rounds N  stall: fewer rounds without a witness, which take minutes
+  --forward           stall: also swnd --failover forward
 ";
 
 /// What the command line asks for.
@@ -48,6 +52,10 @@ pub(crate) struct Options {
     update: bool,
     json: PathBuf,
     parts: Vec<String>,
+    /// The part `stall`: its scenarios, rounds without a witness, and whether swnd also forwards.
+    pub(crate) scenarios: Vec<String>,
+    pub(crate) without_rounds: Option<usize>,
+    pub(crate) forward: bool,
 }
 
 fn main() -> ExitCode {
@@ -78,14 +86,25 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         update: false,
         json: source("benches/results.json"),
         parts: Vec::new(),
+        scenarios: part::SCENARIOS.map(str::to_owned).into(),
+        without_rounds: None,
+        forward: false,
+    };
+    let number = |text: String| {
+        text.parse::<usize>().ok().filter(|n| *n > 0).ok_or(format!("{text:?} rounds?"))
     };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         match arg.as_str() {
-            "--rounds" => {
-                let rounds = value()?;
-                options.rounds =
-                    rounds.parse().ok().filter(|n| *n > 0).ok_or(format!("{rounds:?} rounds?"))?;
+            "--rounds" => options.rounds = number(value()?)?,
+            "--without-rounds" => options.without_rounds = Some(number(value()?)?),
+            "--forward" => options.forward = true,
+            "--scenario" => {
+                options.scenarios = value()?.split(',').map(str::to_owned).collect();
+                if let Some(wrong) = options.scenarios.iter().find(|name| !part::is_scenario(name))
+                {
+                    return Err(format!("there is no scenario {wrong:?}"));
+                }
             }
             "--update" => options.update = true,
             "--json" => options.json = value()?.into(),

@@ -28,11 +28,15 @@ impl Axis {
     fn ticks(&self, values: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
         let most = values.clone().fold(f64::MIN, f64::max);
         if !self.logarithmic {
-            let step = 10_f64.powf((most / 4.0).log10().floor());
+            let least = values.fold(0.0, f64::min);
+            let range = most - least;
+            let step = 10_f64.powf((range / 4.0).log10().floor());
             let step =
-                [1.0, 2.0, 2.5, 5.0, 10.0].map(|n| n * step).into_iter().find(|s| s * 5.0 >= most);
-            let step = step.unwrap_or(most);
-            return (0..=5).map(|n| f64::from(n) * step).take_while(|t| t - step < most).collect();
+                [1.0, 2.0, 2.5, 5.0, 10.0].map(|n| n * step).into_iter().find(|s| s * 5.0 >= range);
+            let step = step.unwrap_or(range);
+            let first = (least / step).floor() * step;
+            let ticks = (0..=6).map(|n| first + f64::from(n) * step);
+            return ticks.take_while(|t| t - step < most).collect();
         }
         let least = values.filter(|v| *v > 0.0).fold(f64::MAX, f64::min);
         let mut ticks = vec![10_f64.powf(least.log10().floor())];
@@ -145,6 +149,22 @@ pub(crate) fn plot(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> String
             ),
         );
         legend += 60.0 + 7.0 * float(series.name.len());
+    }
+    svg + "</svg>\n"
+}
+
+/// Several pictures as one, two in a row.
+pub(crate) fn grid(pictures: &[String]) -> String {
+    let rows = float(pictures.len().div_ceil(2));
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\">\n",
+        2.0 * WIDTH,
+        rows * HEIGHT
+    );
+    for (index, picture) in pictures.iter().enumerate() {
+        let (x, y) = (float(index % 2) * WIDTH, float(index / 2) * HEIGHT);
+        let place = format!("<svg x=\"{x}\" y=\"{y}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" ");
+        svg += &picture.replacen("<svg ", &place, 1);
     }
     svg + "</svg>\n"
 }

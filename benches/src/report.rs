@@ -67,7 +67,7 @@ pub(crate) enum Limit {
 }
 
 /// Points of a plot.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Series {
     pub(crate) plot: String,
     pub(crate) name: String,

@@ -11,7 +11,7 @@ use std::process::Command;
 pub(super) const TITLE: &str = "swnd's memory, start and size";
 
 /// The C daemon, built by hand beside the project.
-const OTHER: &str = "C_SWND";
+pub(super) const OTHER: &str = "C_SWND";
 const MOUNTS: usize = 10;
 /// How often each starts in the guest at a time, which gives a command half a
 /// minute.

@@ -6,6 +6,7 @@ mod flat;
 mod hold;
 mod notify;
 mod register;
+mod stall;
 
 use crate::Options;
 use crate::report::{Machine, Part, Row, Series};
@@ -15,7 +16,10 @@ use std::process::{Child, Command};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// All parts.
-pub(crate) const NAMES: [&str; 6] = ["register", "notify", "hold", "failover", "flat", "daemon"];
+pub(crate) const NAMES: [&str; 7] =
+    ["register", "notify", "hold", "failover", "flat", "daemon", "stall"];
+
+pub(crate) use stall::{SCENARIOS, is_scenario};
 
 /// What a part has found out.
 #[derive(Debug, Default)]
@@ -79,6 +83,7 @@ pub(crate) fn run(name: &str, options: &Options) -> Part {
         "failover" => (failover::TITLE, failover::run(options)),
         "flat" => (flat::TITLE, flat::run(options)),
         "daemon" => (daemon::TITLE, daemon::run(options)),
+        "stall" => (stall::TITLE, stall::run(options)),
         _ => panic!("there is no part {name}"),
     };
     let Findings { rows, notes, series, noise } = findings;

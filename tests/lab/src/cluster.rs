@@ -42,18 +42,7 @@ impl Cluster {
             .get_or_init(|| Mutex::new(Cluster::up(false)))
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for node in 0..Cluster::NODES {
-            cluster.start(node);
-            cluster.heal(node);
-            if cluster.disabled[node].load(Ordering::SeqCst) {
-                cluster.enable(node);
-            }
-        }
-        cluster.wait_healthy();
-        // A node that was cut off has kept its address, so nobody announces that it is back.
-        cluster.script(&["client", "ip", "neigh", "flush", "dev", "eth0"]);
-        cluster.set_password(USER, PASSWORD);
-        cluster.clear_registrations();
+        cluster.restore();
         cluster
     }
 
@@ -65,6 +54,27 @@ impl Cluster {
     pub fn with_kerberos() -> &'static Cluster {
         static CLUSTER: OnceLock<Cluster> = OnceLock::new();
         CLUSTER.get_or_init(|| Cluster::up(true))
+    }
+
+    /// Makes it healthy and without registrations, whatever has been done to it.
+    ///
+    /// # Panics
+    /// Where it doesn't become healthy.
+    pub fn restore(&self) {
+        for node in 0..Cluster::NODES {
+            self.start(node);
+            self.heal(node);
+            if self.disabled[node].load(Ordering::SeqCst) {
+                self.enable(node);
+            }
+        }
+        self.speak();
+        self.allow_takeover(true);
+        self.wait_healthy();
+        // A node that was cut off has kept its address, so nobody announces that it is back.
+        self.script(&["client", "ip", "neigh", "flush", "dev", "eth0"]);
+        self.set_password(USER, PASSWORD);
+        self.clear_registrations();
     }
 
     fn up(kerberos: bool) -> Cluster {
@@ -273,7 +283,7 @@ impl Cluster {
         });
     }
 
-    fn script(&self, args: &[&str]) -> String {
+    pub(crate) fn script(&self, args: &[&str]) -> String {
         // A command in a cluster that is in recovery can block for ever.
         let output = Command::new("timeout")
             .arg("90")

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -27,6 +27,7 @@ pub struct Guest {
     /// The commands and their output.
     dir: PathBuf,
     last_id: AtomicU32,
+    abandoned: AtomicBool,
 }
 
 /// What a command has left.
@@ -71,7 +72,15 @@ impl Guest {
             let answers = Arc::clone(&answers);
             move || answers.collect(lines)
         }));
-        let guest = Guest { uml, console, answers, reader, dir, last_id: AtomicU32::new(0) };
+        let guest = Guest {
+            uml,
+            console,
+            answers,
+            reader,
+            dir,
+            last_id: AtomicU32::new(0),
+            abandoned: AtomicBool::new(false),
+        };
         assert!(up, "the guest did not come up\n{}", guest.kernel_log());
         guest
     }
@@ -138,6 +147,36 @@ impl Guest {
         addresses.map(|address| address.parse().expect("DebugData shows addresses")).collect()
     }
 
+    /// Gives the cluster's name these addresses, in this order. Without it, it has one: 10.77.0.101.
+    pub fn set_cluster_addresses(&self, addresses: &[Ipv4Addr]) {
+        let lines: String = addresses
+            .iter()
+            .map(|address| format!("{address} witclu witclu.wit.test\\n"))
+            .collect();
+        self.ok(&format!("printf '127.0.0.1 localhost\\n{lines}' > /etc/hosts"));
+    }
+
+    /// Makes its end a power cut: a kernel whose mount hangs doesn't go down by itself. What runs in it is left alone.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+    }
+
+    /// Kills the kernel, which is a child of the script and has a session of its own with its helpers. The script cleans
+    /// up after it.
+    fn kill_kernel(&self) {
+        let script = self.uml.id().to_string();
+        let children = Command::new("pgrep").args(["-P", &script]).output();
+        let children = children.map(|output| output.stdout).unwrap_or_default();
+        for child in String::from_utf8_lossy(&children).lines() {
+            let _ = Command::new("pkill").args(["-KILL", "-s", child]).status();
+            let _ = Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status();
+        }
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::SeqCst)
+    }
+
     /// What the kernel has said on its console: warnings and worse.
     pub fn kernel_log(&self) -> String {
         fs::read_to_string(self.dir.join("kernel.log")).unwrap_or_default()
@@ -161,6 +200,9 @@ impl Guest {
 impl Drop for Guest {
     fn drop(&mut self) {
         *self.console.lock().unwrap_or_else(|e| e.into_inner()) = None;
+        if self.is_abandoned() {
+            self.kill_kernel();
+        }
         let deadline = Instant::now() + Duration::from_secs(15);
         while matches!(self.uml.try_wait(), Ok(None)) {
             if Instant::now() > deadline {
@@ -271,7 +313,7 @@ impl Process<'_> {
 
 impl Drop for Process<'_> {
     fn drop(&mut self) {
-        if self.is_running() && !std::thread::panicking() {
+        if !std::thread::panicking() && !self.guest.is_abandoned() && self.is_running() {
             self.signal("KILL");
         }
     }

@@ -10,11 +10,15 @@
 mod capture;
 mod client;
 mod cluster;
+mod connection;
 mod guest;
 mod mount;
 mod namespace;
 mod netlink;
+pub mod scenario;
+mod shares;
 mod swnd;
+mod takeover;
 mod wait;
 mod witness;
 mod writer;
@@ -22,14 +26,15 @@ mod writer;
 pub use capture::Capture;
 pub use client::LabClient;
 pub use cluster::Cluster;
+pub use connection::Connection;
 pub use guest::{Guest, Output, Process};
-pub use mount::Mount;
+pub use mount::{Mount, MountOptions};
 pub use namespace::in_client_namespace;
 pub use netlink::{Attributes, Message, sockaddr_storage};
 pub use swnd::Swnd;
 pub use wait::wait_until;
 pub use witness::{Registration, Select, Target};
-pub use writer::{Writer, Written};
+pub use writer::{Trace, Writer, WriterOptions, Written};
 
 use std::path::{Path, PathBuf};
 
@@ -54,9 +59,9 @@ fn lab_dir() -> PathBuf {
     std::env::var_os("SWN_LAB").map_or_else(|| PathBuf::from("/tmp/swn-lab"), PathBuf::from)
 }
 
-/// A program of this crate that cargo has built beside the test: TARGET/debug/NAME.
+/// A program of this crate that cargo has built with the same profile as the test.
 fn beside_test(name: &str) -> PathBuf {
-    target_dir(2).join(name)
+    profile_dir().join(name)
 }
 
 /// What another package's build has left at TARGET/`place`; `how` is the command for it.
@@ -64,13 +69,17 @@ fn beside_test(name: &str) -> PathBuf {
 /// # Panics
 /// Where it hasn't been built.
 pub fn built(place: &str, how: &str) -> PathBuf {
-    let file = target_dir(3).join(place);
+    let target =
+        profile_dir().parent().expect("a profile is in cargo's target directory").to_owned();
+    let file = target.join(place);
     assert!(file.exists(), "{} is missing: {how}", file.display());
     file
 }
 
-fn target_dir(above: usize) -> PathBuf {
-    // TARGET/debug/deps/lab-0123
-    let test = std::env::current_exe().expect("a program knows where it is");
-    test.ancestors().nth(above).expect("tests are in cargo's target directory").to_owned()
+/// TARGET/debug or TARGET/release, where this is TARGET/debug/deps/lab-0123 or TARGET/release/bench.
+fn profile_dir() -> PathBuf {
+    let program = std::env::current_exe().expect("a program knows where it is");
+    let dir = program.parent().expect("a program is in a directory");
+    let is_deps = dir.file_name().is_some_and(|name| name == "deps");
+    dir.ancestors().nth(usize::from(is_deps)).expect("cargo's directories").to_owned()
 }

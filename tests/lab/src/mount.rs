@@ -3,22 +3,55 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::{CLUSTER_NAME, Guest, PASSWORD, SHARE, USER, Writer};
+use crate::{CLUSTER_NAME, Guest, PASSWORD, SHARE, USER, Writer, WriterOptions};
+
+/// What is mounted where, and how.
+#[derive(Debug, Clone)]
+pub struct MountOptions {
+    /// The server's name.
+    pub server: String,
+    /// The share.
+    pub share: String,
+    /// The directory of the guest.
+    pub point: String,
+    /// The user; the password is [`PASSWORD`]. None where the options name another way.
+    pub user: Option<String>,
+    /// How often the kernel asks the server for a sign of life, and repeats its registrations.
+    pub echo_interval: Duration,
+    /// More options, as mount.cifs takes them.
+    pub more: String,
+}
+
+impl Default for MountOptions {
+    fn default() -> MountOptions {
+        MountOptions {
+            server: CLUSTER_NAME.into(),
+            share: SHARE.into(),
+            point: Mount::POINT.into(),
+            user: Some(USER.into()),
+            echo_interval: Mount::ECHO_INTERVAL,
+            more: "rw".into(),
+        }
+    }
+}
 
 /// A mounted share.
 #[derive(Debug)]
 pub struct Mount<'a> {
     guest: &'a Guest,
+    options: MountOptions,
     /// False once it is unmounted.
     mounted: bool,
 }
 
 impl<'a> Mount<'a> {
-    /// The echo interval of all mounts: how often the kernel asks the server for a sign of life, and repeats its
-    /// registrations.
+    /// The echo interval of mounts, where nothing else is said.
     pub const ECHO_INTERVAL: Duration = Duration::from_secs(5);
 
-    /// Where all are mounted.
+    /// The kernel's own choice of it.
+    pub const DEFAULT_ECHO_INTERVAL: Duration = Duration::from_secs(60);
+
+    /// Where mounts are, where nothing else is said.
     pub const POINT: &'static str = "/mnt/data";
 
     /// Mounts by the cluster's name, from `address`, with witness support.
@@ -33,24 +66,33 @@ impl<'a> Mount<'a> {
 
     /// Mounts by the cluster's name, from `address`, with witness support, by the tickets of the guest's default cache.
     pub fn with_kerberos(guest: &'a Guest, address: Ipv4Addr) -> Mount<'a> {
-        Mount::by(guest, CLUSTER_NAME, address, "sec=krb5,witness")
+        let more = "sec=krb5,witness".to_owned();
+        Mount::by(guest, address, MountOptions { user: None, more, ..MountOptions::default() })
     }
 
     /// Mounts `//server/data` from `address` with more mount options.
     ///
     /// # Panics
     /// Where the kernel refuses, with its own words.
-    pub fn new(guest: &'a Guest, server: &str, address: Ipv4Addr, options: &str) -> Mount<'a> {
-        let options = format!("username={USER},password={PASSWORD},{options}");
-        Mount::by(guest, server, address, &options)
+    pub fn new(guest: &'a Guest, server: &str, address: Ipv4Addr, more: &str) -> Mount<'a> {
+        let (server, more) = (server.to_owned(), more.to_owned());
+        Mount::by(guest, address, MountOptions { server, more, ..MountOptions::default() })
     }
 
-    fn by(guest: &'a Guest, server: &str, address: Ipv4Addr, options: &str) -> Mount<'a> {
-        let (point, echo) = (Mount::POINT, Mount::ECHO_INTERVAL.as_secs());
+    /// Mounts from `address`.
+    ///
+    /// # Panics
+    /// Where the kernel refuses, with its own words.
+    pub fn by(guest: &'a Guest, address: Ipv4Addr, options: MountOptions) -> Mount<'a> {
+        let MountOptions { server, share, point, user, echo_interval, more } = &options;
+        let user = user
+            .as_ref()
+            .map_or_else(String::new, |user| format!("username={user},password={PASSWORD},"));
+        let echo = echo_interval.as_secs();
         // Hard: a program waits for the server to come back instead of getting an error.
         let mounted = guest.run(&format!(
-            "mkdir -p {point} && mount -t cifs //{server}/{SHARE} {point} \
-             -o ip={address},vers=3.1.1,hard,echo_interval={echo},{options}"
+            "mkdir -p {point} && mount -t cifs //{server}/{share} {point} \
+             -o ip={address},vers=3.1.1,hard,echo_interval={echo},{user}{more}"
         ));
         assert_eq!(
             mounted.status,
@@ -59,7 +101,7 @@ impl<'a> Mount<'a> {
             mounted.stderr,
             guest.ok("dmesg | tail -n 20")
         );
-        Mount { guest, mounted: true }
+        Mount { guest, options, mounted: true }
     }
 
     /// Unmounts.
@@ -68,19 +110,29 @@ impl<'a> Mount<'a> {
     /// Where it is in use.
     pub fn unmount(mut self) {
         self.mounted = false;
-        self.guest.ok(&format!("umount {}", Mount::POINT));
+        self.guest.ok(&format!("umount {}", self.options.point));
     }
 
     /// Starts a program that writes to a file here until it is stopped.
     pub fn writer(&self, name: &str) -> Writer<'a> {
-        Writer::start(self.guest, name)
+        self.writer_with(name, WriterOptions::default())
+    }
+
+    /// As [`Mount::writer`], with options.
+    pub fn writer_with(&self, name: &str, options: WriterOptions) -> Writer<'a> {
+        Writer::start(self.guest, &self.options.point, name, options)
+    }
+
+    /// Where it is mounted.
+    pub fn point(&self) -> &str {
+        &self.options.point
     }
 }
 
 impl Drop for Mount<'_> {
     fn drop(&mut self) {
-        if self.mounted && !std::thread::panicking() {
-            self.guest.run(&format!("umount -l {}", Mount::POINT));
+        if self.mounted && !std::thread::panicking() && !self.guest.is_abandoned() {
+            self.guest.run(&format!("umount -l {}", self.options.point));
         }
     }
 }

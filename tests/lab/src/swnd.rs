@@ -43,6 +43,11 @@ impl<'a> Swnd<'a> {
         )))
     }
 
+    /// Starts another daemon than this project's, in the foreground.
+    pub fn start_other(guest: &'a Guest, program: &Path) -> Swnd<'a> {
+        Swnd(guest.spawn(&format!("exec '{}'", program.display())))
+    }
+
     /// All that it has logged.
     pub fn log(&self) -> String {
         self.0.stderr()

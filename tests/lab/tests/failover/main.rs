@@ -1,0 +1,56 @@
+//! Failovers F1 to F11 under a writer: how often the kernel's connection is lost, which errors the program sees, whether
+//! its file is right, and what is registered afterwards. Stalls are printed; `benches/run stall` judges them.
+//!
+//! `SWND` names another daemon, `SWND_OPTIONS` has options for it. With `LAB_VARIANT=without` everything runs without a
+//! daemon, for comparison.
+
+#![allow(clippy::indexing_slicing, reason = "tests fail by panics")]
+
+mod deaths;
+mod faults;
+mod losses;
+mod planned;
+mod several;
+
+use lab::Cluster;
+use lab::scenario::{Outcome, Scenario, Variant};
+
+/// Runs a scenario with the daemon under test.
+fn run(name: &str, scenario: &impl Scenario) -> Outcome {
+    let cluster = Cluster::fresh();
+    let variant = match std::env::var("LAB_VARIANT").as_deref() {
+        Ok("without") => Variant::Without,
+        _ => Variant::under_test(),
+    };
+    let outcome = scenario.run(&cluster, &variant);
+    println!("{name}, {variant}: {outcome}");
+    outcome
+}
+
+/// The kernel's one connection was lost that often, its programs saw no error but EBADF, and went on with their
+/// descriptors; the mount is registered, once.
+fn assert_losses(outcome: &Outcome, losses: u64) {
+    assert!(outcome.stall.has_ended(), "a writer stalls without end\n{}", outcome.log);
+    assert_eq!(outcome.losses, [losses], "losses of the kernel's connection\n{}", outcome.log);
+    assert_no_errors(outcome);
+    assert_registered(outcome, 1);
+}
+
+/// The writers saw no error but EBADF, and went on with their descriptors.
+fn assert_no_errors(outcome: &Outcome) {
+    let log = &outcome.log;
+    assert!(outcome.stall.has_ended(), "a writer stalls without end\n{log}");
+    for written in &outcome.written {
+        assert!(written.errors.is_empty(), "errors of a writer: {:?}\n{log}", written.errors);
+        assert_eq!(written.reopened, 0, "files that a writer had to open again\n{log}");
+    }
+}
+
+/// There are so many registrations, for an address that the kernel has a session with.
+fn assert_registered(outcome: &Outcome, count: usize) {
+    let Some(list) = &outcome.registrations else { return };
+    assert_eq!(list.len(), count, "{list:#?}\n{}", outcome.log);
+    for entry in list {
+        assert_eq!(Some(entry.ip_address), outcome.address, "{entry:#?}\n{}", outcome.log);
+    }
+}
