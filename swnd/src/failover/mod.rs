@@ -270,7 +270,7 @@ impl Failover {
     pub fn state_changed(&mut self, id: u32, state: ResourceState, now: Instant) {
         if state != ResourceState::Unknown {
             if let Some(address) = self.mounts.get(&id).map(|mounted| mounted.address) {
-                self.incident(address, Cause::Word, now);
+                self.incident(address, Cause::Word, None, now);
             }
         }
     }
@@ -286,8 +286,7 @@ impl Failover {
             }
             return;
         }
-        self.incident(address, Cause::Order, now);
-        self.with(address, now, |incident, _| incident.order(mount, target, now));
+        self.incident(address, Cause::Order, Some((mount, target)), now);
     }
 
     /// The result of [`Action::Observe`].
@@ -387,7 +386,13 @@ impl Failover {
     }
 
     /// Begins an incident, or adds to the one that there is.
-    fn incident(&mut self, address: IpAddr, cause: Cause, now: Instant) {
+    fn incident(
+        &mut self,
+        address: IpAddr,
+        cause: Cause,
+        order: Option<(Mount, IpAddr)>,
+        now: Instant,
+    ) {
         if let Some(incident) = self.incidents.get_mut(&address) {
             incident.word(cause, now);
         } else if self.incidents.len() >= pace::INCIDENTS_MAX {
@@ -403,7 +408,11 @@ impl Failover {
         if !known.is_empty() {
             self.actions.push_back(Action::Look(known));
         }
-        self.with(address, now, |_, _| {});
+        self.with(address, now, |incident, _| {
+            if let Some((mount, target)) = order {
+                incident.order(mount, target, now);
+            }
+        });
         self.look(now);
     }
 
@@ -426,7 +435,7 @@ impl Failover {
         if incident.evaluate(&mut ctx, now) == Verdict::Open {
             self.incidents.insert(address, incident);
         } else if let Some((next, cause)) = self.postponed.pop_first() {
-            self.incident(next, cause, now);
+            self.incident(next, cause, None, now);
         }
     }
 
@@ -469,7 +478,7 @@ impl Failover {
             })
             .collect();
         for address in addresses {
-            self.incident(address, Cause::Silence, now);
+            self.incident(address, Cause::Silence, None, now);
         }
     }
 }
