@@ -80,7 +80,10 @@ pub struct RegistrationId(pub u64);
 /// What happens to a registration, in the order it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A witness has accepted the registration, the first time or anew.
+    /// A witness has accepted the registration, the first time or again. Without
+    /// [`Event::Failed`] in between, it has taken over from the witness before,
+    /// which was released only then: there was always one. What both report
+    /// meanwhile is passed on once.
     Registered {
         /// The witness's address.
         witness: IpAddr,
@@ -89,7 +92,7 @@ pub enum Event {
     },
     /// The witness reports something.
     Notification(Notification),
-    /// An attempt failed.
+    /// An attempt failed, or the registration was lost: no witness watches now.
     Failed {
         /// Why, and what to do about it.
         error: crate::Error,
