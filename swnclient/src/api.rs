@@ -54,7 +54,11 @@ pub enum Notification {
         /// The best usable address of those the witness listed.
         address: IpAddr,
     },
-    /// The server's addresses changed.
+    /// The server's addresses changed. Where the registration's own address is
+    /// among those that went out of service (version 2), a
+    /// [`Notification::ResourceChange`] for it comes first, unless the consumer
+    /// knows that already; there may then be no address to move to, and no
+    /// `IpChange`.
     IpChange {
         /// The best usable address of those the witness listed.
         address: IpAddr,

@@ -5,9 +5,10 @@ use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
 use crate::proto::registration::{Attempt, Missed, Reselection, State, Unregistering};
-use crate::wire::{self, NotifyMessages, Status, Version, opnum};
+use crate::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc::association::CallId;
+use smol_str::ToSmolStr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -198,6 +199,7 @@ impl Client {
                 ("share move", list, |address| Notification::ShareMove { address })
             }
             NotifyMessages::IpChange(list) => {
+                self.report_offline(id, teller, &list, now);
                 ("IP change", list, |address| Notification::IpChange { address })
             }
         };
@@ -212,6 +214,36 @@ impl Client {
                 "{what} from witness {witness} names no usable address, not forwarded: {list:?}"
             ),
         }
+    }
+
+    /// An IP change that takes the registration's own address offline ([MS-SWN]
+    /// 2.2.2.1) is a resource change, too, unless the consumer knows the state. In
+    /// version 1 the flags mean nothing.
+    fn report_offline(
+        &mut self,
+        id: RegistrationId,
+        teller: Teller,
+        list: &[AddressInfo],
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let (State::Registered(registered), Some(own)) =
+            (&registration.state, registration.served_by)
+        else {
+            return;
+        };
+        let state = ResourceState::Unavailable;
+        if registered.version != Version::V2
+            || registration.known_state == Some(state)
+            || !choice::is_offline(list, own)
+        {
+            return;
+        }
+        registration.known_state = Some(state);
+        let notification = Notification::ResourceChange { name: own.to_smolstr(), state };
+        self.tell(id, teller, notification, now);
     }
 
     /// Hands a notification to the consumer, unless it is a copy of what the
