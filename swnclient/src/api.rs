@@ -34,6 +34,22 @@ pub enum ResourceState {
     Unavailable,
 }
 
+/// An interface of a node of the cluster ([MS-SWN] 2.2.2.2), as an interface
+/// list has it. See [`Client::interfaces`](crate::Client::interfaces).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Interface {
+    /// InterfaceGroupName: the node's name with Windows, the cluster's own with
+    /// Samba.
+    pub group_name: SmolStr,
+    /// Whether the interface was in service when the list was made.
+    pub state: ResourceState,
+    /// Its valid addresses, at most one of each family, IPv4 first.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it may be used as a witness: with the list of the node that serves
+    /// the share, whether it belongs to another node.
+    pub may_be_witness: bool,
+}
+
 /// What a witness reports, in its generic form ([MS-SWN] 2.2.2.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {

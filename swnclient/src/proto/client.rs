@@ -145,6 +145,12 @@ impl Client {
         }
     }
 
+    /// Returns the last interface list that was got for a registration; empty
+    /// where there is none.
+    pub fn interfaces(&self, id: RegistrationId) -> &[Interface] {
+        self.registrations.get(&id).map_or(&[], |registration| &registration.last_list)
+    }
+
     /// Whether there is no registration, not even one that is being taken back.
     pub fn is_empty(&self) -> bool {
         self.registrations.is_empty()

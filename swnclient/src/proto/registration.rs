@@ -194,6 +194,8 @@ pub(super) struct Registration {
     /// The interface list of the node that serves the share; shared by all
     /// registrations that have the same.
     pub(super) interfaces: Arc<[Interface]>,
+    /// The last list that was got, of whichever node.
+    pub(super) last_list: Arc<[Interface]>,
     /// The witnesses to try in this round, the next one last.
     pub(super) candidates: Vec<IpAddr>,
     /// Whether `candidates` come from a list that was got in this round.
@@ -225,6 +227,7 @@ impl Registration {
             reselect: Reselect::default(),
             seeds: Vec::new(),
             interfaces: Arc::new([]),
+            last_list: Arc::new([]),
             candidates: Vec::new(),
             fresh_list: false,
             backoff: Backoff::default(),

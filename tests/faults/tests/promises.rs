@@ -350,6 +350,28 @@ fn the_flags_of_an_ip_change_mean_nothing_in_version_1() {
 }
 
 #[test]
+fn the_last_interface_list_is_known_as_long_as_the_registration() {
+    let (mut bench, client) = bench(Profile::Windows2012R2, 3);
+    let mount = bench.mount(client, ip(1));
+    settle(&mut bench);
+    let id = bench.get(mount).id;
+    let states = |bench: &Bench| -> Vec<_> {
+        let list = bench.world.client(client).unwrap().interfaces(id).iter();
+        list.map(|interface| interface.state).collect()
+    };
+    assert_eq!(states(&bench), [ResourceState::Available; 3]);
+    // The next witness's list is newer.
+    let witness = bench.witnesses(mount)[0];
+    bench.run(Step::NodeDown { node: witness, silent: false });
+    bench.pass(MINUTE);
+    let available = |state: &&ResourceState| **state == ResourceState::Available;
+    assert_eq!(states(&bench).iter().filter(available).count(), 2);
+    bench.unregister(mount);
+    bench.pass(SECOND);
+    assert_eq!(states(&bench), []);
+}
+
+#[test]
 fn a_list_that_does_not_come_keeps_nobody_from_news() {
     for multiplexing in [true, false] {
         let mut cluster = ClusterConfig::new(Profile::Windows2012, 3, [10, 0, 0]);

@@ -82,6 +82,9 @@ impl Client {
             return;
         };
         let server = registration.served_by;
+        if let Ok(interfaces) = result {
+            registration.last_list = Arc::clone(interfaces);
+        }
         let reselecting =
             matches!(registration.reselection, Reselection::Listing(link) if link == link_id);
         match (&registration.state, result) {
