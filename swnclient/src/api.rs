@@ -34,6 +34,22 @@ pub enum ResourceState {
     Unavailable,
 }
 
+/// An interface of a node of the cluster ([MS-SWN] 2.2.2.2), as an interface
+/// list has it. See [`Client::interfaces`](crate::Client::interfaces).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Interface {
+    /// InterfaceGroupName: the node's name with Windows, the cluster's own with
+    /// Samba.
+    pub group_name: SmolStr,
+    /// Whether the interface was in service when the list was made.
+    pub state: ResourceState,
+    /// Its valid addresses, at most one of each family, IPv4 first.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it may be used as a witness: with the list of the node that serves
+    /// the share, whether it belongs to another node.
+    pub may_be_witness: bool,
+}
+
 /// What a witness reports, in its generic form ([MS-SWN] 2.2.2.4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
@@ -54,7 +70,11 @@ pub enum Notification {
         /// The best usable address of those the witness listed.
         address: IpAddr,
     },
-    /// The server's addresses changed.
+    /// The server's addresses changed. Where the registration's own address is
+    /// among those that went out of service (version 2), a
+    /// [`Notification::ResourceChange`] for it comes first, unless the consumer
+    /// knows that already; there may then be no address to move to, and no
+    /// `IpChange`.
     IpChange {
         /// The best usable address of those the witness listed.
         address: IpAddr,
@@ -80,7 +100,10 @@ pub struct RegistrationId(pub u64);
 /// What happens to a registration, in the order it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A witness has accepted the registration, the first time or anew.
+    /// A witness has accepted the registration, the first time or again. Without
+    /// [`Event::Failed`] in between, it has taken over from the witness before,
+    /// which was released only then: there was always one. What both report
+    /// meanwhile is passed on once.
     Registered {
         /// The witness's address.
         witness: IpAddr,
@@ -89,7 +112,7 @@ pub enum Event {
     },
     /// The witness reports something.
     Notification(Notification),
-    /// An attempt failed.
+    /// An attempt failed, or the registration was lost: no witness watches now.
     Failed {
         /// Why, and what to do about it.
         error: crate::Error,

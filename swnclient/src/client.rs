@@ -2,7 +2,7 @@
 
 use crate::commands::{self, Command};
 use crate::driver::Driver;
-use crate::{Config, Credentials, Event, RegistrationId, RegistrationRequest};
+use crate::{Config, Credentials, Event, Interface, RegistrationId, RegistrationRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -63,6 +63,19 @@ impl Client {
     /// most once in a second. Costs nothing where the registration is in order.
     pub fn retry(&self, id: RegistrationId, credentials: Credentials) {
         self.commands.send(Command::Retry(id, credentials));
+    }
+
+    /// Returns the last interface list that was got for a registration: from the
+    /// node that serves the share, or, after the loss of a witness, from the next
+    /// one. Empty where there is none yet, and for an id that is not in use. No
+    /// server is asked.
+    pub fn interfaces(
+        &self,
+        id: RegistrationId,
+    ) -> impl Future<Output = Vec<Interface>> + Send + use<> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(Command::Interfaces(id, answer));
+        async { answered.await.unwrap_or_default() }
     }
 
     /// Ends a registration; [`Event::Unregistered`] follows.

@@ -4,7 +4,7 @@
 //! buffers go back and forth, so that the one hardly ever frees what the other has
 //! allocated, which would lock the other's heap; the lock here is held for moments.
 
-use crate::{Credentials, RegistrationId, RegistrationRequest};
+use crate::{Credentials, Interface, RegistrationId, RegistrationRequest};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
@@ -18,6 +18,7 @@ pub(crate) enum Command {
     Register(RegistrationId, RegistrationRequest, Credentials),
     Retry(RegistrationId, Credentials),
     Unregister(RegistrationId),
+    Interfaces(RegistrationId, oneshot::Sender<Vec<Interface>>),
     Shutdown(oneshot::Sender<()>),
 }
 

@@ -88,6 +88,11 @@ impl Driver {
                 }
                 Command::Retry(id, credentials) => shared.proto.retry(id, credentials, now),
                 Command::Unregister(id) => shared.proto.unregister(id, now),
+                Command::Interfaces(id, answer) => {
+                    let list = shared.proto.interfaces(id).iter().map(Into::into).collect();
+                    // Whoever asked may have gone.
+                    let _ = answer.send(list);
+                }
                 Command::Shutdown(done) => {
                     shared.proto.unregister_all(now);
                     shared.shutdown = Some(done);

@@ -9,7 +9,7 @@ pub mod proto;
 pub mod wire;
 
 pub use api::{
-    Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
+    Credentials, Event, Interface, Notification, RegistrationId, RegistrationRequest, ResourceState,
 };
 pub use client::{Client, EventSink};
 pub use dcerpc::security::kerberos::{KerberosCredentials, KerberosError, KerberosErrorKind};

@@ -50,6 +50,11 @@ pub(super) fn state_of(interfaces: &[Interface], address: IpAddr) -> Option<Reso
     interfaces.iter().find(|i| i.addresses().any(|a| a == address)).map(|i| i.state)
 }
 
+/// Whether a list says that `address` is out of service.
+pub(super) fn is_offline(list: &[AddressInfo], address: IpAddr) -> bool {
+    list.iter().any(|info| info.is_offline() && info.addresses().any(|a| a == address))
+}
+
 /// The best address of a list to move to: online, and of the same family as
 /// the connection now where there is one. `None`: nothing usable.
 pub(super) fn best_address(list: &[AddressInfo], current: Option<IpAddr>) -> Option<IpAddr> {

@@ -4,7 +4,7 @@
 
 use super::interning::{CredentialsPool, Pool};
 use super::link::{Actions, Link, LinkEvent, LinkId};
-use super::registration::{Registered, Registration, State, Unregistering};
+use super::registration::{Attempt, Registered, Registration, State, Unregistering};
 use super::timers::Timers;
 use super::{Action, Config, ConnectionId};
 use crate::wire::Interface;
@@ -112,6 +112,9 @@ impl Client {
 
     /// Ends a registration; [`Event::Unregistered`] is its last event.
     pub fn unregister(&mut self, id: RegistrationId, now: Instant) {
+        // What one registration takes over from another, ends with both.
+        self.stop_reselection(id, now);
+        self.release_previous(id, now);
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
@@ -122,15 +125,15 @@ impl Client {
                 self.send_unregister(id, link, handle, notify, now);
             }
             // The server may have accepted it already: its answer decides.
-            State::Registering { link, call: Some(_) } => {
+            &State::Registering(Attempt { link, call: Some((call, ..)) }) => {
+                let register = Some(call);
                 registration.state =
-                    State::Unregistering(Unregistering { link: *link, notify: None });
+                    State::Unregistering(Unregistering { link, register, notify: None });
                 self.set_deadline(id, Some(now + self.config.unregister_timeout));
             }
-            State::Resolving
-            | State::Listing { .. }
-            | State::Registering { call: None, .. }
-            | State::Waiting => self.end(id),
+            State::Resolving | State::Listing { .. } | State::Registering(_) | State::Waiting => {
+                self.end(id)
+            }
         }
     }
 
@@ -140,6 +143,12 @@ impl Client {
         for id in ids {
             self.unregister(id, now);
         }
+    }
+
+    /// Returns the last interface list that was got for a registration; empty
+    /// where there is none.
+    pub fn interfaces(&self, id: RegistrationId) -> &[Interface] {
+        self.registrations.get(&id).map_or(&[], |registration| &registration.last_list)
     }
 
     /// Whether there is no registration, not even one that is being taken back.
@@ -159,7 +168,7 @@ impl Client {
     /// already, while this may have to work first.
     pub fn poll_action(&mut self) -> Option<Action> {
         while let Some((id, now)) = self.to_ask_again.pop_front() {
-            self.send_notify(id, now);
+            self.ask_again(id, now);
         }
         take(&mut self.actions)
     }

@@ -39,9 +39,21 @@ pub struct Config {
     pub backoff_min: Duration,
     /// The longest backoff.
     pub backoff_max: Duration,
-    /// A client that lost its witness registers anew after a random part of
-    /// this, so that all clients of a dead node don't come in one second.
+    /// A client whose connection to its witness is lost registers again after a
+    /// random part of this, so that all clients of a dead node don't come in one
+    /// second. Meanwhile its mount is unwatched: an installation of some dozens of
+    /// clients does well with 1 s, one of thousands should keep the default.
     pub loss_spread: Duration,
+    /// A client whose registration a living witness has dropped registers again
+    /// after a random part of this. The bound doubles, up to `backoff_max`, as
+    /// long as registrations end within five seconds.
+    pub reregister_spread: Duration,
+    /// A client whose address has moved selects its witness again after a random
+    /// part of this, and registers there before it releases the previous
+    /// registration, which Samba drops five seconds after the move: keep it below
+    /// four. The bound doubles, up to `backoff_max`, as long as moves follow each
+    /// other within five seconds.
+    pub reselect_spread: Duration,
     /// How long a peer may be silent on TCP's level before its connection
     /// counts as dead (keepalive and TCP_USER_TIMEOUT).
     pub dead_after: Duration,
@@ -67,6 +79,8 @@ impl Default for Config {
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             loss_spread: Duration::from_secs(15),
+            reregister_spread: Duration::from_millis(500),
+            reselect_spread: Duration::from_secs(2),
             dead_after: Duration::from_secs(10),
             max_registrations_per_link: 128,
             max_response: 1 << 20,

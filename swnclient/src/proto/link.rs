@@ -157,6 +157,11 @@ impl Link {
         matches!(self.phase, Phase::ConnectingToMapper | Phase::ConnectingToWitness)
     }
 
+    /// Whether a registration waits for a list by it.
+    pub(super) fn is_asked_for_list_by(&self, id: RegistrationId) -> bool {
+        self.listing.contains(&id) || self.list_next.contains(&id)
+    }
+
     /// Whether nobody needs it. Closing it then takes back what the server
     /// still keeps for it (C706 5.1.6, context rundown).
     pub(super) fn is_idle(&self) -> bool {
@@ -275,13 +280,13 @@ impl Link {
     }
 
     /// Whether a call is under way that makes or ends a registration for nobody.
-    pub(super) fn releases(&self, is_there: impl Fn(RegistrationId) -> bool) -> bool {
+    pub(super) fn releases(&self, is_awaited: impl Fn(RegistrationId) -> bool) -> bool {
         let Phase::Witness(association) = &self.phase else {
             return false;
         };
         association.purposes().any(|purpose| match purpose {
             Purpose::Release => true,
-            Purpose::Register(id) | Purpose::Unregister(id) => !is_there(*id),
+            Purpose::Register(id) | Purpose::Unregister(id) => !is_awaited(*id),
             Purpose::Map | Purpose::List | Purpose::Notify(_) => false,
         })
     }

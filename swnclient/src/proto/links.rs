@@ -11,7 +11,7 @@ use crate::{Error, RegistrationId};
 use dcerpc::association::{CallId, FaultStatus, Reply};
 use smol_str::SmolStr;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Client {
     /// A link to the witness service at `address` for this registration: one
@@ -90,9 +90,12 @@ impl Client {
         }
     }
 
-    /// The registration does not need the link any more; a link that nobody
-    /// needs is closed.
+    /// The registration does not need the link any more, unless it depends on it
+    /// for something else; a link that nobody needs is closed.
     pub(super) fn leave_link(&mut self, link_id: LinkId, id: RegistrationId) {
+        if self.registrations.get(&id).is_some_and(|r| r.depends_on(link_id)) {
+            return;
+        }
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
@@ -143,7 +146,7 @@ impl Client {
         concerned.sort_unstable();
         concerned.dedup();
         for id in concerned {
-            self.link_failed(id, link_id, link.address, &error, spread, now);
+            self.link_failed(id, link_id, &link, &error, spread, now);
         }
     }
 
@@ -384,7 +387,7 @@ impl Client {
     fn check_releases(&mut self, link_id: LinkId) {
         let registrations = &self.registrations;
         if let Some(link) = self.links.get_mut(&link_id) {
-            if !link.releases(|id| registrations.contains_key(&id)) {
+            if !link.releases(|id| registrations.get(&id).is_some_and(|r| r.awaits(link_id))) {
                 link.release_due = None;
             }
             self.arm_link(link_id);
@@ -395,11 +398,6 @@ impl Client {
         if let Some(link) = self.links.get_mut(&id) {
             self.timers.set(TimerKey::Link(id), &mut link.deadline, at);
         }
-    }
-
-    /// The delay after a lost witness, for one registration alone.
-    pub(super) fn loss_spread(&mut self) -> Duration {
-        jitter(&mut self.rng, self.config.loss_spread)
     }
 }
 

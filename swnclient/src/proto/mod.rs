@@ -15,6 +15,7 @@ mod interning;
 mod lifecycle;
 mod link;
 mod links;
+mod overlap;
 mod registration;
 mod timers;
 

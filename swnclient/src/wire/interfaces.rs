@@ -50,6 +50,17 @@ impl Interface {
     }
 }
 
+impl From<&Interface> for crate::Interface {
+    fn from(interface: &Interface) -> Self {
+        Self {
+            group_name: interface.group_name.clone(),
+            state: interface.state,
+            addresses: interface.addresses().collect(),
+            may_be_witness: interface.witness,
+        }
+    }
+}
+
 /// Decodes the response: the interfaces, or what the server returned instead.
 pub fn decode_interface_list(
     stub: &[u8],

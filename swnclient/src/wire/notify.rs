@@ -65,6 +65,12 @@ impl AddressInfo {
         v4.into_iter().chain(v6)
     }
 
+    /// Whether the server says that the address is out of service. The flags mean
+    /// something in version 2 only.
+    pub fn is_offline(&self) -> bool {
+        self.flags.contains(AddressFlags::OFFLINE) && !self.flags.contains(AddressFlags::ONLINE)
+    }
+
     /// Whether the server says that the address can be used.
     pub fn is_online(&self) -> bool {
         self.flags.contains(AddressFlags::ONLINE) && !self.flags.contains(AddressFlags::OFFLINE)

@@ -4,7 +4,7 @@ use crate::samba::session;
 use dcerpc::ndr::{Endian, NdrError};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use swnclient::ResourceState;
 use swnclient::wire::{
     AddressInfo, Interface, NotifyMessages, Status, decode_context_handle, decode_interface_list,
@@ -138,6 +138,27 @@ fn messages_of_odd_lengths_follow_each_other_without_alignment() {
     let expected =
         vec![("A".into(), ResourceState::Available), ("B".into(), ResourceState::Unavailable)];
     assert_eq!(block(1, 2, &both), Ok(NotifyMessages::ResourceChange(expected)));
+}
+
+#[test]
+fn an_address_that_an_ip_change_takes_away_is_offline() {
+    let mut message = words(&[12 + 3 * 24, 0, 3]);
+    // As Windows tells it; with bits of no meaning; and one that is both.
+    for (flags, last) in [(0x11, 1), (0x4d, 2), (0x19, 3)] {
+        message.extend(words(&[flags]));
+        message.extend([192, 0, 2, last]);
+        // Garbage, since the flags don't have it.
+        message.extend([0xfd; 16]);
+    }
+    let Ok(NotifyMessages::IpChange(list)) = block(4, 1, &message) else {
+        panic!("no IP change");
+    };
+    let told: Vec<_> = list
+        .iter()
+        .map(|info| (info.addresses().collect::<Vec<_>>(), info.is_offline(), info.is_online()))
+        .collect();
+    let ip = |last| vec![IpAddr::from([192, 0, 2, last])];
+    assert_eq!(told, [(ip(1), true, false), (ip(2), false, true), (ip(3), false, false)]);
 }
 
 #[test]

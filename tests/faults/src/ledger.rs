@@ -2,7 +2,8 @@
 //!
 //! - The cluster never has two of one mount for longer than a call timeout.
 //! - Notifications reach the consumer in the order they were sent, none twice,
-//!   and none is left out while the registration lasts.
+//!   and none is left out while the registration lasts. Where one registration
+//!   takes over from another, what both send is heard once.
 //! - A change that was missed between two registrations is told from a list: as
 //!   long as the new witness has told no change, and only where it makes a
 //!   difference. Where the witness tells the same state first, that is the same
@@ -26,6 +27,10 @@ use witness_sim::{
 /// For round trips, and for what a witness is not asked sooner than.
 const SLACK: Duration = Duration::from_secs(2);
 
+/// For how long a notification that one registration told may be sent by another
+/// that takes over from it.
+const COPIES: Duration = Duration::from_secs(2);
+
 /// Who a registration is for: the client's name and the registered address.
 type Key = (String, IpAddr);
 
@@ -39,6 +44,8 @@ struct Consumer {
     /// The registration at a witness whose notifications come now: the last
     /// that was made before the consumer heard of it.
     source: Option<AtWitness>,
+    /// The one before, where it is still asked after that was made.
+    previous: Option<AtWitness>,
     /// The last state of the address that it was told.
     known: Option<ResourceState>,
 }
@@ -50,6 +57,9 @@ struct Sent {
     node: NodeId,
     /// What was sent and has not arrived.
     on_the_way: VecDeque<Notification>,
+    /// What the registration before it told since this one was made, and when:
+    /// what this one sends of it is left out.
+    copies: VecDeque<(Time, Notification)>,
     /// Whether the consumer was told a change since it stands.
     told_change: bool,
     /// What the consumer was told from a list, before any change was sent.
@@ -62,7 +72,7 @@ struct Sent {
 
 impl Sent {
     /// It is on its way, but for what the consumer knows from a list.
-    fn send(&mut self, mut news: Vec<Notification>) {
+    fn send(&mut self, now: Time, mut news: Vec<Notification>) {
         if let Some(first) = news.iter().position(|what| state_in(what).is_some()) {
             let known = self.from_list.take();
             if known.is_some() && news.get(first).and_then(state_in) == known {
@@ -70,6 +80,29 @@ impl Sent {
             }
         }
         self.on_the_way.extend(news);
+        self.leave_copies_out(now);
+    }
+
+    /// Whether the consumer is told what was sent first, copies left out.
+    fn takes(&mut self, notification: &Notification) -> bool {
+        let first = self.on_the_way.front() == Some(notification);
+        if first {
+            self.on_the_way.pop_front();
+            self.told_change |= state_in(notification).is_some();
+        }
+        first
+    }
+
+    /// Forgets what was sent first as long as it is a copy.
+    fn leave_copies_out(&mut self, now: Time) {
+        self.copies.retain(|(at, _)| now <= *at + COPIES);
+        while let Some(first) = self.on_the_way.front() {
+            let Some(at) = self.copies.iter().position(|(_, copy)| copy == first) else {
+                break;
+            };
+            self.copies.drain(..=at);
+            self.on_the_way.pop_front();
+        }
     }
 
     /// The consumer is told a state from a list; the first change that arrives
@@ -218,6 +251,7 @@ impl Ledger {
             asked_to_end: None,
             ended: false,
             source: None,
+            previous: None,
             known: None,
         };
         self.consumers.insert(id, consumer);
@@ -236,13 +270,26 @@ impl Ledger {
         };
         assert!(!consumer.ended, "{now:?} {id:?}: {event:?} after the end");
         match event {
-            // Again without a failure where a better witness has taken over.
+            // Again without a failure where another witness has taken over; or
+            // the one before has, because that was lost at once.
             Event::Registered { .. } => {
-                consumer.registered = true;
                 let mut of_key = self.sent.iter().filter(|(_, sent)| sent.key == consumer.key);
-                consumer.source = of_key.next_back().map(|(at, _)| *at);
+                let last = of_key.next_back().map(|(at, _)| *at);
+                let before = std::mem::replace(&mut consumer.source, last);
+                consumer.previous = match (consumer.registered, before == last) {
+                    (true, false) => before,
+                    (true, true) => {
+                        consumer.source = consumer.previous.or(last);
+                        None
+                    }
+                    (false, _) => None,
+                };
+                consumer.registered = true;
             }
-            Event::Failed { .. } => consumer.registered = false,
+            Event::Failed { .. } => {
+                consumer.registered = false;
+                consumer.previous = None;
+            }
             Event::Unregistered => {
                 assert!(consumer.asked_to_end.is_some(), "{now:?} {id:?}: ended unasked");
                 consumer.ended = true;
@@ -260,13 +307,20 @@ impl Ledger {
             return;
         };
         let state = state_in(notification);
+        let sources = [consumer.previous, consumer.source].into_iter().flatten();
+        let teller = sources
+            .into_iter()
+            .find(|at| self.sent.get_mut(at).is_some_and(|sent| sent.takes(notification)));
+        if let Some(teller) = teller {
+            let newer = self.sent.range_mut(teller..).skip(1);
+            for (_, sent) in newer.filter(|(_, sent)| sent.key == consumer.key) {
+                sent.copies.push_back((now, notification.clone()));
+                sent.leave_copies_out(now);
+            }
+        }
         let source = consumer.source.and_then(|at| self.sent.get_mut(&at));
         let told = match source {
-            Some(sent) if sent.on_the_way.front() == Some(notification) => {
-                sent.on_the_way.pop_front();
-                sent.told_change |= state.is_some();
-                true
-            }
+            _ if teller.is_some() => true,
             // Nobody sent it: a change that was missed, found in a list.
             Some(sent) => state.is_some_and(|state| {
                 let new = consumer.known != Some(state) && !sent.told_change;
@@ -287,6 +341,7 @@ impl Ledger {
                     key: (registration.client.to_string(), registration.address),
                     node: registration.node,
                     on_the_way: VecDeque::new(),
+                    copies: VecDeque::new(),
                     told_change: false,
                     from_list: None,
                     deaf_since: None,
@@ -298,7 +353,7 @@ impl Ledger {
                 if let Some(sent) = self.sent.get_mut(id) {
                     // It answers a call, so one was there.
                     sent.deaf_since = None;
-                    sent.send(heard(notice));
+                    sent.send(now, heard(notice));
                 }
             }
             // It befalls an answer that may be given at any time.

@@ -6,7 +6,7 @@ use faults::{Bench, MountId};
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient::proto::Config;
-use swnclient::wire::AddressInfo;
+use swnclient::wire::{AddressFlags, AddressInfo, NotifyMessages};
 use swnclient::{Event, Notification, ResourceState};
 use witness_sim::world::{ClientId, NetworkConfig};
 use witness_sim::{ClusterConfig, Destination, Happening, NodeId, Profile, Stage, Step, Who};
@@ -297,6 +297,78 @@ fn a_list_of_addresses_becomes_one_move_to_the_best() {
             best.into_iter().map(|address| Notification::ClientMove { address }).collect();
         assert_eq!(notifications(&bench), expected, "{list:?}");
     }
+}
+
+/// An entry of an IP change, with the flags as Windows sets them.
+fn address_info(address: IpAddr, flags: u32) -> AddressInfo {
+    AddressInfo { flags: AddressFlags::from_bits_retain(flags), ..AddressInfo::new(address, true) }
+}
+
+#[test]
+fn an_ip_change_that_takes_the_own_address_away_tells_that_it_is_unavailable() {
+    let gone = Notification::ResourceChange {
+        name: ip(1).to_string().into(),
+        state: ResourceState::Unavailable,
+    };
+    let to = |address| Notification::IpChange { address };
+    let lists = [
+        // IPv4 and offline; IPv4 and online.
+        (vec![address_info(ip(1), 0x11), address_info(ip(2), 0x09)], vec![gone.clone(), to(ip(2))]),
+        (vec![address_info(ip(1), 0x11)], vec![gone.clone()]),
+        (vec![address_info(ip(3), 0x11), address_info(ip(2), 0x09)], vec![to(ip(2))]),
+        (vec![address_info(ip(1), 0x09)], vec![to(ip(1))]),
+    ];
+    for (list, expected) in lists {
+        let (mut bench, client) = bench(Profile::Windows2012R2, 3);
+        bench.mount(client, ip(1));
+        settle(&mut bench);
+        let to = Destination::Addresses(list.clone());
+        bench.run(Step::IpChange { who: Who::All, to: to.clone() });
+        bench.pass(SECOND);
+        assert_eq!(notifications(&bench), expected, "{list:?}");
+        // What the consumer knows already is not said again.
+        bench.told.clear();
+        bench.run(Step::IpChange { who: Who::All, to });
+        bench.pass(SECOND);
+        let expected: Vec<_> = expected.into_iter().filter(|told| *told != gone).collect();
+        assert_eq!(notifications(&bench), expected, "{list:?}");
+    }
+}
+
+#[test]
+fn the_flags_of_an_ip_change_mean_nothing_in_version_1() {
+    let (mut bench, client) = bench(Profile::Windows2012R2, 3);
+    step(&mut bench, "fault register-ex status ERROR_CALL_NOT_IMPLEMENTED");
+    bench.mount(client, ip(1));
+    settle(&mut bench);
+    assert_eq!(versions(&bench), [1]);
+    let list = vec![address_info(ip(1), 0x11), address_info(ip(2), 0x09)];
+    let notice = Ok(Some(NotifyMessages::IpChange(list)));
+    bench.run(Step::Answer { who: Who::All, notice });
+    bench.pass(SECOND);
+    assert_eq!(notifications(&bench), [Notification::IpChange { address: ip(2) }]);
+}
+
+#[test]
+fn the_last_interface_list_is_known_as_long_as_the_registration() {
+    let (mut bench, client) = bench(Profile::Windows2012R2, 3);
+    let mount = bench.mount(client, ip(1));
+    settle(&mut bench);
+    let id = bench.get(mount).id;
+    let states = |bench: &Bench| -> Vec<_> {
+        let list = bench.world.client(client).unwrap().interfaces(id).iter();
+        list.map(|interface| interface.state).collect()
+    };
+    assert_eq!(states(&bench), [ResourceState::Available; 3]);
+    // The next witness's list is newer.
+    let witness = bench.witnesses(mount)[0];
+    bench.run(Step::NodeDown { node: witness, silent: false });
+    bench.pass(MINUTE);
+    let available = |state: &&ResourceState| **state == ResourceState::Available;
+    assert_eq!(states(&bench).iter().filter(available).count(), 2);
+    bench.unregister(mount);
+    bench.pass(SECOND);
+    assert_eq!(states(&bench), []);
 }
 
 #[test]

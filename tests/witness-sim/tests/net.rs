@@ -196,3 +196,40 @@ async fn two_clusters_do_not_share_addresses() {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn the_library_tells_which_nodes_a_registration_s_cluster_has() {
+    let cluster = start(Profile::Samba).await;
+    let [first, second, third] = cluster
+        .with(|cluster, _| [1, 2, 3].map(|node| cluster.config().address(NodeId(node)).unwrap()))
+        .await;
+    let (events, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let config = swnclient::Config { mapper_port: MAPPER_PORT, ..Default::default() };
+    let client = swnclient::Client::start(config, move |_, event| drop(events.send(event)));
+    let request = swnclient::RegistrationRequest {
+        net_name: "cluster.example.test".into(),
+        share_name: None,
+        ip_address: Some(first),
+        net_name_notify: true,
+        share_name_notify: false,
+        ip_notify: false,
+    };
+    let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
+    let id = client.register(request, swnclient::Credentials::Ntlm(alice));
+    let event = timeout(SOON, told.recv()).await.unwrap().unwrap();
+    assert!(matches!(event, swnclient::Event::Registered { .. }), "{event:?}");
+
+    let list = timeout(SOON, client.interfaces(id)).await.unwrap();
+    let interface = |address, may_be_witness| swnclient::Interface {
+        group_name: "cluster.example.test".into(),
+        state: swnclient::ResourceState::Available,
+        addresses: vec![address],
+        may_be_witness,
+    };
+    assert_eq!(list, [(first, false), (second, true), (third, true)].map(|(a, w)| interface(a, w)));
+    // Nothing is known of what isn't registered, nor once the client has ended.
+    let unknown = client.interfaces(swnclient::RegistrationId(id.0 + 1));
+    assert_eq!(timeout(SOON, unknown).await.unwrap(), []);
+    client.shutdown(SOON).await;
+    assert_eq!(timeout(SOON, client.interfaces(id)).await.unwrap(), []);
+}

@@ -5,7 +5,8 @@ use crate::proto::Action;
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::LinkId;
-use crate::proto::registration::{Review, State};
+use crate::proto::overlap::Told;
+use crate::proto::registration::{Attempt, Reselection, State};
 use crate::wire::Interface;
 use crate::{Error, RegistrationId};
 use std::net::IpAddr;
@@ -31,7 +32,7 @@ impl Client {
             Some(address) => self.list_at(id, address, now),
             None => {
                 let host = registration.request.net_name.clone();
-                self.set_state(id, State::Resolving);
+                self.set_state(id, State::Resolving, now);
                 let waiting = self.resolving.entry(host.clone()).or_default();
                 waiting.push(id);
                 if waiting.len() == 1 {
@@ -63,7 +64,7 @@ impl Client {
         let Some((link, _ready)) = self.join_link(id, address, now) else {
             return;
         };
-        self.set_state(id, State::Listing { link });
+        self.set_state(id, State::Listing { link }, now);
         self.request_list(link, id, now);
     }
 
@@ -81,7 +82,11 @@ impl Client {
             return;
         };
         let server = registration.served_by;
-        let reviewing = matches!(registration.review, Review::Listing(link) if link == link_id);
+        if let Ok(interfaces) = result {
+            registration.last_list = Arc::clone(interfaces);
+        }
+        let reselecting =
+            matches!(registration.reselection, Reselection::Listing(link) if link == link_id);
         match (&registration.state, result) {
             (State::Listing { link }, Ok(interfaces)) if *link == link_id => {
                 let Some(served_by) = registration.served_by else {
@@ -98,20 +103,22 @@ impl Client {
                 self.leave_link(link_id, id);
             }
             (State::Listing { link }, Err(error)) if *link == link_id => {
-                self.set_state(id, State::Waiting);
+                self.set_state(id, State::Waiting, now);
                 self.leave_link(link_id, id);
                 self.list_failed(id, error.clone(), now);
             }
-            (State::Registered(_), Ok(interfaces)) if reviewing => {
-                self.reviewed(id, link_id, interfaces, now);
+            (State::Registered(_), Ok(interfaces)) if reselecting => {
+                self.reselection_listed(id, link_id, interfaces, now);
             }
-            (State::Registered(_), Err(error)) if reviewing => self.review_failed(id, error),
+            (State::Registered(_), Err(error)) if reselecting => {
+                self.reselection_failed(id, error, now);
+            }
             (State::Registered(_), Ok(interfaces)) => {
                 self.report_missed_change(id, interfaces);
                 // In a witness's own list its own addresses lack the flag.
                 let is_own = |address| choice::is_own(interfaces, address);
                 if server.is_some_and(is_own) {
-                    self.schedule_review(id, now);
+                    self.schedule_reselection(id, false, now);
                 }
             }
             // A registration that stands does not fall over a list.
@@ -128,23 +135,38 @@ impl Client {
         }
     }
 
-    /// Tries the next witness; where none is left, a new list, or a break.
+    /// Tries the next witness; where none is left, a new list, or a break. A
+    /// registration that is in force stays so meanwhile.
     pub(in crate::proto) fn register_next(&mut self, id: RegistrationId, now: Instant) {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
+        let in_force = matches!(registration.state, State::Registered(_));
         if let Some(address) = registration.candidates.pop() {
+            if in_force {
+                self.stop_reselection(id, now);
+            }
             let Some((link, ready)) = self.join_link(id, address, now) else {
                 return;
             };
-            self.set_state(id, State::Registering { link, call: None });
+            if in_force {
+                if let Some(registration) = self.registrations.get_mut(&id) {
+                    let attempt = Attempt::at(link);
+                    registration.reselection = Reselection::Registering(attempt, Told::default());
+                }
+            } else {
+                self.set_state(id, State::Registering(Attempt::at(link)), now);
+            }
             self.add_member(link, id);
             if ready {
                 self.send_register(id, now);
             }
         } else if registration.fresh_list {
             let error = registration.last_error.take().unwrap_or(Error::NoWitness);
-            self.failed(id, error, now);
+            match in_force {
+                true => self.reselection_failed(id, &error, now),
+                false => self.failed(id, error, now),
+            }
         } else {
             self.start(id, now);
         }

@@ -4,7 +4,7 @@ mod list;
 mod missed;
 mod recover;
 mod register;
-mod review;
+mod reselect;
 mod unregister;
 mod watch;
 
@@ -14,11 +14,12 @@ use crate::RegistrationId;
 use std::time::Instant;
 
 impl Client {
-    /// The one place where a state changes. A deadline and a review belong to
-    /// the state that set them.
-    pub(in crate::proto) fn set_state(&mut self, id: RegistrationId, state: State) {
+    /// The one place where a state changes, but for [`Client::take_over`] and
+    /// [`Client::fall_back`]. A deadline and a reselection belong to the state that
+    /// set them.
+    pub(in crate::proto) fn set_state(&mut self, id: RegistrationId, state: State, now: Instant) {
         self.set_deadline(id, None);
-        self.stop_review(id);
+        self.stop_reselection(id, now);
         if let Some(registration) = self.registrations.get_mut(&id) {
             registration.state = state;
         }

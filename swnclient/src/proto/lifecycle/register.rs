@@ -3,7 +3,7 @@
 
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Missed, Registered, State};
+use crate::proto::registration::{Attempt, Missed, Registered, State, Unregistering};
 use crate::wire::{self, Status, Version, opnum};
 use crate::{Error, Event, RegistrationId};
 use dcerpc::association::CallId;
@@ -18,7 +18,7 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
-        let State::Registering { link: link_id, call: None } = registration.state else {
+        let Some(&Attempt { link: link_id, call: None }) = registration.attempt() else {
             return;
         };
         let Some(link) = self.links.get_mut(&link_id) else {
@@ -46,13 +46,27 @@ impl Client {
         };
         match link.call(Purpose::Register(id), opnum, stub, &mut self.actions) {
             Ok(call) => {
-                self.set_state(
-                    id,
-                    State::Registering { link: link_id, call: Some((call, version)) },
-                );
-                self.set_deadline(id, Some(now + self.config.call_timeout));
+                let due = now + self.config.call_timeout;
+                if let Some(attempt) = registration.attempt_mut() {
+                    attempt.call = Some((call, version, due));
+                }
+                self.arm_attempt(id);
             }
             Err(error) => self.fail_link(link_id, error, now),
+        }
+    }
+
+    /// Sets the deadline of an attempt: its own, or the next of the registration
+    /// that stays in force meanwhile.
+    pub(in crate::proto) fn arm_attempt(&mut self, id: RegistrationId) {
+        let Some(registration) = self.registrations.get(&id) else {
+            return;
+        };
+        match registration.state {
+            State::Registering(Attempt { call, .. }) => {
+                self.set_deadline(id, call.map(|(.., due)| due));
+            }
+            _ => self.arm_registered(id),
         }
     }
 
@@ -64,20 +78,25 @@ impl Client {
         result: Result<ContextHandle, Error>,
         now: Instant,
     ) {
-        let state = self.registrations.get(&id).map(|registration| &registration.state);
-        match state {
-            Some(&State::Registering { call: Some((asked, version)), .. }) if asked == call => {
+        let registration = self.registrations.get(&id);
+        let asked = registration.and_then(|registration| registration.attempt()?.call);
+        if let Some((_, version, _)) = asked.filter(|(asked, ..)| *asked == call) {
+            return match result {
+                Ok(handle) => self.registered(id, link_id, handle, version, now),
+                Err(error) => self.register_refused(id, link_id, version, error, now),
+            };
+        }
+        match registration.map(|registration| &registration.state) {
+            // Unregistered meanwhile.
+            Some(State::Unregistering(Unregistering { register: Some(asked), .. }))
+                if *asked == call =>
+            {
                 match result {
-                    Ok(handle) => self.registered(id, link_id, handle, version, now),
-                    Err(error) => self.register_refused(id, link_id, version, error, now),
+                    Ok(handle) => self.send_unregister(id, link_id, handle, None, now),
+                    Err(_) => self.end(id),
                 }
             }
-            // Unregistered meanwhile.
-            Some(State::Unregistering(_)) => match result {
-                Ok(handle) => self.send_unregister(id, link_id, handle, None, now),
-                Err(_) => self.end(id),
-            },
-            // Nobody has waited for it so long.
+            // A late response to an abandoned call: releases the handle.
             _ => {
                 if let Ok(handle) = result {
                     self.release(link_id, &handle, now);
@@ -100,24 +119,44 @@ impl Client {
         if version == Version::V2 && means_version_1(&error) {
             log::debug!("{} speaks version 1 only ({error})", link.address);
             self.version_1_only.insert(link.address);
-            self.set_state(id, State::Registering { link: link_id, call: None });
+            if let Some(attempt) = self.registrations.get_mut(&id).and_then(|r| r.attempt_mut()) {
+                attempt.call = None;
+            }
+            self.arm_attempt(id);
             self.send_register(id, now);
             return;
         }
-        self.set_state(id, State::Waiting);
-        self.leave_link(link_id, id);
-        self.try_next_witness(id, error, now);
+        self.attempt_failed(id, error, now);
     }
 
-    pub(in crate::proto) fn try_next_witness(
+    /// One witness has not accepted it; the next is tried.
+    pub(in crate::proto) fn attempt_failed(
         &mut self,
         id: RegistrationId,
         error: Error,
         now: Instant,
     ) {
+        match self.registrations.get(&id).map(|registration| &registration.state) {
+            Some(State::Registering(Attempt { link, .. })) => {
+                let link = *link;
+                self.set_state(id, State::Waiting, now);
+                self.leave_link(link, id);
+            }
+            _ => self.stop_reselection(id, now),
+        }
+        self.try_next_witness(id, error, now);
+    }
+
+    fn try_next_witness(&mut self, id: RegistrationId, error: Error, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
         if error.needs_consumer() {
-            self.failed(id, error, now);
-        } else if let Some(registration) = self.registrations.get_mut(&id) {
+            match registration.state {
+                State::Registered(_) => self.reselection_failed(id, &error, now),
+                _ => self.failed(id, error, now),
+            }
+        } else {
             log::debug!("{}: {error}; trying the next witness", registration.request.net_name);
             registration.last_error = Some(error);
             self.register_next(id, now);
@@ -143,10 +182,14 @@ impl Client {
         registration.last_error = None;
         let event = Event::Registered { witness: link.address, version: version.number() };
         self.events.push_back((id, event));
+        if matches!(registration.state, State::Registered(_)) {
+            // Nothing was missed.
+            let new = Registered::new(link_id, handle, version, now, Missed::Settled);
+            return self.take_over(id, new, now);
+        }
         let missed = if anew { Missed::Listing } else { Missed::Settled };
-        let registered =
-            Registered { link: link_id, handle, version, notify: None, notify_due: None, missed };
-        self.set_state(id, State::Registered(registered));
+        let registered = Registered::new(link_id, handle, version, now, missed);
+        self.set_state(id, State::Registered(registered), now);
         if anew {
             self.ask_what_was_missed(id, now);
         }

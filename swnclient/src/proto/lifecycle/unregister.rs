@@ -28,8 +28,8 @@ impl Client {
         let stub = wire::encode_context_handle(&handle);
         match link.call(Purpose::Unregister(id), opnum::UN_REGISTER, stub, &mut self.actions) {
             Ok(_) => {
-                let unregistering = Unregistering { link: link_id, notify };
-                self.set_state(id, State::Unregistering(unregistering));
+                let unregistering = Unregistering { link: link_id, register: None, notify };
+                self.set_state(id, State::Unregistering(unregistering), now);
                 self.set_deadline(id, Some(now + self.config.unregister_timeout));
             }
             Err(error) => {
@@ -45,7 +45,8 @@ impl Client {
         let Some(registration) = self.registrations.remove(&id) else {
             return;
         };
-        if let State::Unregistering(Unregistering { link, notify: Some(call) }) = registration.state
+        if let State::Unregistering(Unregistering { link, notify: Some(call), .. }) =
+            registration.state
         {
             if let Some(link) = self.links.get_mut(&link) {
                 link.orphan(call, &mut self.actions);

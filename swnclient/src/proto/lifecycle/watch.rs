@@ -4,19 +4,39 @@
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::{LinkId, Purpose};
-use crate::proto::registration::{Missed, Registered, Review, State, Unregistering};
-use crate::wire::{self, NotifyMessages, Status, Version, opnum};
+use crate::proto::registration::{Attempt, Missed, Reselection, State, Unregistering};
+use crate::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc::association::CallId;
+use smol_str::ToSmolStr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+/// Whose witness tells something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Teller {
+    /// That of the registration in force.
+    Current,
+    /// That of the registration before, which is still asked.
+    Previous,
+}
 
 /// A witness that answers "nothing new" sooner than this is asked again only
 /// after this time.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// AsyncNotify: always one pending.
+    /// Asks again the witness that is asked now.
+    pub(in crate::proto) fn ask_again(&mut self, id: RegistrationId, now: Instant) {
+        let registration = self.registrations.get(&id);
+        match registration.is_some_and(|registration| registration.previous().is_some()) {
+            true => self.ask_previous(id, now),
+            false => self.send_notify(id, now),
+        }
+    }
+
+    /// AsyncNotify: always one pending, but while the previous registration is
+    /// asked.
     pub(in crate::proto) fn send_notify(&mut self, id: RegistrationId, now: Instant) {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
@@ -24,7 +44,7 @@ impl Client {
         let State::Registered(registered) = &mut registration.state else {
             return;
         };
-        if registered.notify.is_some() {
+        if registered.notify.is_some() || registered.previous().is_some() {
             return;
         }
         let link_id = registered.link;
@@ -58,20 +78,25 @@ impl Client {
         else {
             return;
         };
-        if registration.link() != Some(link_id) {
-            return;
-        }
         let asked_at = match &mut registration.state {
-            State::Registered(Registered { notify, .. }) => match notify.take() {
-                Some((asked, at)) if asked == call => at,
-                other => return *notify = other,
-            },
+            State::Registered(registered) => {
+                if let Some(previous) = registered.previous_mut() {
+                    if previous.notify.is_some_and(|(asked, _)| asked == call) {
+                        previous.notify = None;
+                        return self.previous_answered(id, witness, result, now);
+                    }
+                }
+                match registered.notify.take() {
+                    Some((asked, at)) if asked == call => at,
+                    other => return registered.notify = other,
+                }
+            }
             State::Unregistering(Unregistering { notify, .. }) => return *notify = None,
             _ => return,
         };
         match result {
             Ok(Some(messages)) => {
-                self.report(id, witness, messages, now);
+                self.report(id, Teller::Current, witness, messages, now);
                 self.to_ask_again.push_back((id, now));
             }
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
@@ -85,6 +110,25 @@ impl Client {
         }
     }
 
+    /// The witness of the previous registration answers while that is still asked.
+    fn previous_answered(
+        &mut self,
+        id: RegistrationId,
+        witness: IpAddr,
+        result: Result<Option<NotifyMessages>, Error>,
+        now: Instant,
+    ) {
+        match result {
+            Ok(Some(messages)) => {
+                self.report(id, Teller::Previous, witness, messages, now);
+                self.to_ask_again.push_back((id, now));
+            }
+            // It has nothing more.
+            Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {}
+            Err(error) => self.previous_lost(id, &error, now),
+        }
+    }
+
     /// Nothing is asked until `until`.
     fn pause_notify(&mut self, id: RegistrationId, until: Instant) {
         if let Some(registration) = self.registrations.get_mut(&id) {
@@ -95,21 +139,23 @@ impl Client {
         self.arm_registered(id);
     }
 
-    /// The deadline of a registration that stands: the next of its own.
+    /// The deadline of a registration in force: the next of its own.
     pub(in crate::proto) fn arm_registered(&mut self, id: RegistrationId) {
         let Some(registration) = self.registrations.get(&id) else {
             return;
         };
         if let State::Registered(registered) = &registration.state {
-            let review = match registration.review {
-                Review::Due(at) => Some(at),
-                Review::NotDue | Review::Listing(_) => None,
+            let reselection = match registration.reselection {
+                Reselection::Due(at) => Some(at),
+                Reselection::Registering(Attempt { call, .. }, _) => call.map(|(.., due)| due),
+                Reselection::NotDue | Reselection::Listing(_) => None,
             };
             let missed = match registered.missed {
                 Missed::Due(at) => Some(at),
                 Missed::Listing | Missed::Told(_) | Missed::Settled => None,
             };
-            let next = registered.notify_due.into_iter().chain(review).chain(missed).min();
+            let next = [registered.notify_due, registered.previous_due(), reselection, missed];
+            let next = next.into_iter().flatten().min();
             self.set_deadline(id, next);
         }
     }
@@ -118,6 +164,7 @@ impl Client {
     fn report(
         &mut self,
         id: RegistrationId,
+        teller: Teller,
         witness: IpAddr,
         messages: NotifyMessages,
         now: Instant,
@@ -129,16 +176,19 @@ impl Client {
         let (what, list, notification): (_, _, fn(IpAddr) -> Notification) = match messages {
             NotifyMessages::ResourceChange(changes) => {
                 let mut back = false;
-                for (name, state) in registration.news(changes) {
+                for (name, state) in registration.news(teller == Teller::Previous, changes) {
+                    if !self.tell(id, teller, Notification::ResourceChange { name, state }, now) {
+                        continue;
+                    }
                     // A witness reports what was registered for, by whatever
                     // name it has for it: the address, the node, the cluster.
-                    registration.known_state = Some(state);
+                    if let Some(registration) = self.registrations.get_mut(&id) {
+                        registration.known_state = Some(state);
+                    }
                     back |= state == ResourceState::Available;
-                    let notification = Notification::ResourceChange { name, state };
-                    self.events.push_back((id, Event::Notification(notification)));
                 }
                 if back {
-                    self.schedule_review(id, now);
+                    self.schedule_reselection(id, true, now);
                 }
                 return;
             }
@@ -149,6 +199,7 @@ impl Client {
                 ("share move", list, |address| Notification::ShareMove { address })
             }
             NotifyMessages::IpChange(list) => {
+                self.report_offline(id, teller, &list, now);
                 ("IP change", list, |address| Notification::IpChange { address })
             }
         };
@@ -157,12 +208,73 @@ impl Client {
                 if list.len() > 1 {
                     log::info!("{what} from witness {witness}: {address} chosen of {list:?}");
                 }
-                self.events.push_back((id, Event::Notification(notification(address))));
+                self.tell(id, teller, notification(address), now);
             }
             None => log::warn!(
-                "{what} from witness {witness} for {} names no usable address, not forwarded: {list:?}",
-                registration.request.net_name
+                "{what} from witness {witness} names no usable address, not forwarded: {list:?}"
             ),
         }
+    }
+
+    /// An IP change that takes the registration's own address offline ([MS-SWN]
+    /// 2.2.2.1) is a resource change, too, unless the consumer knows the state. In
+    /// version 1 the flags mean nothing.
+    fn report_offline(
+        &mut self,
+        id: RegistrationId,
+        teller: Teller,
+        list: &[AddressInfo],
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let (State::Registered(registered), Some(own)) =
+            (&registration.state, registration.served_by)
+        else {
+            return;
+        };
+        let state = ResourceState::Unavailable;
+        if registered.version != Version::V2
+            || registration.known_state == Some(state)
+            || !choice::is_offline(list, own)
+        {
+            return;
+        }
+        registration.known_state = Some(state);
+        let notification = Notification::ResourceChange { name: own.to_smolstr(), state };
+        self.tell(id, teller, notification, now);
+    }
+
+    /// Hands a notification to the consumer, unless it is a copy of what the
+    /// previous registration told.
+    fn tell(
+        &mut self,
+        id: RegistrationId,
+        teller: Teller,
+        notification: Notification,
+        now: Instant,
+    ) -> bool {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return false;
+        };
+        if let State::Registered(registered) = &mut registration.state {
+            match (&mut registered.overlap, teller) {
+                (Some(overlap), Teller::Previous) => overlap.told.add(&notification),
+                (Some(overlap), Teller::Current) if now <= overlap.until => {
+                    if overlap.told.is_copy(&notification) {
+                        return false;
+                    }
+                }
+                _ => registered.overlap = None,
+            }
+        }
+        if let Reselection::Registering(Attempt { call: Some(_), .. }, told) =
+            &mut registration.reselection
+        {
+            told.add(&notification);
+        }
+        self.events.push_back((id, Event::Notification(notification)));
+        true
     }
 }

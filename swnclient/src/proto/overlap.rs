@@ -1,0 +1,101 @@
+//! Two registrations of one mount for a moment: a witness has accepted the new
+//! one, and the previous one is still asked for what it knows.
+//!
+//! Whatever the cluster orders once the new one is there, it orders for both.
+//! The previous one is asked for [`OVERLAP`] more, since what was ordered before
+//! may be known to it alone; meanwhile the new one's notifications wait in its
+//! witness's queue. After that the new one is asked, and what the previous one
+//! told since the call to register was sent is passed over once, in order.
+//!
+//! What cannot be known: whether a notification that arrives while the call to
+//! register is under way was sent before or after the witness carried it out. If
+//! before, and the very same notification is ordered again within [`COPIES`] after
+//! the previous registration was released, it is taken for its copy.
+
+use super::registration::Registered;
+use crate::Notification;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// How long the previous registration is asked after the new one was accepted:
+/// longer than a response is on its way.
+pub(super) const OVERLAP: Duration = Duration::from_millis(500);
+/// How long after its release a notification can be a copy of what it told.
+pub(super) const COPIES: Duration = Duration::from_millis(500);
+/// The most notifications that are remembered; later ones take the place of
+/// earlier ones.
+const MOST: usize = 64;
+
+/// See the module's description.
+#[derive(Debug)]
+pub(super) struct Overlap {
+    /// The previous registration, until it is released.
+    pub(super) previous: Option<Registered>,
+    /// When the previous registration is released; after that, until when
+    /// copies are passed over.
+    pub(super) until: Instant,
+    /// What the previous one told that the new one may tell again.
+    pub(super) told: Told,
+}
+
+/// Notifications that another registration may tell again, in order.
+#[derive(Debug, Default)]
+pub(super) struct Told(VecDeque<Notification>);
+
+impl Told {
+    /// Remembers a notification.
+    pub(super) fn add(&mut self, notification: &Notification) {
+        if self.0.len() >= MOST {
+            self.0.pop_front();
+        }
+        self.0.push_back(notification.clone());
+    }
+
+    /// Whether this is the copy of one that is remembered. It and all before it
+    /// are forgotten then: the other registration tells in the same order, and
+    /// may have left some out.
+    pub(super) fn is_copy(&mut self, notification: &Notification) -> bool {
+        let found = self.0.iter().position(|told| told == notification);
+        if let Some(at) = found {
+            self.0.drain(..=at);
+        }
+        found.is_some()
+    }
+
+    /// Whether nothing is remembered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    fn client_move(last: u8) -> Notification {
+        Notification::ClientMove { address: IpAddr::from([10, 0, 0, last]) }
+    }
+
+    #[test]
+    fn a_copy_is_passed_over_once_and_what_it_left_out_is_forgotten() {
+        let mut told = Told::default();
+        for last in [1, 2, 3] {
+            told.add(&client_move(last));
+        }
+        assert!(!told.is_copy(&client_move(4)));
+        assert!(told.is_copy(&client_move(2)));
+        assert!(!told.is_copy(&client_move(2)) && !told.is_copy(&client_move(1)));
+        assert!(told.is_copy(&client_move(3)) && told.is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_notifications_is_not_remembered_for_ever() {
+        let mut told = Told::default();
+        for _ in 0..10 {
+            (0..=255).for_each(|last| told.add(&client_move(last)));
+        }
+        assert!(told.0.len() <= MOST);
+        assert!(told.is_copy(&client_move(255)));
+    }
+}
