@@ -4,6 +4,7 @@
 mod death;
 mod double;
 mod ends;
+mod open_files;
 mod outcome;
 mod pairs;
 mod planned;
@@ -14,6 +15,7 @@ mod stage;
 pub use death::{Death, Takeover};
 pub use double::{DoubleDeath, Order};
 pub use ends::Ends;
+pub use open_files::{OpenFiles, OpenFilesFault, OpenFilesOutcome, Use};
 pub use outcome::{Outcome, Stall};
 pub use pairs::Pairs;
 pub use planned::{Planned, PlannedStep};

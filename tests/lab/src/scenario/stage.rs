@@ -146,6 +146,11 @@ impl<'a> Stage<'a> {
         &self.writers[0]
     }
 
+    /// Where the first is mounted.
+    pub fn point(&self) -> &str {
+        self.mounts[0].point()
+    }
+
     /// The mount's registration.
     ///
     /// # Panics
@@ -213,7 +218,8 @@ impl<'a> Stage<'a> {
         let address = after.iter().find_map(|connection| connection.address);
         let log = self.log();
         let (written, traces): (Vec<_>, Vec<_>) = self.writers.into_iter().map(Writer::end).unzip();
-        drop(self.mounts);
+        // Unmounting is another matter, and takes its time.
+        self.guest.abandon();
         let stall = written.iter().map(Written::stall).max().unwrap_or_default();
         Outcome {
             stall: Stall::Ended(stall),
