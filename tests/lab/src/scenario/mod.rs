@@ -14,7 +14,7 @@ mod stage;
 
 pub use death::{Death, Takeover};
 pub use double::{DoubleDeath, Order};
-pub use ends::Ends;
+pub use ends::{End, Ends};
 pub use open_files::{OpenFiles, OpenFilesFault, OpenFilesOutcome, Use};
 pub use outcome::{Outcome, Stall};
 pub use pairs::Pairs;
