@@ -5,7 +5,7 @@ use super::{Scenario, Setup, Stage};
 /// Who ends the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// The guest, by sock_diag: what sends at that moment gets ECONNABORTED.
+    /// The guest, by sock_diag.
     Abort,
     /// The node, by a RST.
     Reset,

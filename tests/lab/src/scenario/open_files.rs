@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::{Death, Outcome, Planned, PlannedStep, Scenario, Setup, Stage, Variant};
+use super::{Death, MountPlan, Outcome, Planned, PlannedStep, Scenario, Setup, Stage, Variant};
 use crate::{Cluster, Guest, Process, script};
 
 /// How long the four may take to go on.
@@ -93,9 +93,10 @@ impl OpenFiles {
         let stage = Stage::set(cluster, &guest, variant, self.setup());
         let program = script("open-files");
         let command = format!(
-            "rm -f {STOP} {STATUS}; exec '{}' '{}' {STOP} {STATUS}",
+            "rm -f {STOP} {STATUS}; exec '{}' '{}' '{}' {STOP} {STATUS}",
             program.display(),
-            stage.point()
+            stage.point(0),
+            stage.point(1)
         );
         let files = guest.spawn(&command);
         wait_for_turns(&guest, &files, &[0; 4]);
@@ -142,7 +143,10 @@ fn turns(guest: &Guest) -> Vec<u64> {
 
 impl Scenario for OpenFiles {
     fn setup(&self) -> Setup {
+        // The second is for the database.
+        let without_locks = MountPlan { more: "nobrl", writes: false, ..MountPlan::default() };
         Setup {
+            mounts: vec![MountPlan::default(), without_locks],
             options: if self.persistent { "hard,persistenthandles" } else { "hard" },
             ..Setup::default()
         }

@@ -148,9 +148,9 @@ impl<'a> Stage<'a> {
         &self.writers[0]
     }
 
-    /// Where the first is mounted.
-    pub fn point(&self) -> &str {
-        self.mounts[0].point()
+    /// Where one of the mounts is.
+    pub fn point(&self, index: usize) -> &str {
+        self.mounts[index].point()
     }
 
     /// The mount's registration.

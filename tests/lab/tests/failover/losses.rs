@@ -1,5 +1,5 @@
-//! What the loss of a connection costs a program by itself, and with notifications at the same time: F11. These need a
-//! kernel with CONFIG_INET_DIAG_DESTROY.
+//! What the loss of a connection costs a program by itself, and with notifications at the same time: F11. These need
+//! CONFIG_INET_DIAG_DESTROY, in the guest's kernel and in this machine's.
 
 use std::time::Duration;
 
