@@ -28,15 +28,14 @@ impl Axis {
     fn ticks(&self, values: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
         let most = values.clone().fold(f64::MIN, f64::max);
         if !self.logarithmic {
-            let least = values.fold(0.0, f64::min);
-            let range = most - least;
-            let step = 10_f64.powf((range / 4.0).log10().floor());
+            // What is before zero has one tick, where it begins.
+            let least = values.fold(0.0, f64::min).floor();
+            let step = 10_f64.powf((most / 4.0).log10().floor());
             let step =
-                [1.0, 2.0, 2.5, 5.0, 10.0].map(|n| n * step).into_iter().find(|s| s * 5.0 >= range);
-            let step = step.unwrap_or(range);
-            let first = (least / step).floor() * step;
-            let ticks = (0..=6).map(|n| first + f64::from(n) * step);
-            return ticks.take_while(|t| t - step < most).collect();
+                [1.0, 2.0, 2.5, 5.0, 10.0].map(|n| n * step).into_iter().find(|s| s * 5.0 >= most);
+            let step = step.unwrap_or(most);
+            let ticks = (0..=5).map(|n| f64::from(n) * step).take_while(|t| t - step < most);
+            return (least < 0.0).then_some(least).into_iter().chain(ticks).collect();
         }
         let least = values.filter(|v| *v > 0.0).fold(f64::MAX, f64::min);
         let mut ticks = vec![10_f64.powf(least.log10().floor())];

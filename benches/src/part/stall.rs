@@ -185,11 +185,13 @@ fn report(case: &Case, columns: &[Column], findings: &mut Findings) {
             &stalls(column),
         ));
     }
-    for (what, of) in [
-        ("the address answers again after", times(ours, |outcome| outcome.answers_after)),
-        ("swnd is told after", times(ours, |outcome| outcome.told_after)),
+    // An address that has been alive all the time answers at once.
+    let dies = ["F1", "F2", "F6"].contains(&case.name);
+    for (what, of, shown) in [
+        ("the address answers again after", times(ours, |outcome| outcome.answers_after), dies),
+        ("swnd is told after", times(ours, |outcome| outcome.told_after), true),
     ] {
-        if !of.is_empty() {
+        if shown && !of.is_empty() {
             findings.rows.push(Row::new(&format!("{}: {what}", case.name), "s", &of));
         }
     }
@@ -253,18 +255,19 @@ fn series(plot: &str, column: &Column, until: f64) -> Option<Series> {
     let middle = median(&stalls(column));
     let outcome = column.outcomes.iter().find(|outcome| outcome.stall.seconds() >= middle)?;
     let step = (until - BEFORE) / float(STEPS);
-    let mut points: Vec<(f64, f64)> = Vec::new();
-    let mut last = (BEFORE, outcome.trace.first()?.1);
-    for (time, written) in outcome.trace.iter().copied().filter(|(time, _)| *time <= until) {
+    let shown = outcome.trace.iter().copied();
+    let shown: Vec<_> = shown.filter(|(time, _)| (BEFORE..=until).contains(time)).collect();
+    let mut last = *shown.first()?;
+    let mut points = vec![last];
+    for (time, written) in shown {
         // A stall is a level line to the write that ended it.
-        if time - last.0 > 5.0 * step && time > BEFORE {
-            points.push(last);
-            points.push((time, last.1));
+        if time - last.0 > 5.0 * step {
+            points.extend([last, (time, last.1)]);
         }
-        if time >= BEFORE && points.last().is_none_or(|point| time - point.0 >= step) {
+        if points.last().is_none_or(|point| time - point.0 >= step) {
             points.push((time, written));
         }
-        last = (time.max(BEFORE), written);
+        last = (time, written);
     }
     points.push(last);
     if !outcome.stall.has_ended() || outcome.stall.seconds() > until {

@@ -22,6 +22,11 @@ impl Cluster {
         self.script(&["speak"]);
     }
 
+    /// Makes a node reset the guest's connection from `port`.
+    pub fn reset(&self, node: usize, port: u16) {
+        self.script(&["reset", &node.to_string(), &port.to_string()]);
+    }
+
     /// Moves an address to another node, as an administrator does.
     pub fn move_address(&self, address: Ipv4Addr, node: usize) {
         self.node(self.any_node(), &["ctdb", "moveip", &address.to_string(), &node.to_string()]);

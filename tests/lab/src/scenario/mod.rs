@@ -4,6 +4,7 @@
 mod death;
 mod double;
 mod ends;
+mod open_files;
 mod outcome;
 mod pairs;
 mod planned;
@@ -13,7 +14,8 @@ mod stage;
 
 pub use death::{Death, Takeover};
 pub use double::{DoubleDeath, Order};
-pub use ends::Ends;
+pub use ends::{End, Ends};
+pub use open_files::{OpenFiles, OpenFilesFault, OpenFilesOutcome, Use};
 pub use outcome::{Outcome, Stall};
 pub use pairs::Pairs;
 pub use planned::{Planned, PlannedStep};

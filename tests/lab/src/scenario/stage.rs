@@ -16,6 +16,8 @@ use crate::{
 const WATCHED: Duration = Duration::from_secs(10);
 /// A writer that has not got on for so long stalls.
 const STALLS: Duration = Duration::from_millis(500);
+/// How much the first writer writes before anything happens.
+const WELL_BEFORE: u64 = 100 * 4096;
 /// How long registering may take: a witness that isn't there has to be found out, and the clients come back over 15 s.
 const REGISTERED: Duration = Duration::from_secs(60);
 
@@ -146,6 +148,11 @@ impl<'a> Stage<'a> {
         &self.writers[0]
     }
 
+    /// Where one of the mounts is.
+    pub fn point(&self, index: usize) -> &str {
+        self.mounts[index].point()
+    }
+
     /// The mount's registration.
     ///
     /// # Panics
@@ -171,6 +178,11 @@ impl<'a> Stage<'a> {
     /// # Panics
     /// Where a file isn't what was written.
     pub fn measure(self, strike: impl FnOnce(&Stage<'a>)) -> Outcome {
+        if !self.setup.writer.idle {
+            // A second or two.
+            let well = self.writer().bytes() + WELL_BEFORE;
+            assert!(self.writer().reaches(well, self.setup.limit), "the writer doesn't get on");
+        }
         let before = self.guest.connections();
         let (at, since) = (unix_ms(), Instant::now());
         strike(&self);
@@ -213,7 +225,8 @@ impl<'a> Stage<'a> {
         let address = after.iter().find_map(|connection| connection.address);
         let log = self.log();
         let (written, traces): (Vec<_>, Vec<_>) = self.writers.into_iter().map(Writer::end).unzip();
-        drop(self.mounts);
+        // Unmounting is another matter, and takes its time.
+        self.guest.abandon();
         let stall = written.iter().map(Written::stall).max().unwrap_or_default();
         Outcome {
             stall: Stall::Ended(stall),

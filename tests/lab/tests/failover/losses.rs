@@ -1,41 +1,52 @@
-//! What the loss of a connection costs a program by itself, and with notifications at the same time: F11. These need a
-//! kernel with CONFIG_INET_DIAG_DESTROY.
+//! What the loss of a connection costs a program by itself, and with notifications at the same time: F11. These need
+//! CONFIG_INET_DIAG_DESTROY, in the guest's kernel and in this machine's.
 
 use std::time::Duration;
 
-use lab::Cluster;
-use lab::scenario::{Ends, Outcome, Pairs, Scenario, Variant};
+use lab::scenario::{End, Ends, Pairs, Scenario, Variant};
+use lab::{Cluster, Written};
 
 use crate::{assert_losses, run};
 
 /// How often a connection is ended where EBADF is counted.
 const ENDS: u64 = 60;
 
-fn end_connections(options: &'static str) -> Outcome {
+/// How often in F11, for each gap.
+const PAIRS: u64 = 10;
+
+fn end_connections(end: End, options: &'static str) -> Written {
     let cluster = Cluster::fresh();
-    let outcome = Ends { times: ENDS, options }.run(&cluster, &Variant::Without);
-    println!("{ENDS} connections ended, mounted with {options}: {outcome}");
-    outcome
+    let outcome = Ends { times: ENDS, end, options }.run(&cluster, &Variant::Without);
+    println!("{ENDS} connections ended, {end:?}, mounted with {options}: {outcome}");
+    assert_eq!(outcome.losses, [ENDS]);
+    assert_eq!(outcome.written[0].reopened, 0, "files that the writer had to open again");
+    outcome.written[0].clone()
 }
 
 #[test]
 fn after_ebadf_the_same_descriptor_goes_on_and_only_fdatasync_has_it() {
-    let outcome = end_connections("hard");
-    assert_losses(&outcome, ENDS);
-    assert_eq!(outcome.written[0].ebadf.get("pwrite"), None, "{outcome}");
+    for end in [End::Abort, End::Reset] {
+        let written = end_connections(end, "hard");
+        assert_eq!(written.ebadf.get("pwrite"), None, "{written:?}");
+    }
 }
 
 #[test]
 fn without_strict_sync_there_is_no_ebadf() {
-    let outcome = end_connections("hard,nostrictsync");
-    assert_losses(&outcome, ENDS);
-    assert_eq!(outcome.written[0].ebadf(), 0, "{outcome}");
+    for end in [End::Abort, End::Reset] {
+        let written = end_connections(end, "hard,nostrictsync");
+        assert_eq!(written.ebadf(), 0, "{written:?}");
+    }
 }
 
 #[test]
 fn f11_notifications_during_a_reconnect_cost_no_other_connection() {
-    for (gap, seed) in [(0, 11), (1, 22), (12, 33), (100, 44)] {
-        let pairs = Pairs { times: 10, gap: Duration::from_millis(gap), seed };
-        assert_losses(&run(&format!("F11, {gap} ms apart"), &pairs), pairs.times);
+    let gaps = [(0, 11), (1, 22), (12, 33), (100, 44)];
+    let outcomes = gaps.map(|(gap, seed)| {
+        let pairs = Pairs { times: PAIRS, gap: Duration::from_millis(gap), seed };
+        run(&format!("F11, {gap} ms apart"), &pairs)
+    });
+    for outcome in outcomes {
+        assert_losses(&outcome, PAIRS);
     }
 }

@@ -9,19 +9,25 @@
 mod deaths;
 mod faults;
 mod losses;
+mod open_files;
 mod planned;
 mod several;
 
 use lab::Cluster;
 use lab::scenario::{Outcome, Scenario, Variant};
 
+/// The daemon under test, or none where that is asked for.
+fn variant() -> Variant {
+    match std::env::var("LAB_VARIANT").as_deref() {
+        Ok("without") => Variant::Without,
+        _ => Variant::under_test(),
+    }
+}
+
 /// Runs a scenario with the daemon under test.
 fn run(name: &str, scenario: &impl Scenario) -> Outcome {
     let cluster = Cluster::fresh();
-    let variant = match std::env::var("LAB_VARIANT").as_deref() {
-        Ok("without") => Variant::Without,
-        _ => Variant::under_test(),
-    };
+    let variant = variant();
     let outcome = scenario.run(&cluster, &variant);
     println!("{name}, {variant}: {outcome}");
     outcome
