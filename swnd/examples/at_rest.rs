@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use swnclient::{Client, Config, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
-use swnd::daemon::{Daemon, Observer, Status};
+use swnd::daemon::{Daemon, Mode, Observer, Status};
 use swnd::kernel::{KernelAuth, Link, StandInKernel};
 use swnd::report::Report;
 use tokio::runtime::Builder;
@@ -80,7 +80,7 @@ async fn rest(subnet: &str, mounts: usize, time: Duration) -> Outcome<()> {
     let link = Link::open(kernel.clone())?;
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
     let (registered, mut watched) = watch::channel(0);
-    let daemon = Daemon::new(link, Watcher(registered), Policy::default(), |sink| {
+    let daemon = Daemon::new(link, Watcher(registered), Policy::default(), Mode::Forward, |sink| {
         Client::start(config, sink)
     });
     let daemon = tokio::spawn(async move { daemon.run().await });

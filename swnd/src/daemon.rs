@@ -80,8 +80,17 @@ pub enum Mode {
     Verified(Arc<dyn Network>),
 }
 
+impl fmt::Debug for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forward => "Forward",
+            Self::Verified(_) => "Verified",
+        })
+    }
+}
+
 /// What the loop and the client's events share.
-pub(crate) struct Shared<T, O> {
+struct Shared<T, O> {
     link: Link<T>,
     observer: O,
     books: Mutex<Books>,
@@ -293,8 +302,7 @@ pub async fn serve(config: Config, policy: Policy, verified: bool) -> Result<(),
         false => Mode::Forward,
     };
     let link = Link::open(socket)?;
-    let daemon =
-        Daemon::new(link, LogObserver, policy, mode, |sink| Client::start(config, sink));
+    let daemon = Daemon::new(link, LogObserver, policy, mode, |sink| Client::start(config, sink));
     service_manager::ready();
 
     let outcome = tokio::select! {

@@ -158,7 +158,7 @@ impl Scene {
             ..Config::default()
         };
         let mode = Mode::Forward;
-    let daemon = Daemon::new(link, Teller(sender), Policy::default(), mode, |sink| {
+        let daemon = Daemon::new(link, Teller(sender), Policy::default(), mode, |sink| {
             Client::start(client, sink)
         });
         let daemon = tokio::spawn(async move { drop(daemon.run().await) });

@@ -69,7 +69,12 @@ pub struct Options {
     pub dead_after: u32,
 
     /// Help the kernel where it needs help, or hand on each notification as it comes
-    #[arg(long, value_name = "verified|forward", default_value = "verified", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "verified|forward",
+        default_value = "verified",
+        hide_possible_values = true
+    )]
     pub failover: FailoverMode,
 
     /// Over how long the clients of a witness that is lost come back

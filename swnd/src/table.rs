@@ -15,7 +15,9 @@ use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
-use swnclient::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
+use swnclient::{
+    Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
+};
 
 /// How many different failures of one mount are remembered as reported. Each
 /// node of a cluster may fail in its own way.
@@ -47,8 +49,13 @@ impl Registrar for Client {
         Client::unregister(self, id);
     }
 
-    fn nodes(&self, _id: RegistrationId) -> Answer<Vec<IpAddr>> {
-        Box::pin(std::future::ready(Vec::new()))
+    fn nodes(&self, id: RegistrationId) -> Answer<Vec<IpAddr>> {
+        let interfaces = self.interfaces(id);
+        Box::pin(async move {
+            let mut interfaces = interfaces.await;
+            interfaces.retain(|it| it.state == ResourceState::Available);
+            interfaces.into_iter().flat_map(|it| it.addresses).collect()
+        })
     }
 }
 
@@ -350,8 +357,7 @@ impl Table {
             Some(registration) => self.mount_of(registration)?,
             None => self.mount(id)?,
         };
-        let current =
-            self.entries.get(&id).is_some_and(|entry| entry.registration == registration);
+        let current = self.entries.get(&id).is_some_and(|entry| entry.registration == registration);
         if current && matches!(answer.result, Err(Errno::INVAL | Errno::NODEV)) {
             // Its unregister message was lost.
             self.release(id, client);

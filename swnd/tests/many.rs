@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 use swnclient::{Client, Config, Notification, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
-use swnd::daemon::{Daemon, Observer, Status};
+use swnd::daemon::{Daemon, Mode, Observer, Status};
 use swnd::kernel::{KernelAuth, Link, StandInKernel};
 use swnd::report::Report;
 use tokio::sync::watch;
@@ -95,8 +95,9 @@ async fn thousands() {
     let link = Link::open(kernel.clone()).unwrap();
     let (sender, mut seen) = watch::channel(Seen::default());
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
-    let daemon =
-        Daemon::new(link, Watcher(sender), Policy::default(), |sink| Client::start(config, sink));
+    let daemon = Daemon::new(link, Watcher(sender), Policy::default(), Mode::Forward, |sink| {
+        Client::start(config, sink)
+    });
     let daemon = tokio::spawn(async move { daemon.run().await });
     // It joins the kernel's group.
     tokio::task::yield_now().await;

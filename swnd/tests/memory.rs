@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swnclient::{Client, Config, KerberosCredentials, RegistrationRequest, Secret};
 use swnd::authentication::{Mechanism, Policy};
-use swnd::daemon::{Daemon, LogObserver};
+use swnd::daemon::{Daemon, LogObserver, Mode};
 use swnd::kernel::link::Datagram;
 use swnd::kernel::{KernelAuth, Link, StandInKernel, Transport};
 use swnd::options::LogTarget;
@@ -106,7 +106,8 @@ async fn child(mechanisms: &[String]) {
         .collect();
     let policy = Policy::new(&mechanisms, KerberosCredentials::from_environment());
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
-    let daemon = Daemon::new(link, LogObserver, policy, |sink| Client::start(config, sink));
+    let daemon =
+        Daemon::new(link, LogObserver, policy, Mode::Forward, |sink| Client::start(config, sink));
     panic!("{}", daemon.run().await);
 }
 

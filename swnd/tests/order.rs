@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swnclient::{Client, Config, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
-use swnd::daemon::{Daemon, Observer};
+use swnd::daemon::{Daemon, Mode, Observer};
 use swnd::kernel::link::{Datagram, Transport};
 use swnd::kernel::{KernelAuth, Link, StandInKernel};
 use swnd::report::Report;
@@ -106,7 +106,9 @@ async fn notifications() {
     };
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
     let link = Link::open(watching).unwrap();
-    let daemon = Daemon::new(link, Silent, Policy::default(), |sink| Client::start(config, sink));
+    let daemon = Daemon::new(link, Silent, Policy::default(), Mode::Forward, |sink| {
+        Client::start(config, sink)
+    });
     let daemon = tokio::spawn(async move { daemon.run().await });
     // It joins the kernel's group.
     tokio::task::yield_now().await;

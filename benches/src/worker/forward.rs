@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use swnclient::{Client, Config};
 use swnd::authentication::Policy;
-use swnd::daemon::{Daemon, Observer, Status};
+use swnd::daemon::{Daemon, Mode, Observer, Status};
 use swnd::kernel::link::{Datagram, Transport};
 use swnd::kernel::message::encode_notify;
 use swnd::kernel::socket::NetlinkSocket;
@@ -94,6 +94,7 @@ pub(super) async fn daemon(args: &[&str]) {
         Link::open(tap).expect("the stand-in answers"),
         Counter(Arc::clone(&counted)),
         Policy::default(),
+        Mode::Forward,
         |sink| Client::start(config, sink),
     );
     tokio::spawn(async move { panic!("{}", daemon.run().await) });

@@ -34,10 +34,11 @@ impl Bench {
         let lines = Lines::default();
         let link = Link::open(kernel.clone()).unwrap();
         let mut events = None;
-        let daemon = Daemon::new(link, lines.clone(), Policy::default(), |forwarder| {
-            events = Some(forwarder);
-            FakeClient::default()
-        });
+        let daemon =
+            Daemon::new(link, lines.clone(), Policy::default(), Mode::Forward, |forwarder| {
+                events = Some(forwarder);
+                FakeClient::default()
+            });
         let bench = Self { kernel, daemon, events: events.unwrap(), lines };
         bench.settle().await;
         bench

@@ -167,9 +167,8 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
                 self.tasks.spawn(async move {
                     let _permit = permits.acquire().await;
                     let sent = spawn_blocking(move || shared.link.send(&prepared)).await;
-                    let sent = sent.unwrap_or_else(|error| {
-                        std::panic::resume_unwind(error.into_panic())
-                    });
+                    let sent =
+                        sent.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                     Done::Sent(id, notification, sent)
                 });
             }

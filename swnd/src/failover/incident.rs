@@ -14,10 +14,10 @@
 //! ```
 
 use super::connection::{Connection, TcpState};
+use super::debug_data::DebugData;
 use super::line::Line;
 use super::pace;
 use super::probes::Probes;
-use super::debug_data::DebugData;
 use super::{Action, Context, End, Sight};
 use crate::report::Mount;
 use smol_str::SmolStr;
@@ -404,7 +404,8 @@ impl Incident {
         if !self.looked {
             return None;
         }
-        let mut here = ctx.view.at(self.address).filter(|it| it.state != TcpState::Closing).peekable();
+        let mut here =
+            ctx.view.at(self.address).filter(|it| it.state != TcpState::Closing).peekable();
         if here.peek().is_none() {
             return self.settled_elsewhere(ctx);
         }
@@ -534,9 +535,7 @@ impl Incident {
             .iter()
             .filter_map(|mount| {
                 let here = self.kernel_address(ctx, mount)?;
-                if self.probes.silent_for(here, now) < after
-                    || self.is_served(ctx, here, now)
-                {
+                if self.probes.silent_for(here, now) < after || self.is_served(ctx, here, now) {
                     return None;
                 }
                 let mut targets = self.candidates(ctx, mount).into_iter();
@@ -585,10 +584,8 @@ impl Incident {
         now: Instant,
     ) {
         self.moved += 1;
-        self.before = moves
-            .values()
-            .flat_map(|target| ctx.view.at(*target).map(|it| it.cookie))
-            .collect();
+        self.before =
+            moves.values().flat_map(|target| ctx.view.at(*target).map(|it| it.cookie)).collect();
         let mut pending = BTreeSet::new();
         for (mount, target) in &moves {
             if let Some((id, _)) = ctx.mounted(mount) {
@@ -598,8 +595,7 @@ impl Incident {
             }
         }
         self.moves = moves;
-        self.step =
-            Step::Moving { pending, accepted: 0, asked: now, freed: false, all_sent: None };
+        self.step = Step::Moving { pending, accepted: 0, asked: now, freed: false, all_sent: None };
     }
 
     /// Waits for the kernel's answers. One that does not come may wait for the lock
@@ -660,7 +656,9 @@ impl Incident {
         let since = *since;
         let target = |address: IpAddr| self.moves.values().any(|it| *it == address);
         let is_there = |it: &Connection| {
-            it.state == TcpState::Established && it.received > 0 && !self.before.contains(&it.cookie)
+            it.state == TcpState::Established
+                && it.received > 0
+                && !self.before.contains(&it.cookie)
         };
         let there = ctx.view.connections().iter().find(|it| target(it.address()) && is_there(it));
         match (there, &landed) {

@@ -96,7 +96,9 @@ impl fmt::Display for Line {
             Self::Steering { address, target } => {
                 write!(f, "{address} does not answer, {target} does: moving there")
             }
-            Self::MoveAgain => f.write_str("the kernel is not where it was moved to; moving it again"),
+            Self::MoveAgain => {
+                f.write_str("the kernel is not where it was moved to; moving it again")
+            }
             Self::MoveFailed => f.write_str(
                 "the kernel does not stay where it is moved to; `dmesg` may say why, \
                  and `/proc/fs/cifs/DebugData` where it is",

@@ -473,9 +473,7 @@ impl Failover {
             .filter_map(|id| self.mounts.get(id))
             .map(|mounted| mounted.address)
             .filter(|address| !self.incidents.contains_key(address))
-            .filter(|address| {
-                self.view.at(*address).any(|it| it.is_dead(retransmissions, silence))
-            })
+            .filter(|address| self.view.at(*address).any(|it| it.is_dead(retransmissions, silence)))
             .collect();
         for address in addresses {
             self.incident(address, Cause::Silence, None, now);

@@ -7,64 +7,64 @@ const fn ms(milliseconds: u64) -> Duration {
 }
 
 /// How long one probe may take: a few round trips of a slow network.
-pub const PROBE_LIMIT: Duration = ms(1000);
+pub(super) const PROBE_LIMIT: Duration = ms(1000);
 /// How many probes of one address may be under way.
-pub const PROBES_MAX: u8 = 10;
+pub(super) const PROBES_MAX: u8 = 10;
 /// How long an address's answer to a probe counts.
-pub const ANSWER_LASTS: Duration = ms(500);
+pub(super) const ANSWER_LASTS: Duration = ms(500);
 
 /// How long the address must have been silent before the mount is moved to another:
 /// after a witness's word, and where only the kernel's connection tells.
-pub const STEER_AFTER_WORD: Duration = ms(800);
-pub const STEER_AFTER_SILENCE: Duration = ms(1500);
+pub(super) const STEER_AFTER_WORD: Duration = ms(800);
+pub(super) const STEER_AFTER_SILENCE: Duration = ms(1500);
 /// When other addresses are looked for, so that they are known by then.
-pub const LOOK_UP_AFTER: Duration = ms(200);
+pub(super) const LOOK_UP_AFTER: Duration = ms(200);
 /// How long looked-up addresses count.
-pub const LOOK_UP_LASTS: Duration = Duration::from_secs(10);
+pub(super) const LOOK_UP_LASTS: Duration = Duration::from_secs(10);
 /// How many other addresses are probed at most.
-pub const CANDIDATES_MAX: usize = 16;
+pub(super) const CANDIDATES_MAX: usize = 16;
 
 /// A connection is dead where data was retransmitted so often, and nothing has
 /// been acknowledged for so long: after a witness's word, and where only the
 /// connection tells.
-pub const DEAD_AFTER_WORD: (u8, Duration) = (1, ms(250));
-pub const DEAD_AFTER_SILENCE: (u8, Duration) = (3, ms(1200));
+pub(super) const DEAD_AFTER_WORD: (u8, Duration) = (1, ms(250));
+pub(super) const DEAD_AFTER_SILENCE: (u8, Duration) = (3, ms(1200));
 
 /// How long a connection that answers is watched all the same: one made since, and
 /// one that was there before.
-pub const SETTLE_NEW: Duration = ms(1000);
-pub const SETTLE_OLD: Duration = Duration::from_secs(10);
+pub(super) const SETTLE_NEW: Duration = ms(1000);
+pub(super) const SETTLE_OLD: Duration = Duration::from_secs(10);
 /// How long one is watched that nothing goes over. The kernel's echo, 60 s after the
 /// last byte unless the mount has another `echo_interval`, shows whether it lives.
-pub const WATCH_IDLE: Duration = Duration::from_secs(65);
+pub(super) const WATCH_IDLE: Duration = Duration::from_secs(65);
 /// How long a mount without any connection is followed.
-pub const GIVE_UP: Duration = Duration::from_secs(3600);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(3600);
 
 /// How long the kernel may hold a notification before the dead connection, whose
 /// lock it waits for, is ended first.
-pub const NOTIFY_BLOCKED: Duration = ms(250);
+pub(super) const NOTIFY_BLOCKED: Duration = ms(250);
 /// How long the kernel's answer may be under way after it has acted.
-pub const ANSWER_LOST: Duration = ms(1000);
+pub(super) const ANSWER_LOST: Duration = ms(1000);
 /// How long the kernel may take to be on the address that it was moved to: it may
 /// sleep 3 s after an attempt of its own that failed.
-pub const LANDING_LIMIT: Duration = Duration::from_secs(6);
+pub(super) const LANDING_LIMIT: Duration = Duration::from_secs(6);
 /// How long it must then stay there: a kernel that was away for longer than three
 /// echo intervals drops its first connection at once.
-pub const LANDED_FOR: Duration = ms(1000);
+pub(super) const LANDED_FOR: Duration = ms(1000);
 /// How often a mount is moved to the same address.
-pub const MOVES_MAX: u8 = 4;
+pub(super) const MOVES_MAX: u8 = 4;
 /// How long the target of an ordered move may take to answer.
-pub const TARGET_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const TARGET_LIMIT: Duration = Duration::from_secs(60);
 /// The pause after a move that has failed.
-pub const MOVE_AGAIN_AFTER: Duration = Duration::from_secs(10);
+pub(super) const MOVE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// How often the connections of mounts without a witness are looked at.
-pub const OWN_WATCH: Duration = Duration::from_secs(1);
+pub(super) const OWN_WATCH: Duration = Duration::from_secs(1);
 /// How many addresses are worked on at a time; others wait.
-pub const INCIDENTS_MAX: usize = 256;
+pub(super) const INCIDENTS_MAX: usize = 256;
 
 /// How often connections are looked at, by the age of the incident.
-pub fn look_every(age: Duration) -> Duration {
+pub(super) fn look_every(age: Duration) -> Duration {
     match age.as_millis() {
         0..1_000 => ms(50),
         1_000..10_000 => ms(100),
@@ -74,7 +74,7 @@ pub fn look_every(age: Duration) -> Duration {
 }
 
 /// How often an address that does not answer is probed, by the age of the incident.
-pub fn probe_every(age: Duration) -> Duration {
+pub(super) fn probe_every(age: Duration) -> Duration {
     match age.as_millis() {
         0..10_000 => ms(100),
         10_000..70_000 => ms(250),

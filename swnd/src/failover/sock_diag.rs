@@ -73,8 +73,7 @@ impl SockDiag {
     /// Looks at one connection: `None` once it is gone.
     pub fn look(&self, connection: &Connection) -> io::Result<Option<Connection>> {
         let family = family(connection);
-        let request =
-            request(BY_FAMILY, REQUEST, family, u32::MAX, &identity(connection), None);
+        let request = request(BY_FAMILY, REQUEST, family, u32::MAX, &identity(connection), None);
         let mut found = None;
         match self.ask(request, &mut |payload| found = decode(payload).map(|(it, _)| it)) {
             Ok(()) => Ok(found),
@@ -87,8 +86,7 @@ impl SockDiag {
     /// errors where the connection is gone already: `Ok(false)`.
     pub fn end(&self, connection: &Connection) -> io::Result<bool> {
         let family = family(connection);
-        let request =
-            request(DESTROY, REQUEST_ACK, family, u32::MAX, &identity(connection), None);
+        let request = request(DESTROY, REQUEST_ACK, family, u32::MAX, &identity(connection), None);
         match self.ask(request, &mut |_| {}) {
             Ok(()) => Ok(true),
             Err(error) if is(&error, Errno::NOENT) || is(&error, Errno::STALE) => Ok(false),

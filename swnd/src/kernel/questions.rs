@@ -1,7 +1,7 @@
 //! What the kernel was asked and has not answered yet.
 
-use std::collections::VecDeque;
 use super::link::NotifyTarget;
+use std::collections::VecDeque;
 use swnclient::Notification;
 
 /// What an answer of the kernel answers.

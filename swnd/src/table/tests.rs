@@ -42,6 +42,10 @@ impl Registrar for FakeClient {
     fn unregister(&self, id: RegistrationId) {
         self.calls.borrow_mut().push(Call::Unregister(id));
     }
+
+    fn nodes(&self, _id: RegistrationId) -> Answer<Vec<IpAddr>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
 }
 
 pub(crate) fn request(net_name: &str, address: &str) -> RegistrationRequest {
@@ -128,7 +132,8 @@ impl Bench {
         id: u32,
         result: Result<(), Errno>,
     ) -> Option<Report> {
-        let answer = KernelAnswer { registration, id, notification: node_down(), result };
+        let target = NotifyTarget { id, registration: Some(registration) };
+        let answer = KernelAnswer { target, notification: node_down(), result };
         self.table.answer(answer, &self.client)
     }
 }

@@ -264,7 +264,8 @@ impl World {
                         unanswered.get_or_insert(now);
                     }
                 }
-                let is_retransmitted = is_busy && backoff(unanswered, now) > backoff(unanswered, now - STEP);
+                let is_retransmitted =
+                    is_busy && backoff(unanswered, now) > backoff(unanswered, now - STEP);
                 if gives_up || is_taken_over && self.resets && is_retransmitted {
                     self.reconnect(index);
                 }

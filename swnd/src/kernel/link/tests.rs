@@ -47,6 +47,10 @@ async fn events(link: &Link<StandInKernel>) -> Vec<LinkEvent> {
     events
 }
 
+fn target(registration: u64, id: u32) -> NotifyTarget {
+    NotifyTarget { id, registration: Some(RegistrationId(registration)) }
+}
+
 /// Notifies, whatever has arrived.
 fn notify(
     link: &Link<StandInKernel>,
@@ -54,7 +58,7 @@ fn notify(
     id: u32,
     notification: &Notification,
 ) -> Result<(), NotifyError> {
-    link.notify(RegistrationId(registration), id, notification, |_| false)
+    link.notify(&target(registration, id), notification, |_| false)
 }
 
 async fn link_up(kernel: &StandInKernel) -> Link<StandInKernel> {
@@ -171,12 +175,7 @@ async fn a_notification_is_acted_on_before_the_call_returns_and_answered_after()
     assert_eq!((taken[0].id, &taken[0].notification), (id, &notification));
     assert_eq!(
         events(&link).await,
-        [LinkEvent::Answer(KernelAnswer {
-            registration: RegistrationId(40),
-            id,
-            notification,
-            result: Ok(()),
-        })]
+        [LinkEvent::Answer(KernelAnswer { target: target(40, id), notification, result: Ok(()) })]
     );
 }
 
@@ -192,11 +191,11 @@ async fn answers_are_matched_to_what_they_answer() {
         .await
         .into_iter()
         .filter_map(|event| match event {
-            LinkEvent::Answer(answer) => Some((answer.registration.0, answer.id, answer.result)),
+            LinkEvent::Answer(answer) => Some((answer.target, answer.result)),
             _ => None,
         })
         .collect();
-    assert_eq!(answers, [(40, id, Ok(())), (41, 99, Err(Errno::INVAL))]);
+    assert_eq!(answers, [(target(40, id), Ok(())), (target(41, 99), Err(Errno::INVAL))]);
 }
 
 #[tokio::test]
@@ -225,7 +224,7 @@ async fn what_has_arrived_but_was_not_given_out_can_supersede_a_notification() {
     events(&link).await;
     kernel.unmount(id);
     let gone = LinkEvent::Message(KernelMessage::Unregister { id });
-    let send = || link.notify(RegistrationId(40), id, &client_move(), |event| *event == gone);
+    let send = || link.notify(&target(40, id), &client_move(), |event| *event == gone);
     assert!(matches!(send(), Err(NotifyError::Superseded)));
     // Nor when it is looked at again.
     assert!(matches!(send(), Err(NotifyError::Superseded)));
