@@ -100,7 +100,7 @@ pub(super) struct Incident {
     step: Step,
     /// Where the mounts are moved to, in the steps Moving and Landing.
     moves: BTreeMap<Mount, IpAddr>,
-    /// The connections that the targets had before.
+    /// The connections that there were before.
     before: BTreeSet<u64>,
     moved: u8,
     move_again: Instant,
@@ -115,7 +115,8 @@ pub(super) struct Incident {
 struct Fallback {
     /// How often in sequence no connection was seen that the kernel says is good.
     hidden: u8,
-    /// `Instance` of the connections at the address, when it was first read.
+    /// `Instance` of the connections at the address, before the incident or when it
+    /// was first read in it.
     instance: Option<u32>,
     /// When the address answered first.
     answered: Option<Instant>,
@@ -125,7 +126,7 @@ struct Fallback {
 const HIDDEN_AFTER: u8 = 2;
 
 impl Incident {
-    pub(super) fn new(address: IpAddr, cause: Cause, now: Instant) -> Self {
+    pub(super) fn new(address: IpAddr, cause: Cause, instance: Option<u32>, now: Instant) -> Self {
         Self {
             address,
             cause,
@@ -145,7 +146,7 @@ impl Incident {
             moved: 0,
             move_again: now,
             ended: None,
-            fallback: Fallback::default(),
+            fallback: Fallback { instance, ..Fallback::default() },
             next_look: now,
         }
     }
@@ -480,26 +481,27 @@ impl Incident {
     /// Tells the kernel, once the address answers, unless it says that it has
     /// reconnected by itself. Returns whether that is all.
     fn fall_back(&mut self, ctx: &mut Context<'_>, now: Instant) -> bool {
-        let state = ctx.view.debug_since(self.started);
-        if let (None, Some(data)) = (self.fallback.instance, state) {
-            self.fallback.instance = instance(data, self.address);
-            if self.fallback.instance.is_none() && data.at(self.address).next().is_some() {
+        if let Some(data) = ctx.view.debug_since(self.started) {
+            let here = instance(data, self.address);
+            if here.is_none() && data.at(self.address).next().is_some() {
                 self.report(ctx, Line::Reconnecting);
                 return true;
             }
+            let before = self.fallback.instance.or(here);
+            if before != here {
+                self.report(ctx, Line::ReconnectedByItself);
+                return true;
+            }
+            self.fallback.instance = before;
         }
         if !self.probes.is_fresh(self.address, now) {
             return false;
         }
         let answered = *self.fallback.answered.get_or_insert(now);
         if ctx.view.has_debug_data() {
-            let Some(data) = ctx.view.debug_since(answered) else {
+            if ctx.view.debug_since(answered).is_none() {
                 self.next_look = now;
                 return false;
-            };
-            if instance(data, self.address) != self.fallback.instance {
-                self.report(ctx, Line::ReconnectedByItself);
-                return true;
             }
         }
         self.tell_unavailable(ctx);
@@ -584,8 +586,7 @@ impl Incident {
         now: Instant,
     ) {
         self.moved += 1;
-        self.before =
-            moves.values().flat_map(|target| ctx.view.at(*target).map(|it| it.cookie)).collect();
+        self.before = ctx.view.connections().iter().map(|it| it.cookie).collect();
         let mut pending = BTreeSet::new();
         for (mount, target) in &moves {
             if let Some((id, _)) = ctx.mounted(mount) {
@@ -685,17 +686,18 @@ impl Incident {
         if ctx.sight == Sight::None || self.fallback.hidden >= HIDDEN_AFTER {
             return self.land_unseen(ctx, since, now);
         }
+        // A kernel that sleeps between two attempts shows where it has tried last; one
+        // that tries another address now has forgotten the target.
         let debug = ctx.view.debug_since(since);
         let is_elsewhere = debug.is_some_and(|data| {
             self.moves.iter().any(|(mount, target)| {
                 let id = ctx.mounted(mount).map(|(id, _)| id);
                 let address = id.and_then(|id| data.registrations.get(&id));
-                address.is_some_and(|address| address != target)
+                let tried = address.filter(|it| *it != target).map(|it| ctx.view.at(*it));
+                tried.is_some_and(|mut it| it.any(|it| !self.before.contains(&it.cookie)))
             })
         });
-        // A kernel that sleeps between two attempts has the target already; one that
-        // shows another address has dropped it.
-        if waited < pace::LANDING_LIMIT && !(is_elsewhere && waited >= pace::LANDED_FOR) {
+        if waited < pace::LANDING_LIMIT && !is_elsewhere {
             return Verdict::Open;
         }
         if self.moved >= pace::MOVES_MAX {
@@ -820,7 +822,7 @@ impl Incident {
 }
 
 /// `Instance` of the connections at an address, where all of them are good.
-fn instance(data: &DebugData, address: IpAddr) -> Option<u32> {
+pub(super) fn instance(data: &DebugData, address: IpAddr) -> Option<u32> {
     let mut servers = data.at(address).peekable();
     servers.peek()?;
     servers.try_fold(0u32, |sum, it| it.is_good.then(|| sum.wrapping_add(it.instance)))

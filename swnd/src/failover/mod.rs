@@ -162,10 +162,13 @@ pub struct Failover {
     /// Those that have lost their witness.
     unwatched: BTreeSet<u32>,
     incidents: BTreeMap<IpAddr, Incident>,
-    /// Words on further addresses, while there are too many incidents.
-    postponed: BTreeMap<IpAddr, Cause>,
+    /// Words on further addresses, and orders, while there are too many incidents.
+    postponed: BTreeMap<IpAddr, (Cause, BTreeMap<Mount, IpAddr>)>,
     view: View,
     sight: Sight,
+    /// Where the connections can't be seen: `Instance` of those at each address, as
+    /// long as nothing happens there.
+    instances: BTreeMap<IpAddr, u32>,
     /// A look is under way.
     looking: bool,
     /// The connections of new mounts are to be looked at.
@@ -209,7 +212,8 @@ impl Failover {
         self.actions.pop_front()
     }
 
-    /// When to call [`Failover::handle_timeout`]; `None` while nothing is going on.
+    /// When to call [`Failover::handle_timeout`], perhaps at once; `None` while nothing is
+    /// going on.
     pub fn next_deadline(&self) -> Option<Instant> {
         let incidents = self.incidents.values().map(Incident::deadline).min();
         incidents.into_iter().chain(self.own_watch).min()
@@ -303,8 +307,18 @@ impl Failover {
 
     /// The result of [`Action::Observe`] where only `DebugData` could be read.
     pub fn observed_without_sight(&mut self, debug_data: Option<DebugData>, now: Instant) {
-        let look = Look { connections: Vec::new(), debug_data: Some(debug_data) };
         self.sight = Sight::None;
+        if let Some(data) = &debug_data {
+            let addresses: BTreeSet<IpAddr> = self.mounts.values().map(|it| it.address).collect();
+            self.instances.retain(|address, _| addresses.contains(address));
+            for address in addresses {
+                if !self.incidents.contains_key(&address) {
+                    let instance = incident::instance(data, address);
+                    instance.and_then(|it| self.instances.insert(address, it));
+                }
+            }
+        }
+        let look = Look { connections: Vec::new(), debug_data: Some(debug_data) };
         self.observed(look, now);
     }
 
@@ -394,25 +408,34 @@ impl Failover {
         now: Instant,
     ) {
         if let Some(incident) = self.incidents.get_mut(&address) {
+            // Ten thousand mounts may get the same word: it is evaluated once, for all
+            // that came together.
             incident.word(cause, now);
-        } else if self.incidents.len() >= pace::INCIDENTS_MAX {
-            self.postponed.insert(address, cause);
+            if let Some((mount, target)) = order {
+                incident.order(mount, target, now);
+            }
             return;
-        } else {
-            let mut incident = Incident::new(address, cause, now);
-            let here = self.mounts.values().filter(|mounted| mounted.address == address);
-            incident.mounts.extend(here.map(|mounted| mounted.mount.clone()));
-            self.incidents.insert(address, incident);
         }
+        if self.incidents.len() >= pace::INCIDENTS_MAX {
+            let (first, orders) = self.postponed.entry(address).or_insert((cause, BTreeMap::new()));
+            if cause != Cause::Order {
+                *first = cause;
+            }
+            orders.extend(order);
+            return;
+        }
+        let mut incident =
+            Incident::new(address, cause, self.instances.get(&address).copied(), now);
+        let here = self.mounts.values().filter(|mounted| mounted.address == address);
+        incident.mounts.extend(here.map(|mounted| mounted.mount.clone()));
+        if let Some((mount, target)) = order {
+            incident.order(mount, target, now);
+        }
+        self.incidents.insert(address, incident);
         let known: Vec<Connection> = self.view.at(address).cloned().collect();
         if !known.is_empty() {
             self.actions.push_back(Action::Look(known));
         }
-        self.with(address, now, |incident, _| {
-            if let Some((mount, target)) = order {
-                incident.order(mount, target, now);
-            }
-        });
         self.look(now);
     }
 
@@ -434,8 +457,16 @@ impl Failover {
         give(&mut incident, &mut ctx);
         if incident.evaluate(&mut ctx, now) == Verdict::Open {
             self.incidents.insert(address, incident);
-        } else if let Some((next, cause)) = self.postponed.pop_first() {
+            return;
+        }
+        // Where only the number of its connection tells that the kernel has
+        // reconnected, that number is taken anew.
+        self.wants_look |= self.sight == Sight::None;
+        if let Some((next, (cause, orders))) = self.postponed.pop_first() {
             self.incident(next, cause, None, now);
+            for order in orders {
+                self.incident(next, Cause::Order, Some(order), now);
+            }
         }
     }
 

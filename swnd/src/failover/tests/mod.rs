@@ -318,9 +318,8 @@ fn without_the_means_to_end_a_connection_the_kernel_is_told_once_its_address_ans
 fn without_sight_the_kernel_is_told_unless_it_has_reconnected() {
     for has_debug_data in [true, false] {
         for tickles in [true, false] {
-            let mut world = World::new();
-            (world.can_see, world.resets) = (false, false);
-            world.has_debug_data = has_debug_data;
+            let mut world = World::that_sees(false, has_debug_data);
+            world.resets = false;
             world.kill(ip(1));
             world.run(S(3));
             if tickles {

@@ -88,6 +88,10 @@ pub(super) struct World {
 impl World {
     /// Three addresses that are alive, and a mount on the first.
     pub(super) fn new() -> Self {
+        Self::that_sees(true, true)
+    }
+
+    pub(super) fn that_sees(connections: bool, debug_data: bool) -> Self {
         let now = Instant::now();
         let alive = [(ip(1), 1), (ip(2), 2), (ip(3), 3)];
         let mut world = Self {
@@ -102,8 +106,8 @@ impl World {
             holders: BTreeMap::new(),
             pending: Vec::new(),
             can_end: true,
-            can_see: true,
-            has_debug_data: true,
+            can_see: connections,
+            has_debug_data: debug_data,
             last_cookie: 0,
             ended_alive: 0,
             ends: Vec::new(),
