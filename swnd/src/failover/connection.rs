@@ -47,13 +47,15 @@ impl Connection {
         self.remote.ip().to_canonical()
     }
 
-    /// Returns whether the server has stopped acknowledging: data is outstanding,
-    /// was retransmitted at least `retransmissions` times, and nothing has come
-    /// back for `silence`.
+    /// Returns whether data is outstanding and nothing has been acknowledged for
+    /// `silence`.
+    pub fn is_waiting(&self, silence: Duration) -> bool {
+        self.state == TcpState::Established && self.unacknowledged > 0 && self.since_ack >= silence
+    }
+
+    /// Returns whether the server has stopped acknowledging: it is waited for since
+    /// `silence`, and data was retransmitted at least `retransmissions` times.
     pub fn is_dead(&self, retransmissions: u8, silence: Duration) -> bool {
-        self.state == TcpState::Established
-            && self.unacknowledged > 0
-            && self.backoff >= retransmissions
-            && self.since_ack >= silence
+        self.is_waiting(silence) && self.backoff >= retransmissions
     }
 }

@@ -414,7 +414,7 @@ impl Incident {
             let Some(seen) = self.seen.get(&connection.cookie) else { return false };
             let age = |since: Instant| now.saturating_duration_since(since.max(self.since));
             match seen.proven {
-                _ if seen.ended || self.is_dead(connection) => false,
+                _ if seen.ended || connection.is_waiting(pace::DEAD_AFTER_WORD.1) => false,
                 Some(at) if seen.is_new => age(at) >= pace::SETTLE_NEW,
                 Some(at) => age(at) >= pace::SETTLE_OLD,
                 None => {
@@ -498,11 +498,9 @@ impl Incident {
             return false;
         }
         let answered = *self.fallback.answered.get_or_insert(now);
-        if ctx.view.has_debug_data() {
-            if ctx.view.debug_since(answered).is_none() {
-                self.next_look = now;
-                return false;
-            }
+        if ctx.view.has_debug_data() && ctx.view.debug_since(answered).is_none() {
+            self.next_look = now;
+            return false;
         }
         self.tell_unavailable(ctx);
         true

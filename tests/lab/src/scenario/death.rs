@@ -94,15 +94,16 @@ impl Scenario for Death {
         if self.takeover != Takeover::AtOnce {
             stage.cluster.allow_takeover(false);
         }
+    }
+
+    fn strike(&self, stage: &Stage<'_>) {
+        let victim = self.victim(stage);
+        // Not before: the writer would stall while the node lives.
         if self.silent {
             for port in stage.guest.ports_to(stage.address) {
                 stage.cluster.silence(port);
             }
         }
-    }
-
-    fn strike(&self, stage: &Stage<'_>) {
-        let victim = self.victim(stage);
         stage.cluster.kill(victim);
         if let Takeover::After(delay) = self.takeover {
             sleep(delay);

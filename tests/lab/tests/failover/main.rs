@@ -2,7 +2,7 @@
 //! its file is right, and what is registered afterwards. Stalls are printed; `benches/run stall` judges them.
 //!
 //! `SWND` names another daemon, `SWND_OPTIONS` has options for it. With `LAB_VARIANT=without` everything runs without a
-//! daemon, for comparison.
+//! daemon, for comparison. With `LAB_LOG` the daemon's log is printed.
 
 #![allow(clippy::indexing_slicing, reason = "tests fail by panics")]
 
@@ -30,6 +30,9 @@ fn run(name: &str, scenario: &impl Scenario) -> Outcome {
     let variant = variant();
     let outcome = scenario.run(&cluster, &variant);
     println!("{name}, {variant}: {outcome}");
+    if std::env::var_os("LAB_LOG").is_some() {
+        println!("{}", outcome.log);
+    }
     outcome
 }
 
