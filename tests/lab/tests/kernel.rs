@@ -84,7 +84,7 @@ fn each_type_of_notification_reaches_the_kernel_byte_for_byte() {
     let (from, to) = (cluster.address_of(0), cluster.address_of(1));
     let guest = Guest::boot();
     let capture = Capture::netlink(&guest);
-    let _swnd = Swnd::start(&guest);
+    let _swnd = Swnd::start_with(&guest, "", "--failover forward");
     let mount = Mount::with_witness(&guest, from);
     wait_registered(&cluster, from, PROMPTLY);
     let asked = capture.messages();
