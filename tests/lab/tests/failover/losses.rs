@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use lab::scenario::{End, Ends, Pairs, Scenario, Variant};
-use lab::{Cluster, Written};
+use lab::scenario::{End, Ends, Pairs};
+use lab::Written;
 
 use crate::{assert_losses, run};
 
@@ -15,9 +15,8 @@ const ENDS: u64 = 60;
 const PAIRS: u64 = 10;
 
 fn end_connections(end: End, options: &'static str) -> Written {
-    let cluster = Cluster::fresh();
-    let outcome = Ends { times: ENDS, end, options }.run(&cluster, &Variant::Without);
-    println!("{ENDS} connections ended, {end:?}, mounted with {options}: {outcome}");
+    let ends = Ends { times: ENDS, end, options };
+    let outcome = run(&format!("{ENDS} connections ended, {end:?}, {options}"), &ends);
     assert_eq!(outcome.losses, [ENDS]);
     assert_eq!(outcome.written[0].reopened, 0, "files that the writer had to open again");
     outcome.written[0].clone()
