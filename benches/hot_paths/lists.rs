@@ -1,12 +1,12 @@
 //! Lists of interfaces, as a server of a small and of a large cluster sends them.
 
 use criterion::{BenchmarkId, Criterion};
-use dcerpc::ndr::Endian;
+use dcerpc_proto::ndr::Endian;
 use smol_str::format_smolstr;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
-use swnclient::ResourceState;
-use swnclient::wire::{Interface, Version, decode_interface_list, encode_interface_list};
+use swnclient_proto::ResourceState;
+use swnclient_proto::wire::{Interface, Version, decode_interface_list, encode_interface_list};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode an interface list");

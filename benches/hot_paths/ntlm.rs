@@ -2,8 +2,8 @@
 
 use crate::rpc::{alice, ntlm_server};
 use criterion::{BatchSize, Criterion};
-use dcerpc::security::ntlm::NtlmContext;
-use dcerpc::security::{AcceptorContext, SecurityContext};
+use dcerpc_proto::security::ntlm::NtlmContext;
+use dcerpc_proto::security::{AcceptorContext, SecurityContext};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     criterion.bench_function("answer an NTLM challenge", |bencher| {

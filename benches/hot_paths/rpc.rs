@@ -2,16 +2,16 @@
 //! notification.
 
 use criterion::Criterion;
-use dcerpc::association::{Association, AssociationConfig, Event, MAX_FRAGMENT};
-use dcerpc::ndr::Endian;
-use dcerpc::pdu::{
+use dcerpc_proto::association::{Association, AssociationConfig, Event, MAX_FRAGMENT};
+use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::pdu::{
     BindAck, ContextResult, Frame, HEADER_LEN, Header, NDR20, PacketType, PduWriter, PfcFlags,
     Response, SecurityTrailer, TRAILER_LEN,
 };
-use dcerpc::security::ntlm::{NtlmAcceptor, NtlmContext, NtlmCredentials, ServerNames};
-use dcerpc::security::{AcceptorContext, Protected};
+use dcerpc_proto::security::ntlm::{NtlmAcceptor, NtlmContext, NtlmCredentials, ServerNames};
+use dcerpc_proto::security::{AcceptorContext, Protected};
 use std::time::{Duration, Instant};
-use swnclient::wire::{
+use swnclient_proto::wire::{
     AddressInfo, INTERFACE, NotifyMessages, decode_context_handle, decode_notify_response,
     encode_context_handle, encode_notify_response, opnum,
 };

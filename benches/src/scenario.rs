@@ -6,8 +6,8 @@ use smol_str::{SmolStr, format_smolstr};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use swnclient::proto::{Client, Config};
-use swnclient::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
+use swnclient_proto::{Client, Config};
+use swnclient_proto::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
 use witness_sim::world::{Action, ClientConn, ClientId, NetworkConfig, VirtualClient, World};
 use witness_sim::{Cluster, ClusterConfig, Destination, NodeId, Profile, Step, Who};
 

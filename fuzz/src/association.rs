@@ -1,8 +1,10 @@
 //! A server's byte stream into an association.
 
-use dcerpc::association::{Association, AssociationConfig, Event};
-use dcerpc::epm;
-use dcerpc::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
+use dcerpc_proto::association::{Association, AssociationConfig, Event};
+use dcerpc_proto::epm;
+use dcerpc_proto::security::{
+    AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step,
+};
 use std::ops::RangeInclusive;
 
 /// The server's stream follows the first byte, which says with which provider

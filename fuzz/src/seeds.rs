@@ -1,29 +1,30 @@
 //! What fuzzing starts from: captured connections and messages as the kernel
 //! sends them.
 
-use dcerpc::pdu::{Frame, Header, PacketType, Request, Response};
+use dcerpc_proto::pdu::{Frame, Header, PacketType, Request, Response};
 use std::collections::BTreeMap;
-use swnclient::RegistrationRequest;
-use swnclient::wire::opnum;
+use swnclient_proto::RegistrationRequest;
+use swnclient_proto::wire::opnum;
 use swnd::kernel::message::{KernelAuth, encode_notify, encode_registration};
 
 macro_rules! captured {
     ($name:literal) => {
-        include_bytes!(concat!("../../dcerpc/tests/data/", $name, ".server")).as_slice()
+        include_bytes!(concat!("../../dcerpc-proto/tests/data/", $name, ".server")).as_slice()
     };
 }
 
 macro_rules! packed {
     ($name:literal) => {{
         let little =
-            include_bytes!(concat!("../../swnclient/tests/data/packed-", $name, ".little"));
-        let big = include_bytes!(concat!("../../swnclient/tests/data/packed-", $name, ".big"));
+            include_bytes!(concat!("../../swnclient-proto/tests/data/packed-", $name, ".little"));
+        let big =
+            include_bytes!(concat!("../../swnclient-proto/tests/data/packed-", $name, ".big"));
         [with(0, little), with(1, big)]
     }};
 }
 
-const CLIENT: &[u8] = include_bytes!("../../swnclient/tests/data/samba.client");
-const SERVER: &[u8] = include_bytes!("../../swnclient/tests/data/samba.server");
+const CLIENT: &[u8] = include_bytes!("../../swnclient-proto/tests/data/samba.client");
+const SERVER: &[u8] = include_bytes!("../../swnclient-proto/tests/data/samba.server");
 
 /// With the byte in front by which a target makes a choice.
 fn with(first: u8, data: &[u8]) -> Vec<u8> {
@@ -158,7 +159,7 @@ pub(crate) fn kernel_message() -> Vec<Vec<u8>> {
             messages.extend(encode_registration(27, 1, &request, auth));
         }
         if let Ok(address) = address.parse() {
-            let moved = swnclient::Notification::ClientMove { address };
+            let moved = swnclient_proto::Notification::ClientMove { address };
             let mut bytes = Vec::new();
             messages.extend(encode_notify(&mut bytes, 27, 1, 1, &moved).map(|()| bytes));
         }

@@ -1,12 +1,12 @@
 //! The targets.
 
 use crate::{association, seeds};
-use dcerpc::epm;
-use dcerpc::ndr::Endian;
-use dcerpc::security::SecurityContext;
-use dcerpc::security::ntlm::{NtlmContext, NtlmCredentials};
-use dcerpc::security::spnego::SpnegoContext;
-use swnclient::wire;
+use dcerpc_proto::epm;
+use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::security::SecurityContext;
+use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
+use dcerpc_proto::security::spnego::SpnegoContext;
+use swnclient_proto::wire;
 use swnd::kernel;
 
 /// A fuzz target.

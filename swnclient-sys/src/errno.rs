@@ -1,7 +1,7 @@
 //! What a C caller is told where something went wrong.
 
 use core_client::Error;
-use dcerpc::epm::EpmError;
+use dcerpc_proto::epm::EpmError;
 use std::io::{self, ErrorKind};
 
 /// An errno, never 0.
@@ -58,8 +58,8 @@ impl From<&Error> for Errno {
 mod tests {
     use super::Errno;
     use core_client::Error;
-    use dcerpc::association::AssociationError;
-    use dcerpc::epm::EpmError;
+    use dcerpc_proto::association::AssociationError;
+    use dcerpc_proto::epm::EpmError;
     use std::io::ErrorKind;
 
     #[test]

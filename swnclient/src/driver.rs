@@ -7,8 +7,7 @@
 use crate::Config;
 use crate::client::EventSink;
 use crate::commands::{self, Command};
-use crate::proto::{self, Action, ConnectionId};
-use dcerpc::association::{AuthJob, AuthOutcome};
+use dcerpc_proto::association::{AuthJob, AuthOutcome};
 use smol_str::{SmolStr, ToSmolStr};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
@@ -16,6 +15,7 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use swnclient_proto::{self as proto, Action, ConnectionId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore, oneshot};

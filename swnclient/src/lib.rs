@@ -1,19 +1,12 @@
-//! A client of the SMB witness protocol [MS-SWN].
+//! A client of the SMB witness protocol [MS-SWN] on tokio.
 
-mod api;
 mod client;
 mod commands;
 mod driver;
-mod error;
-pub mod proto;
-pub mod wire;
 
-pub use api::{
-    Credentials, Event, Interface, Notification, RegistrationId, RegistrationRequest, ResourceState,
-};
 pub use client::{Client, EventSink};
-pub use dcerpc::security::kerberos::{KerberosCredentials, KerberosError, KerberosErrorKind};
-pub use dcerpc::security::ntlm::NtlmCredentials;
-pub use dcerpc::security::{AuthLevel, Secret};
-pub use error::Error;
-pub use proto::Config;
+pub use swnclient_proto::{
+    AuthLevel, Config, Credentials, Error, Event, Interface, KerberosCredentials, KerberosError,
+    KerberosErrorKind, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
+    ResourceState, Secret,
+};

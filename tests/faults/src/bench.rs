@@ -3,8 +3,8 @@
 use crate::Ledger;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::{Client, Config};
-use swnclient::{Credentials, Event, NtlmCredentials, RegistrationId, RegistrationRequest};
+use swnclient_proto::{Client, Config};
+use swnclient_proto::{Credentials, Event, NtlmCredentials, RegistrationId, RegistrationRequest};
 use witness_sim::world::{ClientId, NetworkConfig, World, WorldEvent};
 use witness_sim::{Cluster, ClusterConfig, Happening, NodeId, Step, Time};
 

@@ -16,9 +16,9 @@ use crate::Mount;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::Config;
-use swnclient::wire::{AddressInfo, NotifyMessages};
-use swnclient::{Event, Notification, RegistrationId, ResourceState};
+use swnclient_proto::Config;
+use swnclient_proto::wire::{AddressInfo, NotifyMessages};
+use swnclient_proto::{Event, Notification, RegistrationId, ResourceState};
 use witness_sim::{
     Cluster, ClusterConfig, Happening, NodeId, Notice, Power, RegistrationId as AtWitness, Stage,
     Time,

@@ -2,14 +2,14 @@
 //! seed alone decides it, and [`run`] says what it was where it goes wrong.
 
 use crate::{Bench, MountId};
-use dcerpc::association::FaultStatus;
+use dcerpc_proto::association::FaultStatus;
 use fastrand::Rng;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
-use swnclient::proto::Config;
-use swnclient::wire::{AddressInfo, Status};
+use swnclient_proto::Config;
+use swnclient_proto::wire::{AddressInfo, Status};
 use witness_sim::world::{ClientId, NetworkConfig};
 use witness_sim::{ClusterConfig, Destination, Fault, NodeId, Profile, Stage, Step, What, Who};
 

@@ -5,7 +5,7 @@
 use faults::fleet;
 use std::path::Path;
 use std::time::Duration;
-use swnclient::proto::Config;
+use swnclient_proto::Config;
 
 #[test]
 fn ten_thousand_clients_come_back_without_a_rush_and_as_documented() {

@@ -6,8 +6,8 @@
 use faults::{Bench, MountId};
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::Config;
-use swnclient::{Error, Event, Notification};
+use swnclient_proto::Config;
+use swnclient_proto::{Error, Event, Notification};
 use witness_sim::world::NetworkConfig;
 use witness_sim::{ClusterConfig, Happening, NodeId, Profile, Step, Time, Who};
 

@@ -5,9 +5,9 @@
 use faults::{Bench, MountId};
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::Config;
-use swnclient::wire::{AddressFlags, AddressInfo, NotifyMessages};
-use swnclient::{Event, Notification, ResourceState};
+use swnclient_proto::Config;
+use swnclient_proto::wire::{AddressFlags, AddressInfo, NotifyMessages};
+use swnclient_proto::{Event, Notification, ResourceState};
 use witness_sim::world::{ClientId, NetworkConfig};
 use witness_sim::{ClusterConfig, Destination, Happening, NodeId, Profile, Stage, Step, Who};
 

@@ -4,10 +4,10 @@ use crate::cluster::{Cluster, Timer};
 use crate::connection::ConnId;
 use crate::rpc::{Answer, Body, Shape};
 use crate::{Stage, Time, What};
-use dcerpc::association::FaultStatus;
-use dcerpc::epm;
+use dcerpc_proto::association::FaultStatus;
+use dcerpc_proto::epm;
 use std::net::Ipv4Addr;
-use swnclient::wire::{self, Status};
+use swnclient_proto::wire::{self, Status};
 
 /// Where bind_ack has the length of the secondary address.
 const BIND_ACK_ADDRESS_LEN: usize = 24;

@@ -6,12 +6,12 @@ use crate::fault::Faults;
 use crate::registration::{GroupId, Registration, RegistrationId, Registrations};
 use crate::rpc::{Answer, Incoming, Logons, Options, ServerAssociation};
 use crate::{ClusterConfig, NodeId, Reach, Service, Stage, Step, Time, Topology, What};
-use dcerpc::epm;
-use dcerpc::security::ntlm::{NtlmCredentials, ServerNames};
+use dcerpc_proto::epm;
+use dcerpc_proto::security::ntlm::{NtlmCredentials, ServerNames};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use swnclient::wire;
+use swnclient_proto::wire;
 
 /// What becomes of a connection attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

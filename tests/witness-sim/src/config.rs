@@ -83,7 +83,7 @@ impl ClusterConfig {
             domain: "example.test".into(),
             aliases: Vec::new(),
             nodes: (1..=nodes.min(200)).map(node).collect(),
-            mapper_port: dcerpc::epm::PORT,
+            mapper_port: dcerpc_proto::epm::PORT,
             users: vec![User {
                 name: "alice".into(),
                 domain: "EXAMPLE".into(),

@@ -3,11 +3,11 @@
 use crate::connection::ConnId;
 use crate::registration::{Notice, Registration, RegistrationId};
 use crate::{NodeId, Service, Stage, Step, Time, What};
-use dcerpc::association::FaultStatus;
+use dcerpc_proto::association::FaultStatus;
 use smol_str::SmolStr;
 use std::net::{IpAddr, SocketAddr};
-use swnclient::ResourceState;
-use swnclient::wire::{AddressInfo, NotifyMessages, Status};
+use swnclient_proto::ResourceState;
+use swnclient_proto::wire::{AddressInfo, NotifyMessages, Status};
 
 /// Something that happened.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 //! Faults: what goes wrong, where, and how often.
 
 use crate::NodeId;
-use dcerpc::association::FaultStatus;
+use dcerpc_proto::association::FaultStatus;
 use std::time::Duration;
-use swnclient::wire::Status;
+use swnclient_proto::wire::Status;
 
 /// A step of a registration's life that can go wrong. All but the two
 /// connects name the answer to a message of the client.

@@ -1,8 +1,8 @@
 //! What tells one vendor's witness service from another's, as data.
 
-use dcerpc::association::FaultStatus;
+use dcerpc_proto::association::FaultStatus;
 use std::time::Duration;
-use swnclient::wire::Status;
+use swnclient_proto::wire::Status;
 
 /// A vendor's witness service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

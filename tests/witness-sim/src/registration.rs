@@ -2,13 +2,13 @@
 
 use crate::connection::ConnId;
 use crate::{NodeId, Time, Traits};
-use dcerpc::ndr::ContextHandle;
+use dcerpc_proto::ndr::ContextHandle;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::ResourceState;
-use swnclient::wire::{AddressInfo, NotifyMessages, Status, Version};
+use swnclient_proto::ResourceState;
+use swnclient_proto::wire::{AddressInfo, NotifyMessages, Status, Version};
 use uuid::Uuid;
 
 /// What an AsyncNotify brings: messages, nothing at all, or an error.

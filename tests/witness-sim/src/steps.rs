@@ -8,8 +8,8 @@ use crate::topology::Power;
 use crate::{Destination, NodeId, Script, Service, Step, Time, Who};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use swnclient::ResourceState;
-use swnclient::wire::AddressInfo;
+use swnclient_proto::ResourceState;
+use swnclient_proto::wire::AddressInfo;
 
 impl Cluster {
     /// Does something to the cluster, now.

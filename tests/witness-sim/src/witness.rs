@@ -9,15 +9,17 @@ use crate::registration::{Due, Notice, Pending, Registration, RegistrationId, Wa
 use crate::rpc::{Answer, Call};
 use crate::topology::Address;
 use crate::{NodeId, Service, Stage, Time, What};
-use dcerpc::association::FaultStatus;
-use dcerpc::epm;
-use dcerpc::ndr::{ContextHandle, NdrError};
+use dcerpc_proto::association::FaultStatus;
+use dcerpc_proto::epm;
+use dcerpc_proto::ndr::{ContextHandle, NdrError};
 use smol_str::{SmolStr, ToSmolStr};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
-use swnclient::ResourceState;
-use swnclient::wire::{self, Interface, NotifyMessages, ReceivedRegister, Status, Version, opnum};
+use swnclient_proto::ResourceState;
+use swnclient_proto::wire::{
+    self, Interface, NotifyMessages, ReceivedRegister, Status, Version, opnum,
+};
 
 /// RPC_S_SERVER_UNAVAILABLE: what Samba answers to a call that was orphaned.
 const SERVER_UNAVAILABLE: FaultStatus = FaultStatus(0x0000_06ba);

@@ -5,11 +5,11 @@
 mod common;
 
 use common::{Bench, Logon, SECOND, request};
-use dcerpc::association::{AssociationError, FaultStatus};
-use dcerpc::epm;
-use dcerpc::security::AuthLevel;
-use swnclient::ResourceState;
-use swnclient::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
+use dcerpc_proto::association::{AssociationError, FaultStatus};
+use dcerpc_proto::epm;
+use dcerpc_proto::security::AuthLevel;
+use swnclient_proto::ResourceState;
+use swnclient_proto::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
 use witness_sim::{ClusterConfig, NodeId, Profile};
 
 fn changed(name: &str, state: ResourceState) -> common::Told {

@@ -5,11 +5,11 @@
 mod common;
 
 use common::{Bench, Logon, SECOND, request};
-use dcerpc::association::{AssociationError, FaultStatus};
-use dcerpc::epm;
-use dcerpc::pdu::{PduError, RejectReason};
-use dcerpc::security::{AuthLevel, SecurityError};
-use swnclient::wire::{self, Status, Version, opnum};
+use dcerpc_proto::association::{AssociationError, FaultStatus};
+use dcerpc_proto::epm;
+use dcerpc_proto::pdu::{PduError, RejectReason};
+use dcerpc_proto::security::{AuthLevel, SecurityError};
+use swnclient_proto::wire::{self, Status, Version, opnum};
 use witness_sim::{ConnId, Connect, Profile};
 
 fn bench() -> Bench {

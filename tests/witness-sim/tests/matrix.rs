@@ -11,8 +11,8 @@
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::{Client, Config};
-use swnclient::{
+use swnclient_proto::{Client, Config};
+use swnclient_proto::{
     Credentials, Error, Event, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
 };
 use witness_sim::world::{ClientId, NetworkConfig, World, WorldEvent};

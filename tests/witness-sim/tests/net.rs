@@ -3,14 +3,14 @@
 #![cfg(feature = "net")]
 #![allow(clippy::unwrap_used)]
 
-use dcerpc::association::{Association, AssociationConfig, Event, Reply};
-use dcerpc::epm;
-use dcerpc::pdu::SyntaxId;
-use dcerpc::security::ntlm::{NtlmContext, NtlmCredentials};
+use dcerpc_proto::association::{Association, AssociationConfig, Event, Reply};
+use dcerpc_proto::epm;
+use dcerpc_proto::pdu::SyntaxId;
+use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
-use swnclient::wire::{self, NotifyMessages, Register, Version, opnum};
+use swnclient_proto::wire::{self, NotifyMessages, Register, Version, opnum};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

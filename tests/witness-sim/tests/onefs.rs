@@ -5,9 +5,9 @@
 
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::{Client, Config};
-use swnclient::wire::opnum;
-use swnclient::{
+use swnclient_proto::wire::opnum;
+use swnclient_proto::{Client, Config};
+use swnclient_proto::{
     Credentials, Event, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
     ResourceState,
 };

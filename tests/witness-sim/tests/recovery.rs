@@ -4,8 +4,8 @@
 
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::{Client, Config};
-use swnclient::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
+use swnclient_proto::{Client, Config};
+use swnclient_proto::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
 use witness_sim::world::{ClientId, NetworkConfig, World};
 use witness_sim::{Cluster, ClusterConfig, NodeId, Power, Profile};
 

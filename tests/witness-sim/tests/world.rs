@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::{Client, Config};
-use swnclient::{
+use swnclient_proto::{Client, Config};
+use swnclient_proto::{
     Credentials, Event, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
     ResourceState,
 };

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
-use swnclient::proto::{Action, Client, Config, ConnectionId};
-use swnclient::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
+use swnclient_proto::{Action, Client, Config, ConnectionId};
+use swnclient_proto::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
 use witness_sim::{Cluster, ClusterConfig, ConnId, Connect, Output, Profile, Time};
 
 const REQUEST: u8 = 0;

@@ -4,7 +4,7 @@
 use faults::fleet::{self, Outcome};
 use std::path::PathBuf;
 use std::time::Duration;
-use swnclient::proto::Config;
+use swnclient_proto::Config;
 
 /// Clients and nodes.
 const FLEETS: [(usize, u8); 6] =

@@ -10,8 +10,8 @@ pub use plot::plot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::{Client, Config};
-use swnclient::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
+use swnclient_proto::{Client, Config};
+use swnclient_proto::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
 use witness_sim::world::{ClientId, NetworkConfig, World, WorldEvent};
 use witness_sim::{Cluster, ClusterConfig, Happening, NodeId, Profile, Step, Time};
 

@@ -1,9 +1,9 @@
 //! The faults, and what is to come of them.
 
 use super::{Column, Place};
-use dcerpc::association::FaultStatus;
+use dcerpc_proto::association::FaultStatus;
 use std::time::Duration;
-use swnclient::wire::Status;
+use swnclient_proto::wire::Status;
 use witness_sim::{Traits, What};
 
 /// What goes wrong.

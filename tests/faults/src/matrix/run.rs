@@ -6,9 +6,9 @@ use crate::{Bench, MountId};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::proto::Config;
-use swnclient::wire::AddressInfo;
-use swnclient::{Error, Event, Notification, ResourceState};
+use swnclient_proto::Config;
+use swnclient_proto::wire::AddressInfo;
+use swnclient_proto::{Error, Event, Notification, ResourceState};
 use witness_sim::world::{ClientId, NetworkConfig};
 use witness_sim::{
     ClusterConfig, Destination, Fault as Rule, Happening, NodeDeath, NodeId, Profile, Script,

@@ -90,7 +90,7 @@ pub fn unused_subnet() -> [u8; 3] {
         // 127.64.0.0 to 127.191.255.0: away from what people use by hand.
         let subnet = [127, 64 + b % 128, c];
         let probe = |port| TcpListener::bind((Ipv4Addr::new(127, subnet[1], c, 11), port));
-        let free = match probe(dcerpc::epm::PORT) {
+        let free = match probe(dcerpc_proto::epm::PORT) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 probe(crate::config::FIRST_WITNESS_PORT)
             }

@@ -1,8 +1,8 @@
 //! What the server sends.
 
 use super::ServerAssociation;
-use dcerpc::association::FaultStatus;
-use dcerpc::pdu::{
+use dcerpc_proto::association::FaultStatus;
+use dcerpc_proto::pdu::{
     BindAck, BindNak, Fault, HEADER_LEN, PacketType, PduWriter, PfcFlags, Response, TRAILER_LEN,
 };
 

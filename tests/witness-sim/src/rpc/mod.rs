@@ -1,5 +1,5 @@
 //! The server's side of an association (C706 9.3, [MS-RPCE] 3.3), sans-IO:
-//! the peer of [`dcerpc::association::Association`].
+//! the peer of [`dcerpc_proto::association::Association`].
 //!
 //! The owner feeds bytes and takes what came of them, one by one, with
 //! [`ServerAssociation::next`]; it makes an [`Answer`] of each bind and call
@@ -12,9 +12,9 @@ pub(crate) use encode::{Answer, Body, Shape};
 pub(crate) use secure::Logons;
 
 use crate::GroupId;
-use dcerpc::association::FaultStatus;
-use dcerpc::ndr::Endian;
-use dcerpc::pdu::{
+use dcerpc_proto::association::FaultStatus;
+use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::pdu::{
     Bind, BindAck, ContextResult, Frame, Header, NDR20, PacketType, PduError, PfcFlags,
     RejectReason, Request, SyntaxId,
 };
@@ -113,7 +113,7 @@ pub(crate) enum Hangup {
     #[error("a request of more than {MAX_REQUEST} bytes")]
     TooLong,
     #[error("security: {0}")]
-    Security(#[from] dcerpc::security::SecurityError),
+    Security(#[from] dcerpc_proto::security::SecurityError),
     #[error("a request without the agreed protection")]
     Unprotected,
 }
@@ -236,8 +236,8 @@ impl ServerAssociation {
         token: Option<Result<Vec<u8>, RejectReason>>,
     ) -> Result<Incoming, Hangup> {
         // The body ends by its own counts; the trailer may be unreadable.
-        let mut body = dcerpc::ndr::Reader::new(pdu, header.endian);
-        body.bytes(dcerpc::pdu::HEADER_LEN).map_err(PduError::from)?;
+        let mut body = dcerpc_proto::ndr::Reader::new(pdu, header.endian);
+        body.bytes(dcerpc_proto::pdu::HEADER_LEN).map_err(PduError::from)?;
         Ok(Incoming::Bind(BindRequest {
             call: header.call_id,
             flags: header.flags,

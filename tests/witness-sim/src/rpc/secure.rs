@@ -1,11 +1,11 @@
 //! The server's side of a logon and of protected PDUs.
 
 use super::{Hangup, Refusal};
-use dcerpc::association::FaultStatus;
-use dcerpc::pdu::{Frame, RejectReason, SecurityTrailer, TRAILER_LEN};
-use dcerpc::security::ntlm::{NtlmAcceptor, NtlmCredentials, ServerNames};
-use dcerpc::security::spnego::SpnegoAcceptor;
-use dcerpc::security::{AcceptorContext, AuthService, Protected};
+use dcerpc_proto::association::FaultStatus;
+use dcerpc_proto::pdu::{Frame, RejectReason, SecurityTrailer, TRAILER_LEN};
+use dcerpc_proto::security::ntlm::{NtlmAcceptor, NtlmCredentials, ServerNames};
+use dcerpc_proto::security::spnego::SpnegoAcceptor;
+use dcerpc_proto::security::{AcceptorContext, AuthService, Protected};
 use std::sync::Arc;
 
 /// Who may log on, and what the server calls itself meanwhile.
@@ -196,6 +196,6 @@ impl Security {
 }
 
 /// What must not change between trailers.
-fn key(trailer: SecurityTrailer) -> (AuthService, dcerpc::security::AuthLevel, u32) {
+fn key(trailer: SecurityTrailer) -> (AuthService, dcerpc_proto::security::AuthLevel, u32) {
     (trailer.service, trailer.level, trailer.context_id)
 }

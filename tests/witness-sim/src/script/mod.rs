@@ -49,7 +49,7 @@ use crate::{Fault, NodeId, Time};
 use crate::{Stage, What};
 use smol_str::SmolStr;
 use std::net::IpAddr;
-use swnclient::wire::AddressInfo;
+use swnclient_proto::wire::AddressInfo;
 
 /// Something that is done to a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use super::{Destination, Script, Step, Who};
 use crate::{Fault, NodeId, Stage, Time, What};
-use dcerpc::association::FaultStatus;
+use dcerpc_proto::association::FaultStatus;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::wire::{AddressInfo, Status};
+use swnclient_proto::wire::{AddressInfo, Status};
 
 /// Why a script cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

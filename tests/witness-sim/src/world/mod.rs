@@ -6,8 +6,8 @@
 //!
 //! ```
 //! use std::time::{Duration, Instant};
-//! use swnclient::proto::{Client, Config};
-//! use swnclient::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
+//! use swnclient_proto::{Client, Config};
+//! use swnclient_proto::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
 //! use witness_sim::world::{NetworkConfig, World};
 //! use witness_sim::{Cluster, ClusterConfig, Profile};
 //!

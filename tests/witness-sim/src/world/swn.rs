@@ -5,8 +5,8 @@ use smol_str::SmolStr;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Instant;
-use swnclient::proto::{self, Client, ConnectionId};
-use swnclient::{Event, RegistrationId};
+use swnclient_proto::{self as proto, Client, ConnectionId};
+use swnclient_proto::{Event, RegistrationId};
 
 impl VirtualClient for Client {
     type Event = (RegistrationId, Event);

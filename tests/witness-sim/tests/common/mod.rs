@@ -3,17 +3,17 @@
 #![allow(dead_code, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use dcerpc::association::{
+use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, CallId, Event, FaultStatus, Reply,
 };
-use dcerpc::ndr::ContextHandle;
-use dcerpc::pdu::SyntaxId;
-use dcerpc::security::ntlm::{NtlmContext, NtlmCredentials};
-use dcerpc::security::spnego::SpnegoContext;
-use dcerpc::security::{AuthLevel, SecurityContext};
+use dcerpc_proto::ndr::ContextHandle;
+use dcerpc_proto::pdu::SyntaxId;
+use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
+use dcerpc_proto::security::spnego::SpnegoContext;
+use dcerpc_proto::security::{AuthLevel, SecurityContext};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use swnclient::wire::{self, Interface, NotifyMessages, Register, Status, Version, opnum};
+use swnclient_proto::wire::{self, Interface, NotifyMessages, Register, Status, Version, opnum};
 use witness_sim::{
     Cluster, ClusterConfig, ConnId, Connect, NodeId, Output, Profile, Registration, Step, Time,
 };

@@ -14,7 +14,7 @@ mod sockets;
 mod virtual_time;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use swnclient::{Credentials, NtlmCredentials, RegistrationRequest};
+use swnclient_proto::{Credentials, NtlmCredentials, RegistrationRequest};
 
 /// The nodes of the cluster.
 const NODES: u8 = 5;

@@ -6,8 +6,8 @@ use crate::{NODES, Settings, alone, credentials, kib, request};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
-use swnclient::RegistrationId;
-use swnclient::proto::{Client, Config};
+use swnclient_proto::RegistrationId;
+use swnclient_proto::{Client, Config};
 use witness_sim::world::{ClientId, NetworkConfig, World, WorldEvent};
 use witness_sim::{Cluster, ClusterConfig, NodeId, Profile};
 

@@ -1,0 +1,126 @@
+//! What a consumer gives and gets.
+
+use dcerpc_proto::security::kerberos::KerberosCredentials;
+use dcerpc_proto::security::ntlm::NtlmCredentials;
+use smol_str::SmolStr;
+use std::net::IpAddr;
+
+/// What a consumer wants to be told about: one mount, as the kernel or a C
+/// caller describes it ([MS-SWN] 3.2.4.1).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegistrationRequest {
+    /// The server's name as it was mounted: NetBIOS or DNS, never an address.
+    pub net_name: SmolStr,
+    /// The share's name, without the server.
+    pub share_name: Option<SmolStr>,
+    /// The address of the node that serves the share now.
+    pub ip_address: Option<IpAddr>,
+    /// Notify about the net name's state.
+    pub net_name_notify: bool,
+    /// Notify about moves of the share.
+    pub share_name_notify: bool,
+    /// Notify about changes of the address.
+    pub ip_notify: bool,
+}
+
+/// The state of a resource ([MS-SWN] 2.2.2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ResourceState {
+    /// Not known to the witness.
+    Unknown,
+    /// In service.
+    Available,
+    /// Out of service.
+    Unavailable,
+}
+
+/// An interface of a node of the cluster ([MS-SWN] 2.2.2.2), as an interface
+/// list has it. See [`Client::interfaces`](crate::Client::interfaces).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Interface {
+    /// InterfaceGroupName: the node's name with Windows, the cluster's own with
+    /// Samba.
+    pub group_name: SmolStr,
+    /// Whether the interface was in service when the list was made.
+    pub state: ResourceState,
+    /// Its valid addresses, at most one of each family, IPv4 first.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it may be used as a witness: with the list of the node that serves
+    /// the share, whether it belongs to another node.
+    pub may_be_witness: bool,
+}
+
+/// What a witness reports, in its generic form ([MS-SWN] 2.2.2.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notification {
+    /// A resource (an address or a net name) changed its state.
+    ResourceChange {
+        /// The resource's name as the witness gives it.
+        name: SmolStr,
+        /// Its state now.
+        state: ResourceState,
+    },
+    /// The client shall reconnect to another address.
+    ClientMove {
+        /// The best usable address of those the witness listed.
+        address: IpAddr,
+    },
+    /// The share moved to another address.
+    ShareMove {
+        /// The best usable address of those the witness listed.
+        address: IpAddr,
+    },
+    /// The server's addresses changed. Where the registration's own address is
+    /// among those that went out of service (version 2), a
+    /// [`Notification::ResourceChange`] for it comes first, unless the consumer
+    /// knows that already; there may then be no address to move to, and no
+    /// `IpChange`.
+    IpChange {
+        /// The best usable address of those the witness listed.
+        address: IpAddr,
+    },
+}
+
+/// What a registration authenticates with at every witness it tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A user's NT hash: NTLM and nothing else.
+    Ntlm(NtlmCredentials),
+    /// Tickets, or what gets them: Kerberos and nothing else.
+    Kerberos(KerberosCredentials),
+    /// Kerberos, and where it gets no ticket or the server does not take it,
+    /// NTLM: inside SPNEGO, which protects the choice.
+    Negotiate(KerberosCredentials, NtlmCredentials),
+}
+
+/// Names a registration within its [`Client`](crate::Client). Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RegistrationId(pub u64);
+
+/// What happens to a registration, in the order it happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A witness has accepted the registration, the first time or again. Without
+    /// [`Event::Failed`] in between, it has taken over from the witness before,
+    /// which was released only then: there was always one. What both report
+    /// meanwhile is passed on once.
+    Registered {
+        /// The witness's address.
+        witness: IpAddr,
+        /// The version spoken, 1 or 2.
+        version: u8,
+    },
+    /// The witness reports something.
+    Notification(Notification),
+    /// An attempt failed, or the registration was lost: no witness watches now.
+    Failed {
+        /// Why, and what to do about it.
+        error: crate::Error,
+        /// When the next attempt starts by itself. `None`: only
+        /// [`Client::retry`](crate::Client::retry) starts one, because trying
+        /// again unasked would do harm (a wrong password locks an account).
+        retry_in: Option<std::time::Duration>,
+    },
+    /// The registration has ended as asked; the last event of its id.
+    Unregistered,
+}

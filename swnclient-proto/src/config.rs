@@ -1,0 +1,89 @@
+//! How a client behaves.
+
+use dcerpc_proto::security::AuthLevel;
+use smol_str::SmolStr;
+use std::time::Duration;
+
+/// How a client behaves. The defaults are right for a Linux client of a
+/// Windows, Samba or OneFS cluster.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// ClientComputerName ([MS-SWN] 3.1.4.2): what an administrator sees in
+    /// the cluster's list of registrations.
+    pub client_name: SmolStr,
+    /// Whether credentials of one mechanism go by its own authentication
+    /// service (NTLM 10, Kerberos 16) or by SPNEGO (9), as they do anyway where
+    /// there are two to choose from.
+    pub spnego: bool,
+    /// The authentication level; nothing weaker is accepted.
+    pub auth_level: AuthLevel,
+    /// Whether servers without header signing are refused ([MS-RPCE] 2.2.2.3).
+    pub require_header_signing: bool,
+    /// The endpoint mapper's TCP port.
+    pub mapper_port: u16,
+    /// How long a server may take for each of: the connection to its endpoint
+    /// mapper and its answer; the connection to the witness service and the bind.
+    pub connect_timeout: Duration,
+    /// How long Kerberos may take to get a ticket. The library gives up by
+    /// itself, as krb5.conf has it; this is for where it does not.
+    pub kdc_timeout: Duration,
+    /// How long a server may take for a call ([MS-SWN] 3.2.2, RPC call timeout).
+    pub call_timeout: Duration,
+    /// How long an UnRegister may take before the connection is closed instead.
+    pub unregister_timeout: Duration,
+    /// The keep-alive asked for with version 2, less than `call_timeout`
+    /// ([MS-SWN] 3.1.4.5): an AsyncNotify without news ends after so long.
+    pub keep_alive: Duration,
+    /// The first backoff after a failed attempt; each further one is at most
+    /// twice as long.
+    pub backoff_min: Duration,
+    /// The longest backoff.
+    pub backoff_max: Duration,
+    /// A client whose connection to its witness is lost registers again after a
+    /// random part of this, so that all clients of a dead node don't come in one
+    /// second. Meanwhile its mount is unwatched: an installation of some dozens of
+    /// clients does well with 1 s, one of thousands should keep the default.
+    pub loss_spread: Duration,
+    /// A client whose registration a living witness has dropped registers again
+    /// after a random part of this. The bound doubles, up to `backoff_max`, as
+    /// long as registrations end within five seconds.
+    pub reregister_spread: Duration,
+    /// A client whose address has moved selects its witness again after a random
+    /// part of this, and registers there before it releases the previous
+    /// registration, which Samba drops five seconds after the move: keep it below
+    /// four. The bound doubles, up to `backoff_max`, as long as moves follow each
+    /// other within five seconds.
+    pub reselect_spread: Duration,
+    /// How long a peer may be silent on TCP's level before its connection
+    /// counts as dead (keepalive and TCP_USER_TIMEOUT).
+    pub dead_after: Duration,
+    /// The most registrations that share one connection to a witness.
+    pub max_registrations_per_link: usize,
+    /// The longest response taken from a server, in bytes.
+    pub max_response: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            client_name: SmolStr::new_static("localhost"),
+            spnego: false,
+            auth_level: AuthLevel::Privacy,
+            require_header_signing: true,
+            mapper_port: dcerpc_proto::epm::PORT,
+            connect_timeout: Duration::from_secs(5),
+            kdc_timeout: Duration::from_secs(120),
+            call_timeout: Duration::from_secs(180),
+            unregister_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(120),
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+            loss_spread: Duration::from_secs(15),
+            reregister_spread: Duration::from_millis(500),
+            reselect_spread: Duration::from_secs(2),
+            dead_after: Duration::from_secs(10),
+            max_registrations_per_link: 128,
+            max_response: 1 << 20,
+        }
+    }
+}

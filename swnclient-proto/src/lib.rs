@@ -1,0 +1,80 @@
+//! The logic of a client of the SMB witness protocol [MS-SWN], sans-IO: bytes and a
+//! clock reading go in; actions, events and the next deadline come out. No socket, no
+//! task, no clock.
+//!
+//! [`Client`] owns every registration and every link to a server. Its owner
+//! - carries out what [`Client::poll_action`] gives, and reports what came of it,
+//! - calls [`Client::handle_timeout`] when [`Client::next_deadline`] has come,
+//! - hands what [`Client::poll_event`] gives to the consumer.
+
+mod api;
+mod authentication;
+mod backoff;
+mod choice;
+mod client;
+mod config;
+mod error;
+mod interning;
+mod lifecycle;
+mod link;
+mod links;
+mod overlap;
+mod registration;
+mod timers;
+pub mod wire;
+
+pub use api::{
+    Credentials, Event, Interface, Notification, RegistrationId, RegistrationRequest, ResourceState,
+};
+pub use client::Client;
+pub use config::Config;
+pub use dcerpc_proto::security::kerberos::{KerberosCredentials, KerberosError, KerberosErrorKind};
+pub use dcerpc_proto::security::ntlm::NtlmCredentials;
+pub use dcerpc_proto::security::{AuthLevel, Secret};
+pub use error::Error;
+
+use dcerpc_proto::association::AuthJob;
+use smol_str::SmolStr;
+use std::net::SocketAddr;
+
+/// Names a connection between [`Client`] and its owner. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// What the owner of a [`Client`] is to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Look a host's addresses up; then [`Client::handle_resolved`].
+    Resolve {
+        /// The host.
+        host: SmolStr,
+    },
+    /// Open a TCP connection; then [`Client::handle_connected`] or
+    /// [`Client::handle_closed`].
+    Connect {
+        /// The name that the connection has from now on.
+        connection: ConnectionId,
+        /// Where to.
+        address: SocketAddr,
+    },
+    /// Write these bytes in one go.
+    Transmit {
+        /// To which connection.
+        connection: ConnectionId,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Close a connection, or stop opening it.
+    Close {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Run a job that may block, off the event loop; then
+    /// [`Client::handle_authenticated`].
+    Authenticate {
+        /// The connection it is for.
+        connection: ConnectionId,
+        /// The job.
+        job: AuthJob,
+    },
+}

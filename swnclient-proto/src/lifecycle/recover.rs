@@ -1,0 +1,212 @@
+//! When something goes wrong: what fails, what is tried next, and when.
+
+use crate::choice;
+use crate::client::Client;
+use crate::lifecycle::reselect::{LASTING, goes_on};
+use crate::link::{Link, LinkId, Purpose};
+use crate::registration::{Attempt, Registered, Reselection, State, Unregistering};
+use crate::wire::{self, opnum};
+use crate::{Error, Event, RegistrationId};
+use dcerpc_proto::ndr::ContextHandle;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+impl Client {
+    /// A link that a registration depends on, or waits for a list by, has failed.
+    pub(crate) fn link_failed(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        link: &Link,
+        error: &Error,
+        spread: Duration,
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get(&id) else {
+            return;
+        };
+        let in_force = matches!(registration.state, State::Registered(_));
+        let by_it = registration.link() == Some(link_id);
+        if registration.reselection.link() == Some(link_id) {
+            match registration.reselection {
+                // Where the registration in force is lost with it, what is tried
+                // next is said below.
+                Reselection::Registering(..) if by_it => self.stop_reselection(id, now),
+                Reselection::Registering(..) => self.attempt_failed(id, error.clone(), now),
+                _ => self.reselection_failed(id, error, now),
+            }
+        } else if in_force && link.is_asked_for_list_by(id) {
+            self.missed_list_failed(id, error, now);
+        }
+        let registration = self.registrations.get(&id);
+        if registration.is_some_and(|r| r.previous().is_some_and(|p| p.link == link_id)) {
+            self.previous_lost(id, error, now);
+        }
+        let Some(registration) = self.registrations.get(&id).filter(|_| by_it) else {
+            return;
+        };
+        match &registration.state {
+            State::Listing { .. } => {
+                self.set_state(id, State::Waiting, now);
+                self.list_failed(id, error.clone(), now);
+            }
+            State::Registering(_) => self.attempt_failed(id, error.clone(), now),
+            State::Registered(_) => {
+                if !self.fall_back(id, now) {
+                    self.lost(id, link.address, error.clone(), spread, now);
+                }
+            }
+            State::Unregistering(_) => self.end(id),
+            State::Resolving | State::Waiting => {}
+        }
+    }
+
+    /// The witness has lost or spoilt this one registration; its link is fine.
+    /// Whatever it says, it takes back what it may still have. Registers again
+    /// at once, but for a moment that grows as long as registrations don't last.
+    pub(crate) fn registration_lost(&mut self, id: RegistrationId, error: Error, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let State::Registered(Registered { link: link_id, handle, since, .. }) = registration.state
+        else {
+            return;
+        };
+        if now.saturating_duration_since(since) >= LASTING {
+            registration.losses.reset();
+        }
+        let (min, max) = (self.config.reregister_spread, self.config.backoff_max);
+        let delay = registration.losses.next(&mut self.rng, min, max.max(min));
+        self.release(link_id, &handle, now);
+        let Some(witness) = self.links.get(&link_id).map(|link| link.address) else {
+            return;
+        };
+        self.lost(id, witness, error, delay, now);
+        self.leave_link(link_id, id);
+    }
+
+    /// Takes back a registration that nobody waits for any more. An error ends
+    /// the link, which is found out anyway.
+    pub(crate) fn release(&mut self, link_id: LinkId, handle: &ContextHandle, now: Instant) {
+        if let Some(link) = self.links.get_mut(&link_id) {
+            let stub = wire::encode_context_handle(handle);
+            let _ = link.call(Purpose::Release, opnum::UN_REGISTER, stub, &mut self.actions);
+            self.expect_release(link_id, now);
+        }
+    }
+
+    /// Registers again, another witness first, after a moment that keeps the
+    /// clients of a dead witness from coming all at once. A reselection that is
+    /// under way goes on instead.
+    pub(crate) fn lost(
+        &mut self,
+        id: RegistrationId,
+        witness: IpAddr,
+        error: Error,
+        spread: Duration,
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        if error.needs_consumer() {
+            return self.failed(id, error, now);
+        }
+        if let Some(state) = goes_on(std::mem::take(&mut registration.reselection)) {
+            self.set_state(id, state, now);
+            self.arm_attempt(id);
+            let retry_in = Some(Duration::ZERO);
+            return self.events.push_back((id, Event::Failed { error, retry_in }));
+        }
+        if let Some(served_by) = registration.served_by {
+            let interfaces = &registration.interfaces;
+            registration.candidates =
+                choice::witnesses(interfaces, served_by, Some(witness), &mut self.rng);
+        }
+        registration.fresh_list = false;
+        self.set_state(id, State::Waiting, now);
+        self.set_deadline(id, Some(now + spread));
+        self.events.push_back((id, Event::Failed { error, retry_in: Some(spread) }));
+    }
+
+    /// An attempt has failed for good.
+    pub(crate) fn failed(&mut self, id: RegistrationId, error: Error, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        // The next attempt begins with a new list.
+        registration.candidates.clear();
+        registration.fresh_list = false;
+        let retry_in = (!error.needs_consumer()).then(|| {
+            let (min, max) = (self.config.backoff_min, self.config.backoff_max);
+            registration.backoff.next(&mut self.rng, min, max)
+        });
+        self.set_state(id, State::Waiting, now);
+        self.set_deadline(id, retry_in.map(|delay| now + delay));
+        self.events.push_back((id, Event::Failed { error, retry_in }));
+    }
+
+    /// A registration's deadline has come.
+    pub(crate) fn registration_due(&mut self, id: RegistrationId, now: Instant) {
+        self.set_deadline(id, None);
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let (link, what) = match &registration.state {
+            State::Waiting => {
+                registration.last_attempt = Some(now);
+                return self.register_next(id, now);
+            }
+            State::Registered(_) => return self.registered_due(id, now),
+            // Where nobody shares the link, closing it takes the registration
+            // back (C706 5.1.6, context rundown).
+            State::Unregistering(Unregistering { link, .. }) => {
+                let link = *link;
+                self.end(id);
+                return self.expect_release(link, now);
+            }
+            State::Resolving => return,
+            State::Listing { link } => (*link, "GetInterfaceList"),
+            State::Registering(Attempt { link, .. }) => (*link, "Register"),
+        };
+        self.call_overdue(link, what, now);
+    }
+
+    /// The next deadline of a registration in force has come.
+    fn registered_due(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.registrations.get(&id) else {
+            return;
+        };
+        let State::Registered(registered) = &registration.state else {
+            return;
+        };
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(registered.previous_due()) {
+            return self.end_overlap(id, now);
+        }
+        match registration.reselection {
+            Reselection::Due(at) if at <= now => return self.start_reselection(id, now),
+            Reselection::Registering(Attempt { link, call: Some((.., at)) }, _) if at <= now => {
+                return self.call_overdue(link, "Register", now);
+            }
+            _ => {}
+        }
+        if registration.misses_list(now) {
+            self.ask_what_was_missed(id, now);
+        } else if due(registered.notify_due) {
+            match registered.notify {
+                None => self.send_notify(id, now),
+                Some(_) => return self.call_overdue(registered.link, "AsyncNotify", now),
+            }
+        }
+        self.arm_registered(id);
+    }
+
+    /// The response to a call does not come: the link is of no use any more.
+    fn call_overdue(&mut self, link: LinkId, what: &'static str, now: Instant) {
+        if let Some(address) = self.links.get(&link).map(|link| link.address) {
+            let seconds = self.config.call_timeout.as_secs();
+            self.fail_link(link, Error::Timeout { address, what, seconds }, now);
+        }
+    }
+}

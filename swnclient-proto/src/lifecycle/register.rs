@@ -1,0 +1,204 @@
+//! To register at a candidate ([MS-SWN] 3.2.4.1): RegisterEx, or Register where
+//! the witness speaks version 1 only.
+
+use crate::client::Client;
+use crate::link::{LinkId, Purpose};
+use crate::registration::{Attempt, Missed, Registered, State, Unregistering};
+use crate::wire::{self, Status, Version, opnum};
+use crate::{Error, Event, RegistrationId};
+use dcerpc_proto::association::CallId;
+use dcerpc_proto::ndr::ContextHandle;
+use smol_str::ToSmolStr;
+use std::time::Instant;
+
+impl Client {
+    /// RegisterEx; or Register where this witness has refused version 2. The
+    /// interface list's version is only a hint and not asked.
+    pub(crate) fn send_register(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let Some(&Attempt { link: link_id, call: None }) = registration.attempt() else {
+            return;
+        };
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        let version = match self.version_1_only.contains(&link.address) {
+            true => Version::V1,
+            false => Version::V2,
+        };
+        let request = &registration.request;
+        let ip_address = registration.served_by.map(|ip| ip.to_smolstr());
+        let arguments = wire::Register {
+            version: version.to_wire(),
+            net_name: Some(&request.net_name),
+            share_name: request.share_name.as_deref().filter(|_| request.share_name_notify),
+            ip_address: ip_address.as_deref(),
+            client_name: Some(&self.config.client_name),
+            ip_notify: request.ip_notify,
+            keep_alive: u32::try_from(self.config.keep_alive.as_secs()).unwrap_or(u32::MAX),
+        };
+        let stub = wire::encode_register(version, &arguments);
+        let opnum = match version {
+            Version::V1 => opnum::REGISTER,
+            Version::V2 => opnum::REGISTER_EX,
+        };
+        match link.call(Purpose::Register(id), opnum, stub, &mut self.actions) {
+            Ok(call) => {
+                let due = now + self.config.call_timeout;
+                if let Some(attempt) = registration.attempt_mut() {
+                    attempt.call = Some((call, version, due));
+                }
+                self.arm_attempt(id);
+            }
+            Err(error) => self.fail_link(link_id, error, now),
+        }
+    }
+
+    /// Sets the deadline of an attempt: its own, or the next of the registration
+    /// that stays in force meanwhile.
+    pub(crate) fn arm_attempt(&mut self, id: RegistrationId) {
+        let Some(registration) = self.registrations.get(&id) else {
+            return;
+        };
+        match registration.state {
+            State::Registering(Attempt { call, .. }) => {
+                self.set_deadline(id, call.map(|(.., due)| due));
+            }
+            _ => self.arm_registered(id),
+        }
+    }
+
+    pub(crate) fn register_answered(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        call: CallId,
+        result: Result<ContextHandle, Error>,
+        now: Instant,
+    ) {
+        let registration = self.registrations.get(&id);
+        let asked = registration.and_then(|registration| registration.attempt()?.call);
+        if let Some((_, version, _)) = asked.filter(|(asked, ..)| *asked == call) {
+            return match result {
+                Ok(handle) => self.registered(id, link_id, handle, version, now),
+                Err(error) => self.register_refused(id, link_id, version, error, now),
+            };
+        }
+        match registration.map(|registration| &registration.state) {
+            // Unregistered meanwhile.
+            Some(State::Unregistering(Unregistering { register: Some(asked), .. }))
+                if *asked == call =>
+            {
+                match result {
+                    Ok(handle) => self.send_unregister(id, link_id, handle, None, now),
+                    Err(_) => self.end(id),
+                }
+            }
+            // A late response to an abandoned call: releases the handle.
+            _ => {
+                if let Ok(handle) = result {
+                    self.release(link_id, &handle, now);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn register_refused(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        version: Version,
+        error: Error,
+        now: Instant,
+    ) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        if version == Version::V2 && means_version_1(&error) {
+            log::debug!("{} speaks version 1 only ({error})", link.address);
+            self.version_1_only.insert(link.address);
+            if let Some(attempt) = self.registrations.get_mut(&id).and_then(|r| r.attempt_mut()) {
+                attempt.call = None;
+            }
+            self.arm_attempt(id);
+            self.send_register(id, now);
+            return;
+        }
+        self.attempt_failed(id, error, now);
+    }
+
+    /// One witness has not accepted it; the next is tried.
+    pub(crate) fn attempt_failed(&mut self, id: RegistrationId, error: Error, now: Instant) {
+        match self.registrations.get(&id).map(|registration| &registration.state) {
+            Some(State::Registering(Attempt { link, .. })) => {
+                let link = *link;
+                self.set_state(id, State::Waiting, now);
+                self.leave_link(link, id);
+            }
+            _ => self.stop_reselection(id, now),
+        }
+        self.try_next_witness(id, error, now);
+    }
+
+    fn try_next_witness(&mut self, id: RegistrationId, error: Error, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        if error.needs_consumer() {
+            match registration.state {
+                State::Registered(_) => self.reselection_failed(id, &error, now),
+                _ => self.failed(id, error, now),
+            }
+        } else {
+            log::debug!("{}: {error}; trying the next witness", registration.request.net_name);
+            registration.last_error = Some(error);
+            self.register_next(id, now);
+        }
+    }
+
+    pub(crate) fn registered(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        handle: ContextHandle,
+        version: Version,
+        now: Instant,
+    ) {
+        let (Some(registration), Some(link)) =
+            (self.registrations.get_mut(&id), self.links.get(&link_id))
+        else {
+            return;
+        };
+        let anew = std::mem::replace(&mut registration.was_registered, true);
+        registration.backoff.reset();
+        registration.candidates = Vec::new();
+        registration.last_error = None;
+        let event = Event::Registered { witness: link.address, version: version.number() };
+        self.events.push_back((id, event));
+        if matches!(registration.state, State::Registered(_)) {
+            // Nothing was missed.
+            let new = Registered::new(link_id, handle, version, now, Missed::Settled);
+            return self.take_over(id, new, now);
+        }
+        let missed = if anew { Missed::Listing } else { Missed::Settled };
+        let registered = Registered::new(link_id, handle, version, now, missed);
+        self.set_state(id, State::Registered(registered), now);
+        if anew {
+            self.ask_what_was_missed(id, now);
+        }
+        self.send_notify(id, now);
+    }
+}
+
+/// Whether a witness says by this error that it does not speak version 2.
+fn means_version_1(error: &Error) -> bool {
+    match error {
+        Error::Fault { status, .. } => status.is_unknown_operation(),
+        Error::Refused { status, .. } => {
+            matches!(*status, Status::REVISION_MISMATCH | Status::CALL_NOT_IMPLEMENTED)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,280 @@
+//! While registered ([MS-SWN] 3.2.4.2): AsyncNotify is always pending, and what it
+//! brings goes to the consumer.
+
+use crate::choice;
+use crate::client::Client;
+use crate::link::{LinkId, Purpose};
+use crate::registration::{Attempt, Missed, Reselection, State, Unregistering};
+use crate::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
+use crate::{Error, Event, Notification, RegistrationId, ResourceState};
+use dcerpc_proto::association::CallId;
+use smol_str::ToSmolStr;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Whose witness tells something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Teller {
+    /// That of the registration in force.
+    Current,
+    /// That of the registration before, which is still asked.
+    Previous,
+}
+
+/// A witness that answers "nothing new" sooner than this is asked again only
+/// after this time.
+const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Client {
+    /// Asks again the witness that is asked now.
+    pub(crate) fn ask_again(&mut self, id: RegistrationId, now: Instant) {
+        let registration = self.registrations.get(&id);
+        match registration.is_some_and(|registration| registration.previous().is_some()) {
+            true => self.ask_previous(id, now),
+            false => self.send_notify(id, now),
+        }
+    }
+
+    /// AsyncNotify: always one pending, but while the previous registration is
+    /// asked.
+    pub(crate) fn send_notify(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let State::Registered(registered) = &mut registration.state else {
+            return;
+        };
+        if registered.notify.is_some() || registered.previous().is_some() {
+            return;
+        }
+        let link_id = registered.link;
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        let stub = wire::encode_context_handle(&registered.handle);
+        match link.call(Purpose::Notify(id), opnum::ASYNC_NOTIFY, stub, &mut self.actions) {
+            Ok(call) => {
+                registered.notify = Some((call, now));
+                // Version 1 has no keep-alive: no news can last for ever, and
+                // the connection's own keep-alive watches over the witness.
+                let keeps_alive = registered.version == Version::V2;
+                registered.notify_due = keeps_alive.then_some(now + self.config.call_timeout);
+                self.arm_registered(id);
+            }
+            Err(error) => self.fail_link(link_id, error, now),
+        }
+    }
+
+    pub(crate) fn notify_answered(
+        &mut self,
+        id: RegistrationId,
+        link_id: LinkId,
+        call: CallId,
+        result: Result<Option<NotifyMessages>, Error>,
+        now: Instant,
+    ) {
+        let (Some(registration), Some(witness)) =
+            (self.registrations.get_mut(&id), self.links.get(&link_id).map(|link| link.address))
+        else {
+            return;
+        };
+        let asked_at = match &mut registration.state {
+            State::Registered(registered) => {
+                if let Some(previous) = registered.previous_mut() {
+                    if previous.notify.is_some_and(|(asked, _)| asked == call) {
+                        previous.notify = None;
+                        return self.previous_answered(id, witness, result, now);
+                    }
+                }
+                match registered.notify.take() {
+                    Some((asked, at)) if asked == call => at,
+                    other => return registered.notify = other,
+                }
+            }
+            State::Unregistering(Unregistering { notify, .. }) => return *notify = None,
+            _ => return,
+        };
+        match result {
+            Ok(Some(messages)) => {
+                self.report(id, Teller::Current, witness, messages, now);
+                self.to_ask_again.push_back((id, now));
+            }
+            Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
+                if now.saturating_duration_since(asked_at) >= NOTIFY_INTERVAL {
+                    self.send_notify(id, now);
+                } else {
+                    self.pause_notify(id, now + NOTIFY_INTERVAL);
+                }
+            }
+            Err(error) => self.registration_lost(id, error, now),
+        }
+    }
+
+    /// The witness of the previous registration answers while that is still asked.
+    fn previous_answered(
+        &mut self,
+        id: RegistrationId,
+        witness: IpAddr,
+        result: Result<Option<NotifyMessages>, Error>,
+        now: Instant,
+    ) {
+        match result {
+            Ok(Some(messages)) => {
+                self.report(id, Teller::Previous, witness, messages, now);
+                self.to_ask_again.push_back((id, now));
+            }
+            // It has nothing more.
+            Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {}
+            Err(error) => self.previous_lost(id, &error, now),
+        }
+    }
+
+    /// Nothing is asked until `until`.
+    fn pause_notify(&mut self, id: RegistrationId, until: Instant) {
+        if let Some(registration) = self.registrations.get_mut(&id) {
+            if let State::Registered(registered) = &mut registration.state {
+                registered.notify_due = Some(until);
+            }
+        }
+        self.arm_registered(id);
+    }
+
+    /// The deadline of a registration in force: the next of its own.
+    pub(crate) fn arm_registered(&mut self, id: RegistrationId) {
+        let Some(registration) = self.registrations.get(&id) else {
+            return;
+        };
+        if let State::Registered(registered) = &registration.state {
+            let reselection = match registration.reselection {
+                Reselection::Due(at) => Some(at),
+                Reselection::Registering(Attempt { call, .. }, _) => call.map(|(.., due)| due),
+                Reselection::NotDue | Reselection::Listing(_) => None,
+            };
+            let missed = match registered.missed {
+                Missed::Due(at) => Some(at),
+                Missed::Listing | Missed::Told(_) | Missed::Settled => None,
+            };
+            let next = [registered.notify_due, registered.previous_due(), reselection, missed];
+            let next = next.into_iter().flatten().min();
+            self.set_deadline(id, next);
+        }
+    }
+
+    /// Turns a witness's messages into notifications.
+    fn report(
+        &mut self,
+        id: RegistrationId,
+        teller: Teller,
+        witness: IpAddr,
+        messages: NotifyMessages,
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let current = registration.served_by;
+        let (what, list, notification): (_, _, fn(IpAddr) -> Notification) = match messages {
+            NotifyMessages::ResourceChange(changes) => {
+                let mut back = false;
+                for (name, state) in registration.news(teller == Teller::Previous, changes) {
+                    if !self.tell(id, teller, Notification::ResourceChange { name, state }, now) {
+                        continue;
+                    }
+                    // A witness reports what was registered for, by whatever
+                    // name it has for it: the address, the node, the cluster.
+                    if let Some(registration) = self.registrations.get_mut(&id) {
+                        registration.known_state = Some(state);
+                    }
+                    back |= state == ResourceState::Available;
+                }
+                if back {
+                    self.schedule_reselection(id, true, now);
+                }
+                return;
+            }
+            NotifyMessages::ClientMove(list) => {
+                ("client move", list, |address| Notification::ClientMove { address })
+            }
+            NotifyMessages::ShareMove(list) => {
+                ("share move", list, |address| Notification::ShareMove { address })
+            }
+            NotifyMessages::IpChange(list) => {
+                self.report_offline(id, teller, &list, now);
+                ("IP change", list, |address| Notification::IpChange { address })
+            }
+        };
+        match choice::best_address(&list, current) {
+            Some(address) => {
+                if list.len() > 1 {
+                    log::info!("{what} from witness {witness}: {address} chosen of {list:?}");
+                }
+                self.tell(id, teller, notification(address), now);
+            }
+            None => log::warn!(
+                "{what} from witness {witness} names no usable address, not forwarded: {list:?}"
+            ),
+        }
+    }
+
+    /// An IP change that takes the registration's own address offline ([MS-SWN]
+    /// 2.2.2.1) is a resource change, too, unless the consumer knows the state. In
+    /// version 1 the flags mean nothing.
+    fn report_offline(
+        &mut self,
+        id: RegistrationId,
+        teller: Teller,
+        list: &[AddressInfo],
+        now: Instant,
+    ) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let (State::Registered(registered), Some(own)) =
+            (&registration.state, registration.served_by)
+        else {
+            return;
+        };
+        let state = ResourceState::Unavailable;
+        if registered.version != Version::V2
+            || registration.known_state == Some(state)
+            || !choice::is_offline(list, own)
+        {
+            return;
+        }
+        registration.known_state = Some(state);
+        let notification = Notification::ResourceChange { name: own.to_smolstr(), state };
+        self.tell(id, teller, notification, now);
+    }
+
+    /// Hands a notification to the consumer, unless it is a copy of what the
+    /// previous registration told.
+    fn tell(
+        &mut self,
+        id: RegistrationId,
+        teller: Teller,
+        notification: Notification,
+        now: Instant,
+    ) -> bool {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return false;
+        };
+        if let State::Registered(registered) = &mut registration.state {
+            match (&mut registered.overlap, teller) {
+                (Some(overlap), Teller::Previous) => overlap.told.add(&notification),
+                (Some(overlap), Teller::Current) if now <= overlap.until => {
+                    if overlap.told.is_copy(&notification) {
+                        return false;
+                    }
+                }
+                _ => registered.overlap = None,
+            }
+        }
+        if let Reselection::Registering(Attempt { call: Some(_), .. }, told) =
+            &mut registration.reselection
+        {
+            told.add(&notification);
+        }
+        self.events.push_back((id, Event::Notification(notification)));
+        true
+    }
+}

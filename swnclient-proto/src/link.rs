@@ -1,0 +1,405 @@
+//! A link: the way to the witness service of one node, under one set of
+//! credentials. First its endpoint mapper is asked for the port, then the
+//! association is bound; then any number of registrations share it, as far as
+//! the server multiplexes calls.
+
+use super::authentication::{security_context, service_hosts};
+use super::interning::SharedCredentials;
+use super::{Action, ConnectionId};
+use crate::wire::INTERFACE;
+use crate::{Config, Credentials, Error, RegistrationId};
+use dcerpc_proto::association::{
+    Association, AssociationConfig, AssociationError, AuthOutcome, CallId, Event, FaultStatus,
+    Reply,
+};
+use dcerpc_proto::epm::{self, EpmError};
+use dcerpc_proto::pdu::RejectReason;
+use dcerpc_proto::security::SecurityError;
+use smol_str::SmolStr;
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+/// Names a link within its client. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct LinkId(pub(super) u64);
+
+/// How far a link has come.
+#[derive(Debug)]
+enum Phase {
+    ConnectingToMapper,
+    Mapping(Association<Purpose>),
+    ConnectingToWitness,
+    Witness(Association<Purpose>),
+}
+
+/// What a call on a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// ept_map, at the endpoint mapper.
+    Map,
+    /// GetInterfaceList, for everyone who waits for it.
+    List,
+    /// Register or RegisterEx.
+    Register(RegistrationId),
+    /// AsyncNotify.
+    Notify(RegistrationId),
+    /// UnRegister.
+    Unregister(RegistrationId),
+    /// UnRegister of what nobody waits for any more.
+    Release,
+}
+
+/// What happens on a link.
+#[derive(Debug)]
+pub(super) enum LinkEvent {
+    /// The security provider works, and waits for whom it has to.
+    Authenticating,
+    /// Calls can be made.
+    Ready,
+    /// A call has ended.
+    Reply { purpose: Purpose, call: CallId, reply: Result<Reply, FaultStatus> },
+    /// The endpoint mapper has named the port: [`Link::connect_to_witness`] is next.
+    Mapped,
+}
+
+/// One link.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) address: IpAddr,
+    /// The net name, which the service principal is made from.
+    pub(super) target: SmolStr,
+    /// The node's own name, where an interface list has told it.
+    group_name: Option<SmolStr>,
+    pub(super) credentials: SharedCredentials,
+    pub(super) connection: ConnectionId,
+    /// Until when the phase must have ended; once ready, the next of those below.
+    pub(super) deadline: Option<Instant>,
+    /// Until when the list that is under way must have come.
+    pub(super) list_due: Option<Instant>,
+    /// Until when the server must have let go of what nobody waits for.
+    pub(super) release_due: Option<Instant>,
+    /// Until when more must come of an answer that has come in part.
+    pub(super) rest_due: Option<Instant>,
+    /// The registrations that depend on this link, but for those that only
+    /// wait for a list.
+    pub(super) members: BTreeSet<RegistrationId>,
+    /// The list that is under way.
+    pub(super) list_call: Option<CallId>,
+    /// Who waits for it.
+    pub(super) listing: Vec<RegistrationId>,
+    /// Who needs a list that is asked for from now on.
+    pub(super) list_next: Vec<RegistrationId>,
+    phase: Phase,
+    /// Whether an authentication job is under way.
+    authenticating: bool,
+    port: u16,
+}
+
+/// Where a link puts the actions it needs.
+pub(super) type Actions = VecDeque<Action>;
+
+impl Link {
+    /// Starts a link: connects to the endpoint mapper.
+    pub(super) fn new(
+        address: IpAddr,
+        target: SmolStr,
+        group_name: Option<SmolStr>,
+        credentials: SharedCredentials,
+        connection: ConnectionId,
+        config: &Config,
+        actions: &mut Actions,
+    ) -> Self {
+        let this = Self {
+            address,
+            target,
+            group_name,
+            credentials,
+            connection,
+            deadline: None,
+            list_due: None,
+            release_due: None,
+            rest_due: None,
+            members: BTreeSet::new(),
+            list_call: None,
+            listing: Vec::new(),
+            list_next: Vec::new(),
+            phase: Phase::ConnectingToMapper,
+            authenticating: false,
+            port: config.mapper_port,
+        };
+        actions.push_back(Action::Connect { connection, address: this.socket_address() });
+        this
+    }
+
+    /// The address and port that the link's connection goes to now.
+    pub(super) fn socket_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
+    /// Whether calls can be made.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(&self.phase, Phase::Witness(association) if association.is_bound())
+    }
+
+    /// Whether calls can be made while an AsyncNotify pends.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        matches!(&self.phase, Phase::Witness(association) if association.is_multiplexed())
+    }
+
+    /// Whether an answer has come in part.
+    pub(super) fn is_mid_reply(&self) -> bool {
+        matches!(&self.phase, Phase::Witness(association) if association.is_mid_reply())
+    }
+
+    /// Whether its connection is still being opened.
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::ConnectingToMapper | Phase::ConnectingToWitness)
+    }
+
+    /// Whether a registration waits for a list by it.
+    pub(super) fn is_asked_for_list_by(&self, id: RegistrationId) -> bool {
+        self.listing.contains(&id) || self.list_next.contains(&id)
+    }
+
+    /// Whether nobody needs it. Closing it then takes back what the server
+    /// still keeps for it (C706 5.1.6, context rundown).
+    pub(super) fn is_idle(&self) -> bool {
+        self.members.is_empty() && self.listing.is_empty() && self.list_next.is_empty()
+    }
+
+    /// The error that it is not to have come further by its deadline.
+    pub(super) fn timeout(&self, config: &Config) -> Error {
+        if self.authenticating {
+            return Error::KerberosTimeout { seconds: config.kdc_timeout.as_secs() };
+        }
+        let (address, what) = (self.address, self.waiting_for());
+        Error::Timeout { address, what, seconds: config.connect_timeout.as_secs() }
+    }
+
+    fn waiting_for(&self) -> &'static str {
+        match self.phase {
+            Phase::ConnectingToMapper => "the connection to its endpoint mapper",
+            Phase::Mapping(_) => "the endpoint mapper's call",
+            Phase::ConnectingToWitness => "the connection to its witness service",
+            Phase::Witness(_) => "the bind",
+        }
+    }
+
+    /// The link's connection is there.
+    pub(super) fn connected(
+        &mut self,
+        config: &Config,
+        actions: &mut Actions,
+    ) -> Result<Vec<LinkEvent>, Error> {
+        match self.phase {
+            Phase::ConnectingToMapper => {
+                let association = AssociationConfig {
+                    max_response: config.max_response,
+                    ..AssociationConfig::new(epm::INTERFACE)
+                };
+                let association = Association::new(association, None).and_then(|mut a| {
+                    a.call_for(Purpose::Map, epm::EPT_MAP, epm::encode_request(&INTERFACE))?;
+                    Ok(a)
+                });
+                self.phase = Phase::Mapping(self.check(association)?);
+            }
+            Phase::ConnectingToWitness => {
+                let association = AssociationConfig {
+                    level: config.auth_level,
+                    require_header_signing: config.require_header_signing,
+                    max_response: config.max_response,
+                    ..AssociationConfig::new(INTERFACE)
+                };
+                let hosts = service_hosts(&self.target, self.group_name.as_deref());
+                let security = security_context(self.credentials.get(), hosts, config);
+                let association = Association::new(association, Some(security));
+                self.phase = Phase::Witness(self.check(association)?);
+            }
+            Phase::Mapping(_) | Phase::Witness(_) => {}
+        }
+        let mut events = Vec::new();
+        self.drain(&mut events, actions)?;
+        Ok(events)
+    }
+
+    /// Leaves the endpoint mapper for the witness service, by `connection`.
+    pub(super) fn connect_to_witness(&mut self, connection: ConnectionId, actions: &mut Actions) {
+        // Nobody waits for the end of the old one.
+        actions.push_back(Action::Connect { connection, address: self.socket_address() });
+        actions.push_back(Action::Close { connection: self.connection });
+        self.connection = connection;
+        self.phase = Phase::ConnectingToWitness;
+    }
+
+    /// Takes what has arrived. `events` are what happened before an error.
+    pub(super) fn received(
+        &mut self,
+        data: &mut [u8],
+        events: &mut Vec<LinkEvent>,
+        actions: &mut Actions,
+    ) -> Result<(), Error> {
+        let (Phase::Mapping(association) | Phase::Witness(association)) = &mut self.phase else {
+            return Ok(());
+        };
+        let result = association.receive(data);
+        self.drain(events, actions)?;
+        self.check(result)
+    }
+
+    /// An authentication job has ended.
+    pub(super) fn authenticated(
+        &mut self,
+        outcome: AuthOutcome,
+        events: &mut Vec<LinkEvent>,
+        actions: &mut Actions,
+    ) -> Result<(), Error> {
+        self.authenticating = false;
+        if let Phase::Witness(association) = &mut self.phase {
+            let result = association.authenticated(outcome);
+            self.check(result)?;
+        }
+        self.drain(events, actions)
+    }
+
+    /// Makes a call; the link is ready.
+    pub(super) fn call(
+        &mut self,
+        purpose: Purpose,
+        opnum: u16,
+        stub: Vec<u8>,
+        actions: &mut Actions,
+    ) -> Result<CallId, Error> {
+        let call = match &mut self.phase {
+            Phase::Witness(association) => association.call_for(purpose, opnum, stub),
+            _ => Err(AssociationError::Closed),
+        };
+        let call = self.check(call)?;
+        self.transmit(actions);
+        Ok(call)
+    }
+
+    /// Whether a call is under way that makes or ends a registration for nobody.
+    pub(super) fn releases(&self, is_awaited: impl Fn(RegistrationId) -> bool) -> bool {
+        let Phase::Witness(association) = &self.phase else {
+            return false;
+        };
+        association.purposes().any(|purpose| match purpose {
+            Purpose::Release => true,
+            Purpose::Register(id) | Purpose::Unregister(id) => !is_awaited(*id),
+            Purpose::Map | Purpose::List | Purpose::Notify(_) => false,
+        })
+    }
+
+    /// Nobody waits for this call any more.
+    pub(super) fn orphan(&mut self, call: CallId, actions: &mut Actions) {
+        if let Phase::Witness(association) = &mut self.phase {
+            association.orphan(call);
+            self.transmit(actions);
+        }
+    }
+
+    /// Asks the server to end a call, so that the next can be made on a link
+    /// that isn't multiplexed.
+    pub(super) fn cancel(&mut self, call: CallId, actions: &mut Actions) {
+        if let Phase::Witness(association) = &mut self.phase {
+            association.cancel(call);
+            self.transmit(actions);
+        }
+    }
+
+    fn drain(&mut self, events: &mut Vec<LinkEvent>, actions: &mut Actions) -> Result<(), Error> {
+        self.transmit(actions);
+        while let Some(event) = match &mut self.phase {
+            Phase::Mapping(association) | Phase::Witness(association) => association.poll_event(),
+            Phase::ConnectingToMapper | Phase::ConnectingToWitness => None,
+        } {
+            match event {
+                Event::Authenticate(job) => {
+                    self.authenticating = true;
+                    events.push(LinkEvent::Authenticating);
+                    actions.push_back(Action::Authenticate { connection: self.connection, job });
+                }
+                // To the endpoint mapper the call is on its way already.
+                Event::Bound if matches!(self.phase, Phase::Mapping(_)) => {}
+                Event::Bound => events.push(LinkEvent::Ready),
+                Event::Reply { purpose: Purpose::Map, reply, .. } => {
+                    self.port = self.mapped(reply)?;
+                    events.push(LinkEvent::Mapped);
+                }
+                Event::Reply { call, purpose, reply } => {
+                    events.push(LinkEvent::Reply { purpose, call, reply });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn mapped(&self, reply: Result<Reply, FaultStatus>) -> Result<u16, Error> {
+        let address = self.address;
+        let reply = reply.map_err(|status| Error::Fault { address, call: "ept_map", status })?;
+        match epm::decode_response(&reply.stub, reply.endian) {
+            Ok(port) => Ok(port),
+            Err(EpmError::Malformed(error)) => {
+                Err(Error::Malformed { address, call: "ept_map", error })
+            }
+            Err(error) => Err(Error::NoService { address, error }),
+        }
+    }
+
+    /// What follows directly leaves in the same write: auth3 with the first request.
+    fn transmit(&mut self, actions: &mut Actions) {
+        if let Phase::Mapping(association) | Phase::Witness(association) = &mut self.phase {
+            let mut new = association.take_transmit();
+            let connection = self.connection;
+            match actions.back_mut() {
+                _ if new.is_empty() => {}
+                Some(Action::Transmit { connection: same, bytes }) if *same == connection => {
+                    bytes.append(&mut new);
+                }
+                _ => actions.push_back(Action::Transmit { connection, bytes: new }),
+            }
+        }
+    }
+
+    fn check<T>(&self, result: Result<T, AssociationError>) -> Result<T, Error> {
+        result.map_err(|error| self.explain(error))
+    }
+
+    fn explain(&self, error: AssociationError) -> Error {
+        let address = self.address;
+        // Nobody logs on to the endpoint mapper, and not every refusal of a
+        // bind is one of the user.
+        let logs_on = matches!(self.phase, Phase::ConnectingToWitness | Phase::Witness(_));
+        let detail = match error {
+            AssociationError::Security(SecurityError::Kerberos(error)) => {
+                return Error::Kerberos(error);
+            }
+            AssociationError::Security(SecurityError::Credentials(detail)) => detail.into(),
+            AssociationError::AccessDenied(status) if logs_on && status.is_access_denied() => {
+                smol_str::format_smolstr!("{status}")
+            }
+            AssociationError::AccessDenied(status) => {
+                return Error::Fault { address, call: "bind", status };
+            }
+            AssociationError::Rejected(reason @ RejectReason::InvalidChecksum) if logs_on => {
+                smol_str::format_smolstr!("{reason}")
+            }
+            AssociationError::Rejected(reason @ RejectReason::AuthTypeNotRecognized)
+                if matches!(self.credentials.get(), Credentials::Kerberos(_)) =>
+            {
+                smol_str::format_smolstr!("{reason}")
+            }
+            error => return Error::Association { address, error },
+        };
+        match self.credentials.get() {
+            Credentials::Kerberos(_) => {
+                let service = smol_str::format_smolstr!("cifs/{}", self.target);
+                Error::TicketRefused { address, service, detail }
+            }
+            Credentials::Ntlm(_) | Credentials::Negotiate(..) => {
+                Error::AccessDenied { address, detail }
+            }
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! The links of a client: opening, sharing, closing, and who hears of what.
+
+use super::backoff::jitter;
+use super::choice;
+use super::client::{Client, TimerKey};
+use super::link::{Link, LinkEvent, LinkId, Purpose};
+use super::registration::State;
+use super::{Action, ConnectionId};
+use crate::wire::{self, Status, opnum};
+use crate::{Error, RegistrationId};
+use dcerpc_proto::association::{CallId, FaultStatus, Reply};
+use smol_str::SmolStr;
+use std::net::IpAddr;
+use std::time::Instant;
+
+impl Client {
+    /// A link to the witness service at `address` for this registration: one
+    /// that is there, if it can be shared, or a new one. `Ok(true)`: it is ready.
+    pub(super) fn join_link(
+        &mut self,
+        id: RegistrationId,
+        address: IpAddr,
+        now: Instant,
+    ) -> Option<(LinkId, bool)> {
+        let registration = self.registrations.get(&id)?;
+        let target = registration.request.net_name.clone();
+        let credentials = registration.credentials.clone();
+        let shared = self.open_links.get(&address).into_iter().flatten().copied().find(|link| {
+            self.links.get(link).is_some_and(|link| {
+                link.credentials == credentials && link.target.eq_ignore_ascii_case(&target)
+            })
+        });
+        if let Some(link) = shared {
+            return Some((link, self.links.get(&link)?.is_ready()));
+        }
+        let group_name = choice::name_of(&registration.interfaces, address).map(SmolStr::new);
+        self.last_link += 1;
+        let link_id = LinkId(self.last_link);
+        let connection = self.new_connection(link_id);
+        let link = Link::new(
+            address,
+            target,
+            group_name,
+            credentials,
+            connection,
+            &self.config,
+            &mut self.actions,
+        );
+        self.links.insert(link_id, link);
+        self.open_links.entry(address).or_default().push(link_id);
+        self.set_link_deadline(link_id, Some(now + self.config.connect_timeout));
+        Some((link_id, false))
+    }
+
+    fn new_connection(&mut self, link: LinkId) -> ConnectionId {
+        self.last_connection += 1;
+        let connection = ConnectionId(self.last_connection);
+        self.connections.insert(connection, link);
+        connection
+    }
+
+    /// The registration depends on the link for more than a list.
+    pub(super) fn add_member(&mut self, link_id: LinkId, id: RegistrationId) {
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        link.members.insert(id);
+        self.update_open(link_id);
+    }
+
+    /// Offers a link for sharing as long as it can take more registrations.
+    fn update_open(&mut self, link_id: LinkId) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        let limit = if !link.is_ready() || link.is_multiplexed() {
+            self.config.max_registrations_per_link
+        } else {
+            1
+        };
+        let open = self.open_links.entry(link.address).or_default();
+        let offered = open.contains(&link_id);
+        match (link.members.len() < limit, offered) {
+            (true, false) => open.push(link_id),
+            (false, true) => open.retain(|other| *other != link_id),
+            _ => {}
+        }
+        if open.is_empty() {
+            self.open_links.remove(&link.address);
+        }
+    }
+
+    /// The registration does not need the link any more, unless it depends on it
+    /// for something else; a link that nobody needs is closed.
+    pub(super) fn leave_link(&mut self, link_id: LinkId, id: RegistrationId) {
+        if self.registrations.get(&id).is_some_and(|r| r.depends_on(link_id)) {
+            return;
+        }
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        link.members.remove(&id);
+        link.listing.retain(|other| *other != id);
+        link.list_next.retain(|other| *other != id);
+        self.close_if_idle(link_id);
+        self.update_open(link_id);
+    }
+
+    fn close_if_idle(&mut self, link_id: LinkId) {
+        if self.links.get(&link_id).is_some_and(Link::is_idle) {
+            self.remove_link(link_id);
+        }
+    }
+
+    fn remove_link(&mut self, link_id: LinkId) -> Option<Link> {
+        self.set_link_deadline(link_id, None);
+        let link = self.links.remove(&link_id)?;
+        self.connections.remove(&link.connection);
+        // A node that is back after a restart may speak another version.
+        if !self.links.values().any(|other| other.address == link.address) {
+            self.version_1_only.remove(&link.address);
+        }
+        if let Some(open) = self.open_links.get_mut(&link.address) {
+            open.retain(|other| *other != link_id);
+            if open.is_empty() {
+                self.open_links.remove(&link.address);
+            }
+        }
+        self.actions.push_back(Action::Close { connection: link.connection });
+        Some(link)
+    }
+
+    /// A link is of no use any more: each registration on it goes its own way.
+    pub(super) fn fail_link(&mut self, link_id: LinkId, error: Error, now: Instant) {
+        let Some(link) = self.remove_link(link_id) else {
+            return;
+        };
+        log::debug!("link to {}: {error}", link.address);
+        // A node that comes back may speak another version than before.
+        self.version_1_only.remove(&link.address);
+        // One delay for all: they come back together over one new link.
+        let spread = jitter(&mut self.rng, self.config.loss_spread);
+        let waiting = link.listing.iter().chain(&link.list_next).copied();
+        let mut concerned: Vec<RegistrationId> =
+            link.members.iter().copied().chain(waiting).collect();
+        concerned.sort_unstable();
+        concerned.dedup();
+        for id in concerned {
+            self.link_failed(id, link_id, &link, &error, spread, now);
+        }
+    }
+
+    pub(super) fn link_events(
+        &mut self,
+        link_id: LinkId,
+        events: impl IntoIterator<Item = LinkEvent>,
+        now: Instant,
+    ) {
+        for event in events {
+            match event {
+                LinkEvent::Mapped => self.link_mapped(link_id, now),
+                LinkEvent::Authenticating => {
+                    self.set_link_deadline(link_id, Some(now + self.config.kdc_timeout));
+                }
+                LinkEvent::Ready => self.link_ready(link_id, now),
+                LinkEvent::Reply { purpose, call, reply } => {
+                    self.link_reply(link_id, purpose, call, reply, now);
+                }
+            }
+        }
+    }
+
+    fn link_mapped(&mut self, link_id: LinkId, now: Instant) {
+        let connection = self.new_connection(link_id);
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        self.connections.remove(&link.connection);
+        link.connect_to_witness(connection, &mut self.actions);
+        self.set_link_deadline(link_id, Some(now + self.config.connect_timeout));
+    }
+
+    fn link_ready(&mut self, link_id: LinkId, now: Instant) {
+        self.set_link_deadline(link_id, None);
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        let address = link.address;
+        let mut members: Vec<RegistrationId> = link.members.iter().copied().collect();
+        let listers = std::mem::take(&mut link.list_next);
+        // Without multiplexing, one AsyncNotify occupies the whole link: one
+        // registration stays, the others get links of their own.
+        let stay = if link.is_multiplexed() { members.len() } else { members.len().min(1) };
+        let others = members.split_off(stay);
+        link.members.retain(|id| !others.contains(id));
+        self.update_open(link_id);
+        for id in listers {
+            self.request_list(link_id, id, now);
+        }
+        for id in members {
+            self.send_register(id, now);
+        }
+        for id in others {
+            self.find_own_link(id, address, now);
+        }
+    }
+
+    /// Asks for the interface list on behalf of `id`. Everyone who asks before
+    /// the answer comes shares it, save those who need one that is newer than
+    /// their registration.
+    pub(super) fn request_list(&mut self, link_id: LinkId, id: RegistrationId, now: Instant) {
+        let newer =
+            self.registrations.get(&id).is_some_and(|r| matches!(r.state, State::Registered(_)));
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        if !link.is_ready() || (newer && link.list_call.is_some()) {
+            link.list_next.push(id);
+            return;
+        }
+        link.listing.push(id);
+        if link.list_call.is_none() {
+            let stub = Vec::new();
+            let call = link.call(Purpose::List, opnum::GET_INTERFACE_LIST, stub, &mut self.actions);
+            match call {
+                Ok(call) => {
+                    link.list_call = Some(call);
+                    link.list_due = Some(now + self.config.call_timeout);
+                    self.arm_link(link_id);
+                }
+                Err(error) => self.fail_link(link_id, error, now),
+            }
+        }
+    }
+
+    /// The server is to let go of what nobody waits for any more. Who does not
+    /// within a call timeout loses the connection, and with it all the rest
+    /// ([C706] 5.1.6, context rundown).
+    pub(super) fn expect_release(&mut self, link_id: LinkId, now: Instant) {
+        if let Some(link) = self.links.get_mut(&link_id) {
+            link.release_due.get_or_insert(now + self.config.call_timeout);
+            self.arm_link(link_id);
+        }
+    }
+
+    /// An answer of which a part has come must go on. It may be one that
+    /// nothing else expects: AsyncNotify of version 1 has no keep-alive.
+    pub(super) fn expect_rest(&mut self, link_id: LinkId, now: Instant) {
+        let due = now + self.config.call_timeout;
+        if let Some(link) = self.links.get_mut(&link_id).filter(|link| link.is_ready()) {
+            let rest_due = link.is_mid_reply().then_some(due);
+            if link.rest_due != rest_due {
+                link.rest_due = rest_due;
+                self.arm_link(link_id);
+            }
+        }
+    }
+
+    /// The deadline of a link that is ready: the next of its own.
+    fn arm_link(&mut self, link_id: LinkId) {
+        if let Some(link) = self.links.get(&link_id) {
+            let next = [link.list_due, link.release_due, link.rest_due].into_iter().flatten().min();
+            self.set_link_deadline(link_id, next);
+        }
+    }
+
+    /// The time of a link that is ready has come.
+    pub(super) fn link_due(&mut self, link_id: LinkId, now: Instant) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        if link.list_due.is_some_and(|at| at <= now) {
+            self.list_overdue(link_id, now);
+        } else if link.release_due.is_some_and(|at| at <= now) {
+            let seconds = self.config.call_timeout.as_secs();
+            let error = Error::Timeout { address: link.address, what: "UnRegister", seconds };
+            self.fail_link(link_id, error, now);
+        } else if link.rest_due.is_some_and(|at| at <= now) {
+            let seconds = self.config.call_timeout.as_secs();
+            let what = "the rest of an answer";
+            self.fail_link(link_id, Error::Timeout { address: link.address, what, seconds }, now);
+        }
+    }
+
+    /// The list does not come. That is no reason to give up those who are
+    /// registered by the same link, unless it holds their calls up: a server
+    /// may let a list wait until it has a witness to offer.
+    fn list_overdue(&mut self, link_id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        link.list_due = None;
+        let seconds = self.config.call_timeout.as_secs();
+        let error = Error::Timeout { address: link.address, what: "GetInterfaceList", seconds };
+        if !link.is_multiplexed() {
+            return self.fail_link(link_id, error, now);
+        }
+        if let Some(call) = link.list_call.take() {
+            link.orphan(call, &mut self.actions);
+        }
+        let waiting = link.listing.drain(..).chain(link.list_next.drain(..));
+        let waiting: Vec<RegistrationId> = waiting.collect();
+        self.arm_link(link_id);
+        let result = Err(error);
+        for id in waiting {
+            self.listed(id, link_id, &result, now);
+        }
+        self.close_if_idle(link_id);
+    }
+
+    fn link_reply(
+        &mut self,
+        link_id: LinkId,
+        purpose: Purpose,
+        call: CallId,
+        reply: Result<Reply, FaultStatus>,
+        now: Instant,
+    ) {
+        let Some(link) = self.links.get_mut(&link_id) else {
+            return;
+        };
+        let address = link.address;
+        match purpose {
+            // Its reply is the link's own: LinkEvent::Mapped.
+            Purpose::Map => {}
+            Purpose::List => {
+                link.list_call = None;
+                link.list_due = None;
+                let asked = std::mem::take(&mut link.listing);
+                let again = std::mem::take(&mut link.list_next);
+                let result = decode(address, "GetInterfaceList", reply, |stub, endian| {
+                    wire::decode_interface_list(stub, endian)
+                });
+                let result = result.map(|list| self.lists.intern(list.into()));
+                self.arm_link(link_id);
+                for id in again {
+                    self.request_list(link_id, id, now);
+                }
+                for id in asked {
+                    self.listed(id, link_id, &result, now);
+                }
+                self.close_if_idle(link_id);
+            }
+            Purpose::Register(id) => {
+                let result = decode(address, "Register", reply, wire::decode_register_response);
+                match result {
+                    // It may have registered, under a handle that nobody can
+                    // read: it keeps that as long as the connection.
+                    Err(error @ Error::Malformed { .. }) => self.fail_link(link_id, error, now),
+                    result => self.register_answered(id, link_id, call, result, now),
+                }
+                self.check_releases(link_id);
+            }
+            Purpose::Notify(id) => {
+                let result = decode(address, "AsyncNotify", reply, wire::decode_notify_response);
+                self.notify_answered(id, link_id, call, result, now);
+            }
+            Purpose::Unregister(id) => {
+                self.end(id);
+                self.released(link_id, reply, now);
+            }
+            Purpose::Release => self.released(link_id, reply, now),
+        }
+    }
+
+    /// A witness that does not know the registration any more has nothing left
+    /// to take back. One that won't is left, and takes it back by that.
+    fn released(&mut self, link_id: LinkId, reply: Result<Reply, FaultStatus>, now: Instant) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        let result = decode(link.address, "UnRegister", reply, |stub, endian| {
+            wire::decode_status(stub, endian).map(|status| match status {
+                Status::SUCCESS | Status::NOT_FOUND | Status::INVALID_PARAMETER => Ok(()),
+                refused => Err(refused),
+            })
+        });
+        match result {
+            Ok(()) | Err(Error::Fault { status: FaultStatus::CONTEXT_MISMATCH, .. }) => {
+                self.check_releases(link_id);
+            }
+            Err(error) => self.fail_link(link_id, error, now),
+        }
+    }
+
+    /// Whether there is still something that the server is to let go of.
+    fn check_releases(&mut self, link_id: LinkId) {
+        let registrations = &self.registrations;
+        if let Some(link) = self.links.get_mut(&link_id) {
+            if !link.releases(|id| registrations.get(&id).is_some_and(|r| r.awaits(link_id))) {
+                link.release_due = None;
+            }
+            self.arm_link(link_id);
+        }
+    }
+
+    pub(super) fn set_link_deadline(&mut self, id: LinkId, at: Option<Instant>) {
+        if let Some(link) = self.links.get_mut(&id) {
+            self.timers.set(TimerKey::Link(id), &mut link.deadline, at);
+        }
+    }
+}
+
+/// One error type for everything that can be wrong with a reply.
+fn decode<T>(
+    address: IpAddr,
+    call: &'static str,
+    reply: Result<Reply, FaultStatus>,
+    decode: impl FnOnce(
+        &[u8],
+        dcerpc_proto::ndr::Endian,
+    ) -> Result<Result<T, Status>, dcerpc_proto::ndr::NdrError>,
+) -> Result<T, Error> {
+    let reply = reply.map_err(|status| match status.is_access_denied() {
+        true => Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") },
+        false => Error::Fault { address, call, status },
+    })?;
+    match decode(&reply.stub, reply.endian) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(Status::ACCESS_DENIED)) => {
+            Err(Error::AccessDenied { address, detail: "ERROR_ACCESS_DENIED".into() })
+        }
+        Ok(Err(status)) => Err(Error::Refused { address, call, status }),
+        Err(error) => Err(Error::Malformed { address, call, error }),
+    }
+}

@@ -1,0 +1,280 @@
+//! What a broken or hostile server answers.
+
+use crate::samba::session;
+use dcerpc_proto::ndr::{Endian, NdrError};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::net::{IpAddr, Ipv4Addr};
+use swnclient::ResourceState;
+use swnclient_proto::wire::{
+    AddressInfo, Interface, NotifyMessages, Status, decode_context_handle, decode_interface_list,
+    decode_notify_response, decode_register_response, decode_status, encode_interface_list, opnum,
+};
+
+const LITTLE: Endian = Endian::Little;
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// A notify response whose lengths and type can lie.
+fn notify(kind: u32, length: u32, count: u32, size: u32, block: &[u8]) -> Vec<u8> {
+    let mut stub = words(&[0x0002_0000, kind, length, count, 0x0002_0004, size]);
+    stub.extend(block);
+    stub.resize(stub.len().next_multiple_of(4), 0);
+    stub.extend(words(&[0]));
+    stub
+}
+
+/// One that tells the truth about its block.
+fn block(kind: u32, count: u32, block: &[u8]) -> Result<NotifyMessages, NdrError> {
+    let len = u32::try_from(block.len()).unwrap();
+    let stub = notify(kind, len, count, len, block);
+    decode_notify_response(&stub, LITTLE).map(|messages| messages.unwrap().unwrap())
+}
+
+/// The lengths of a RESOURCE_CHANGE and its contents.
+fn change(length: u32, state: u32, name: &[u16]) -> Vec<u8> {
+    let mut message = words(&[length, state]);
+    message.extend(name.iter().flat_map(|unit| unit.to_le_bytes()));
+    message
+}
+
+/// An IPADDR_INFO_LIST of `entries` addresses.
+fn list(length: u32, count: u32, entries: u8) -> Vec<u8> {
+    let mut message = words(&[length, 0, count]);
+    for n in 0..entries {
+        message.extend(words(&[9]));
+        message.extend([192, 0, 2, n]);
+        message.extend([0; 16]);
+    }
+    message
+}
+
+fn refused(result: Result<NotifyMessages, NdrError>) -> bool {
+    matches!(result, Err(NdrError::Invalid { what: "notification", .. }))
+}
+
+#[test]
+fn a_message_length_that_contradicts_the_block_is_refused() {
+    let message = list(36, 1, 1);
+    assert!(decode_notify_response(&notify(2, 36, 1, 36, &message), LITTLE).is_ok());
+    for (length, size) in [(35, 36), (37, 36), (36, 32), (0, 36), (u32::MAX, 36)] {
+        assert!(matches!(
+            decode_notify_response(&notify(2, length, 1, size, &message), LITTLE),
+            Err(NdrError::Invalid { what: "message length", .. })
+        ));
+    }
+    for size in [41, 1000, u32::MAX] {
+        assert!(matches!(
+            decode_notify_response(&notify(2, size, 1, size, &message), LITTLE),
+            Err(NdrError::Count { count, .. }) if count == size
+        ));
+    }
+}
+
+#[test]
+fn counts_are_not_trusted() {
+    let [first, second] =
+        [0, 1].map(|n| AddressInfo::new(Ipv4Addr::new(192, 0, 2, n).into(), true));
+    let expected = NotifyMessages::ClientMove(vec![first, second]);
+    for count in [0, 1, 2, 3, u32::MAX] {
+        // Of messages, and of addresses.
+        assert_eq!(block(2, count, &list(60, 2, 2)), Ok(expected.clone()));
+        assert_eq!(block(2, 1, &list(60, count, 2)), Ok(expected.clone()));
+    }
+}
+
+#[test]
+fn a_message_that_lies_about_its_length_is_refused() {
+    for kind in 2..=4 {
+        assert!(block(kind, 1, &list(36, 1, 1)).is_ok());
+        // Nothing, less than its own fields, not whole entries, beyond the block.
+        for length in [0, 1, 3, 4, 11, 13, 35, 37, 60, u32::MAX] {
+            assert!(refused(block(kind, 1, &list(length, 1, 1))), "{length}");
+        }
+    }
+    let name = &[0x41, 0];
+    assert!(block(1, 1, &change(12, 1, name)).is_ok());
+    for length in [0, 3, 4, 7, 9, 11, 13, 1000, u32::MAX] {
+        assert!(refused(block(1, 1, &change(length, 1, name))), "{length}");
+    }
+}
+
+#[test]
+fn bytes_behind_the_last_message_are_refused() {
+    for len in 1..4 {
+        let mut message = list(36, 1, 1);
+        message.resize(message.len() + len, 0);
+        assert!(refused(block(2, 1, &message)));
+    }
+}
+
+#[test]
+fn an_unknown_type_of_notification_is_refused() {
+    for kind in [0, 5, 255, u32::MAX] {
+        assert!(refused(block(kind, 1, &list(36, 1, 1))));
+    }
+}
+
+#[test]
+fn names_end_where_they_end() {
+    let named = |name: &str, state| Ok(NotifyMessages::ResourceChange(vec![(name.into(), state)]));
+    // Without terminator; with something behind it; none at all; half a surrogate pair.
+    let available = ResourceState::Available;
+    assert_eq!(block(1, 1, &change(12, 1, &[0x41, 0x42])), named("AB", available));
+    assert_eq!(block(1, 1, &change(14, 1, &[0x41, 0, 0x42])), named("A", available));
+    assert_eq!(block(1, 1, &change(8, 1, &[])), named("", available));
+    assert_eq!(block(1, 1, &change(12, 1, &[0xd800, 0])), named("\u{fffd}", available));
+    for state in [2, 0x100, u32::MAX] {
+        assert_eq!(block(1, 1, &change(12, state, &[0x41, 0])), named("A", ResourceState::Unknown));
+    }
+}
+
+#[test]
+fn messages_of_odd_lengths_follow_each_other_without_alignment() {
+    let mut both = change(10, 1, &[0x41]);
+    both.extend(change(12, 0xff, &[0x42, 0]));
+    let expected =
+        vec![("A".into(), ResourceState::Available), ("B".into(), ResourceState::Unavailable)];
+    assert_eq!(block(1, 2, &both), Ok(NotifyMessages::ResourceChange(expected)));
+}
+
+#[test]
+fn an_address_that_an_ip_change_takes_away_is_offline() {
+    let mut message = words(&[12 + 3 * 24, 0, 3]);
+    // As Windows tells it; with bits of no meaning; and one that is both.
+    for (flags, last) in [(0x11, 1), (0x4d, 2), (0x19, 3)] {
+        message.extend(words(&[flags]));
+        message.extend([192, 0, 2, last]);
+        // Garbage, since the flags don't have it.
+        message.extend([0xfd; 16]);
+    }
+    let Ok(NotifyMessages::IpChange(list)) = block(4, 1, &message) else {
+        panic!("no IP change");
+    };
+    let told: Vec<_> = list
+        .iter()
+        .map(|info| (info.addresses().collect::<Vec<_>>(), info.is_offline(), info.is_online()))
+        .collect();
+    let ip = |last| vec![IpAddr::from([192, 0, 2, last])];
+    assert_eq!(told, [(ip(1), true, false), (ip(2), false, true), (ip(3), false, false)]);
+}
+
+#[test]
+fn a_response_without_a_message_is_nothing_new() {
+    for stub in [words(&[0, 0]), words(&[1, 2, 0, 0, 0, 0])] {
+        assert_eq!(decode_notify_response(&stub, LITTLE), Ok(Ok(None)));
+    }
+}
+
+fn some_list() -> Vec<u8> {
+    encode_interface_list(Ok(&[Interface {
+        group_name: "node".into(),
+        version: 1,
+        state: ResourceState::Available,
+        ipv4: Some(Ipv4Addr::LOCALHOST),
+        ipv6: None,
+        witness: true,
+    }]))
+}
+
+#[test]
+fn numbers_of_interfaces_beyond_the_data_or_contradicting_each_other_are_refused() {
+    let altered = |num: u32, count: u32| {
+        let mut stub = some_list();
+        stub[4..8].copy_from_slice(&num.to_le_bytes());
+        stub[12..16].copy_from_slice(&count.to_le_bytes());
+        decode_interface_list(&stub, LITTLE)
+    };
+    assert!(altered(1, 1).is_ok());
+    for count in [2, 0x0010_0000, u32::MAX] {
+        assert!(matches!(altered(count, count), Err(NdrError::Count { .. })));
+        assert!(matches!(altered(1, count), Err(NdrError::Count { .. })));
+        assert!(matches!(
+            altered(count, 1),
+            Err(NdrError::Invalid { what: "number of interfaces", .. })
+        ));
+    }
+    assert!(matches!(altered(1, 0), Err(NdrError::Invalid { .. })));
+}
+
+#[test]
+fn a_list_that_is_not_there_is_empty() {
+    for stub in [words(&[0, 0]), words(&[1, 0, 0, 0]), words(&[1, 7, 0, 0])] {
+        assert_eq!(decode_interface_list(&stub, LITTLE), Ok(Ok(Vec::new())));
+    }
+    assert_eq!(decode_interface_list(&words(&[0, 5]), LITTLE), Ok(Err(Status::ACCESS_DENIED)));
+}
+
+#[test]
+fn odd_names_and_states_of_interfaces_are_read_as_far_as_they_go() {
+    let mut stub = some_list();
+    // No terminator in the whole field, then half a surrogate pair.
+    for unit in stub[16..16 + 520].chunks_exact_mut(2) {
+        unit.copy_from_slice(&[0x41, 0]);
+    }
+    stub[16..18].copy_from_slice(&0xdc00_u16.to_le_bytes());
+    // State, and flags that don't exist.
+    stub[16 + 524..16 + 526].copy_from_slice(&7_u16.to_le_bytes());
+    stub[16 + 548..16 + 552].copy_from_slice(&0xffff_fff8_u32.to_le_bytes());
+    let list = decode_interface_list(&stub, LITTLE).unwrap().unwrap();
+    assert_eq!(list[0].group_name, format!("\u{fffd}{}", "A".repeat(259)));
+    assert_eq!(list[0].state, ResourceState::Unknown);
+    assert_eq!((list[0].ipv4, list[0].ipv6, list[0].witness), (None, None, false));
+}
+
+#[test]
+fn success_without_a_handle_is_refused() {
+    let stub = words(&[0; 6]);
+    assert!(matches!(decode_register_response(&stub, LITTLE), Err(NdrError::Invalid { .. })));
+}
+
+/// Decodes a response of the given operation; whether it is well-formed.
+fn decode(opnum: u16, stub: &[u8], endian: Endian) -> bool {
+    match opnum {
+        opnum::GET_INTERFACE_LIST => decode_interface_list(stub, endian).is_ok(),
+        opnum::REGISTER | opnum::REGISTER_EX => decode_register_response(stub, endian).is_ok(),
+        opnum::UN_REGISTER => decode_status(stub, endian).is_ok(),
+        opnum::ASYNC_NOTIFY => decode_notify_response(stub, endian).is_ok(),
+        _ => decode_context_handle(stub, endian).is_ok(),
+    }
+}
+
+#[test]
+fn every_response_of_samba_s_is_refused_when_cut_anywhere() {
+    for call in session() {
+        let Ok(stub) = call.response else { continue };
+        assert!(decode(call.opnum, &stub, LITTLE));
+        for len in 0..stub.len() {
+            assert!(!decode(call.opnum, &stub[..len], LITTLE), "{len} of {stub:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_damage_to_a_response_panics(
+        call in any::<Index>(), damages in prop::collection::vec(any::<(Index, u8)>(), 1..6),
+        as_opnum in prop::option::of(0..6u16), big: bool,
+    ) {
+        let session: Vec<_> = session().into_iter().filter(|call| call.response.is_ok()).collect();
+        let call = call.get(&session);
+        let mut stub = call.response.clone().unwrap();
+        for (at, to) in damages {
+            let at = at.index(stub.len());
+            stub[at] = to;
+        }
+        let endian = if big { Endian::Big } else { LITTLE };
+        decode(as_opnum.unwrap_or(call.opnum), &stub, endian);
+    }
+
+    #[test]
+    fn noise_does_not_panic(stub: Vec<u8>, big: bool) {
+        for opnum in 0..6 {
+            decode(opnum, &stub, if big { Endian::Big } else { LITTLE });
+        }
+    }
+}
