@@ -5,7 +5,6 @@ use crate::proto::Action;
 use crate::proto::choice;
 use crate::proto::client::Client;
 use crate::proto::link::LinkId;
-use crate::proto::overlap::Told;
 use crate::proto::registration::{Attempt, Reselection, State};
 use crate::wire::Interface;
 use crate::{Error, RegistrationId};
@@ -151,8 +150,7 @@ impl Client {
             };
             if in_force {
                 if let Some(registration) = self.registrations.get_mut(&id) {
-                    let attempt = Attempt::at(link);
-                    registration.reselection = Reselection::Registering(attempt, Told::default());
+                    registration.reselection = Reselection::Registering(Attempt::at(link));
                 }
             } else {
                 self.set_state(id, State::Registering(Attempt::at(link)), now);

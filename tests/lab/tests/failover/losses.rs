@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use lab::scenario::{End, Ends, Pairs};
 use lab::Written;
+use lab::scenario::{End, Ends, Pairs};
 
 use crate::{assert_losses, run};
 
