@@ -28,7 +28,7 @@ pub(super) enum TimerKey {
     Registration(RegistrationId),
 }
 
-/// The protocol's logic. See [`crate::proto`].
+/// The protocol's logic. See the crate's description.
 #[derive(Debug)]
 pub struct Client {
     pub(super) config: Config,

@@ -137,16 +137,15 @@ pub(super) enum Reselection {
     Due(Instant),
     /// Waits for the list of the node that serves the share.
     Listing(LinkId),
-    /// Waits for a witness to accept it; what the consumer was told since the
-    /// call was made.
-    Registering(Attempt, Told),
+    /// Waits for a witness to accept it.
+    Registering(Attempt),
 }
 
 impl Reselection {
     /// The link that it depends on now.
     pub(super) fn link(&self) -> Option<LinkId> {
         match self {
-            Self::Listing(link) | Self::Registering(Attempt { link, .. }, _) => Some(*link),
+            Self::Listing(link) | Self::Registering(Attempt { link, .. }) => Some(*link),
             Self::NotDue | Self::Due(_) => None,
         }
     }
@@ -187,6 +186,9 @@ pub(super) struct Registration {
     /// How the next reselection, or the one under way, treats a witness that
     /// can stay.
     pub(super) reselect: Reselect,
+    /// What the consumer was told since the call of a reselection was made: the
+    /// registration that it makes may tell it again.
+    pub(super) told: Told,
     /// The node that serves the share: as asked for, or as resolved.
     pub(super) served_by: Option<IpAddr>,
     /// Further addresses of the net name, the next one last.
@@ -225,6 +227,7 @@ impl Registration {
             deadline: None,
             reselection: Reselection::NotDue,
             reselect: Reselect::default(),
+            told: Told::default(),
             seeds: Vec::new(),
             interfaces: Arc::new([]),
             last_list: Arc::new([]),
@@ -274,7 +277,7 @@ impl Registration {
     /// The attempt that is under way.
     pub(super) fn attempt(&self) -> Option<&Attempt> {
         match (&self.state, &self.reselection) {
-            (State::Registering(attempt), _) | (_, Reselection::Registering(attempt, _)) => {
+            (State::Registering(attempt), _) | (_, Reselection::Registering(attempt)) => {
                 Some(attempt)
             }
             _ => None,
@@ -284,7 +287,7 @@ impl Registration {
     /// The attempt that is under way.
     pub(super) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
         match (&mut self.state, &mut self.reselection) {
-            (State::Registering(attempt), _) | (_, Reselection::Registering(attempt, _)) => {
+            (State::Registering(attempt), _) | (_, Reselection::Registering(attempt)) => {
                 Some(attempt)
             }
             _ => None,

@@ -5,7 +5,6 @@ use crate::Action;
 use crate::choice;
 use crate::client::Client;
 use crate::link::LinkId;
-use crate::overlap::Told;
 use crate::registration::{Attempt, Reselection, State};
 use crate::wire::Interface;
 use crate::{Error, RegistrationId};
@@ -146,8 +145,7 @@ impl Client {
             };
             if in_force {
                 if let Some(registration) = self.registrations.get_mut(&id) {
-                    let attempt = Attempt::at(link);
-                    registration.reselection = Reselection::Registering(attempt, Told::default());
+                    registration.reselection = Reselection::Registering(Attempt::at(link));
                 }
             } else {
                 self.set_state(id, State::Registering(Attempt::at(link)), now);

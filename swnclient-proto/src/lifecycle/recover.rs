@@ -186,7 +186,7 @@ impl Client {
         }
         match registration.reselection {
             Reselection::Due(at) if at <= now => return self.start_reselection(id, now),
-            Reselection::Registering(Attempt { link, call: Some((.., at)) }, _) if at <= now => {
+            Reselection::Registering(Attempt { link, call: Some((.., at)) }) if at <= now => {
                 return self.call_overdue(link, "Register", now);
             }
             _ => {}

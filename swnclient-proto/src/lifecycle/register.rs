@@ -3,6 +3,7 @@
 
 use crate::client::Client;
 use crate::link::{LinkId, Purpose};
+use crate::overlap::{COPIES, Overlap, Told};
 use crate::registration::{Attempt, Missed, Registered, State, Unregistering};
 use crate::wire::{self, Status, Version, opnum};
 use crate::{Error, Event, RegistrationId};
@@ -47,6 +48,7 @@ impl Client {
         match link.call(Purpose::Register(id), opnum, stub, &mut self.actions) {
             Ok(call) => {
                 let due = now + self.config.call_timeout;
+                registration.told = Told::default();
                 if let Some(attempt) = registration.attempt_mut() {
                     attempt.call = Some((call, version, due));
                 }
@@ -183,7 +185,13 @@ impl Client {
             return self.take_over(id, new, now);
         }
         let missed = if anew { Missed::Listing } else { Missed::Settled };
-        let registered = Registered::new(link_id, handle, version, now, missed);
+        let mut registered = Registered::new(link_id, handle, version, now, missed);
+        // The previous one may have been lost while the call was under way.
+        let told = std::mem::take(&mut registration.told);
+        if !told.is_empty() {
+            let until = now + COPIES;
+            registered.overlap = Some(Box::new(Overlap { previous: None, until, told }));
+        }
         self.set_state(id, State::Registered(registered), now);
         if anew {
             self.ask_what_was_missed(id, now);

@@ -11,7 +11,7 @@ use crate::backoff::jitter;
 use crate::choice;
 use crate::client::Client;
 use crate::link::{LinkId, Purpose};
-use crate::overlap::{COPIES, OVERLAP, Overlap, Told};
+use crate::overlap::{COPIES, OVERLAP, Overlap};
 use crate::registration::{Attempt, Missed, Registered, Reselect, Reselection, State};
 use crate::wire::{self, Interface, opnum};
 use crate::{Error, Event, RegistrationId};
@@ -128,7 +128,7 @@ impl Client {
         if let Some(link) = stopped.link() {
             self.leave_link(link, id);
         }
-        if let Reselection::Registering(Attempt { link, call: Some(_) }, _) = stopped {
+        if let Reselection::Registering(Attempt { link, call: Some(_) }) = stopped {
             self.expect_release(link, now);
         }
     }
@@ -139,10 +139,8 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
-        let told = match std::mem::take(&mut registration.reselection) {
-            Reselection::Registering(_, told) => told,
-            _ => Told::default(),
-        };
+        registration.reselection = Reselection::NotDue;
+        let told = std::mem::take(&mut registration.told);
         let State::Registered(registered) = &mut registration.state else {
             return;
         };
@@ -257,7 +255,7 @@ impl Client {
 pub(super) fn goes_on(reselection: Reselection) -> Option<State> {
     match reselection {
         Reselection::Listing(link) => Some(State::Listing { link }),
-        Reselection::Registering(attempt, _) => Some(State::Registering(attempt)),
+        Reselection::Registering(attempt) => Some(State::Registering(attempt)),
         Reselection::NotDue | Reselection::Due(_) => None,
     }
 }

@@ -4,6 +4,7 @@
 use crate::choice;
 use crate::client::Client;
 use crate::link::{LinkId, Purpose};
+use crate::overlap::COPIES;
 use crate::registration::{Attempt, Missed, Reselection, State, Unregistering};
 use crate::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
@@ -134,6 +135,10 @@ impl Client {
         if let Some(registration) = self.registrations.get_mut(&id) {
             if let State::Registered(registered) = &mut registration.state {
                 registered.notify_due = Some(until);
+                // What it has still to tell comes later by as much.
+                if let Some(overlap) = &mut registered.overlap {
+                    overlap.until = overlap.until.max(until + COPIES);
+                }
             }
         }
         self.arm_registered(id);
@@ -147,7 +152,7 @@ impl Client {
         if let State::Registered(registered) = &registration.state {
             let reselection = match registration.reselection {
                 Reselection::Due(at) => Some(at),
-                Reselection::Registering(Attempt { call, .. }, _) => call.map(|(.., due)| due),
+                Reselection::Registering(Attempt { call, .. }) => call.map(|(.., due)| due),
                 Reselection::NotDue | Reselection::Listing(_) => None,
             };
             let missed = match registered.missed {
@@ -269,10 +274,11 @@ impl Client {
                 _ => registered.overlap = None,
             }
         }
-        if let Reselection::Registering(Attempt { call: Some(_), .. }, told) =
-            &mut registration.reselection
-        {
-            told.add(&notification);
+        if matches!(
+            registration.reselection,
+            Reselection::Registering(Attempt { call: Some(_), .. })
+        ) {
+            registration.told.add(&notification);
         }
         self.events.push_back((id, Event::Notification(notification)));
         true

@@ -5,7 +5,7 @@ use dcerpc_proto::ndr::{Endian, NdrError};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::net::{IpAddr, Ipv4Addr};
-use swnclient::ResourceState;
+use swnclient_proto::ResourceState;
 use swnclient_proto::wire::{
     AddressInfo, Interface, NotifyMessages, Status, decode_context_handle, decode_interface_list,
     decode_notify_response, decode_register_response, decode_status, encode_interface_list, opnum,

@@ -4,7 +4,7 @@ use dcerpc_proto::ndr::{ContextHandle, Endian};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use swnclient::ResourceState;
+use swnclient_proto::ResourceState;
 use swnclient_proto::wire::{
     AddressFlags, AddressInfo, Interface, NotifyMessages, ReceivedRegister, Register, Status,
     Version, decode_context_handle, decode_interface_list, decode_notify_response, decode_register,

@@ -7,7 +7,7 @@ use dcerpc_proto::ndr::{ContextHandle, Endian};
 use dcerpc_proto::pdu::{Fault, Frame, Header, PacketType, Request, Response};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use swnclient::ResourceState;
+use swnclient_proto::ResourceState;
 use swnclient_proto::wire::{
     AddressFlags, AddressInfo, Interface, NotifyMessages, ReceivedRegister, Register, Status,
     Version, decode_context_handle, decode_interface_list, decode_notify_response, decode_register,
