@@ -1,4 +1,4 @@
-//! The last results as tables in `docs/benchmarks.md`, and as plots beside it.
+//! The last results as tables in `docs/benchmarks.md` and `docs/failover.md`, and as plots beside them.
 
 use crate::plot::{Axis, grid, plot};
 use crate::report::{Limit, Part, Report, number};
@@ -10,18 +10,14 @@ const END: &str = "<!-- to here -->\n";
 
 /// Writes them.
 pub(crate) fn write(report: &Report) {
-    let path = source("docs/benchmarks.md");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let (before, rest) = text.split_once(START).expect("docs/benchmarks.md has its mark");
-    let (_, after) = rest.split_once(END).expect("docs/benchmarks.md has its mark");
-    let tables: String = report.parts.iter().map(table).collect();
-    let text = format!("{before}{START}\n{tables}{END}{after}");
-    std::fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    for part in &report.parts {
-        if part.name == "stall" {
-            put("stall", &stall_picture(part));
-            continue;
-        }
+    let (stall, others): (Vec<&Part>, Vec<&Part>) =
+        report.parts.iter().partition(|part| part.name == "stall");
+    put_tables("docs/benchmarks.md", &others);
+    put_tables("docs/failover.md", &stall);
+    for part in stall {
+        put("failover.svg", &stall_picture(part));
+    }
+    for part in others {
         let (x, y, title) = match part.name.as_str() {
             "register" => (
                 Axis::new("percent of the registrations", false),
@@ -40,12 +36,27 @@ pub(crate) fn write(report: &Report) {
             ),
             _ => continue,
         };
-        put(&part.name, &plot(title, &x, &y, &part.series));
+        let name = format!("benchmarks-{}.svg", part.name);
+        put(&name, &plot(title, &x, &y, &part.series));
     }
 }
 
-fn put(part: &str, svg: &str) {
-    let path = source("docs").join(format!("benchmarks-{part}.svg"));
+/// Writes tables between the marks of a document, where there are any.
+fn put_tables(name: &str, parts: &[&Part]) {
+    if parts.is_empty() {
+        return;
+    }
+    let path = source(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let (before, rest) = text.split_once(START).unwrap_or_else(|| panic!("{name} has no mark"));
+    let (_, after) = rest.split_once(END).unwrap_or_else(|| panic!("{name} has no mark"));
+    let tables: String = parts.iter().map(|part| table(part)).collect();
+    let text = format!("{before}{START}\n{tables}{END}{after}");
+    std::fs::write(&path, text).unwrap_or_else(|e| panic!("{name}: {e}"));
+}
+
+fn put(name: &str, svg: &str) {
+    let path = source("docs").join(name);
     std::fs::write(&path, svg).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
 

@@ -35,7 +35,8 @@ Usage: bench [OPTIONS] PART...
   count      instructions and allocations for a registration and a notification,
              compared with benches/baseline.json; fails where one has grown by more
              than 5 percent
-  document   writes the last results into docs/benchmarks.md, and the plots beside it
+  document   writes the last results into docs/benchmarks.md and docs/failover.md, and the
+             plots beside them
 
   --rounds N          paired rounds [9]
   --update            count: writes the baseline anew

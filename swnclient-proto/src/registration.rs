@@ -5,7 +5,7 @@ use super::interning::SharedCredentials;
 use super::link::LinkId;
 use super::overlap::{Overlap, Told};
 use crate::wire::{Interface, Version};
-use crate::{Error, RegistrationRequest, ResourceState};
+use crate::{Error, Notification, RegistrationRequest, ResourceState};
 use dcerpc_proto::association::CallId;
 use dcerpc_proto::ndr::ContextHandle;
 use smol_str::SmolStr;
@@ -271,6 +271,20 @@ impl Registration {
         match registered.previous_mut() {
             Some(previous) => previous.news(changes),
             None => changes,
+        }
+    }
+
+    /// Whether the witness in force tells again what the one before has told.
+    pub(super) fn is_copy(&mut self, notification: &Notification, now: Instant) -> bool {
+        let State::Registered(registered) = &mut self.state else {
+            return false;
+        };
+        match &mut registered.overlap {
+            Some(overlap) if now <= overlap.until => overlap.told.is_copy(notification),
+            _ => {
+                registered.overlap = None;
+                false
+            }
         }
     }
 

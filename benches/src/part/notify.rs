@@ -18,6 +18,9 @@ pub(super) const TITLE: &str =
 const TURN: usize = 50;
 const TURNS: usize = 40;
 
+/// What the look at the kernel's connection may add, in microseconds.
+const LOOK: f64 = 15.0;
+
 /// One process precedes the other on one CPU, so that nobody reads before the
 /// clock has been read.
 fn on_one_cpu(precedence: &str) -> Command {
@@ -40,9 +43,11 @@ pub(super) fn run(options: &Options) -> Findings {
     let mut bare = Worker::own(on_one_cpu("10"), &["bare", &format!("{serves}:{port}")]);
     let () = witness.ask("accept");
     times(&mut witness, "bare", &mut bare);
+    let mut look = Worker::own(on_one_cpu("10"), &["look", &format!("{serves}:{port}")]);
+    let _: bool = witness.ask("watched");
 
     let mut findings = Findings::default();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut looks) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         findings.feel_noise();
         let (mut round, mut bare_round) = (Vec::new(), Vec::new());
@@ -50,6 +55,10 @@ pub(super) fn run(options: &Options) -> Findings {
             round.extend(notify(&mut witness));
             bare_round.extend(times(&mut witness, "bare", &mut bare));
         }
+        let times: Vec<u64> = look.ask(&format!("look {}", TURN * TURNS));
+        let times: Vec<f64> =
+            times.into_iter().map(|it| float(usize::try_from(it).expect("short")) / 1e3).collect();
+        looks.push(percentile(&times, 50.0));
         ours.push(round);
         theirs.push(bare_round);
     }
@@ -61,6 +70,14 @@ pub(super) fn run(options: &Options) -> Findings {
         let limit = Some(Limit::RatioAtMost(limit));
         findings.rows.push(Row::paired(what, "µs", &of(&ours), beside, limit));
     }
+    findings.rows.push(Row {
+        limit: Some(Limit::AtMost(LOOK)),
+        ..Row::new(
+            "the look at the kernel's connection, which a verified failover adds",
+            "µs",
+            &looks,
+        )
+    });
     findings.note(format!(
         "{} notifications of each in a round, one at a time, {TURN} by turns",
         TURN * TURNS

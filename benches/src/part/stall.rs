@@ -190,6 +190,8 @@ fn report(case: &Case, columns: &[Column], findings: &mut Findings) {
     for (what, of, shown) in [
         ("the address answers again after", times(ours, |outcome| outcome.answers_after), dies),
         ("swnd is told after", times(ours, |outcome| outcome.told_after), true),
+        ("without a witness, by the log", times(ours, |outcome| outcome.unwatched), true),
+        ("without a witness, by the list", times(ours, |outcome| outcome.unlisted), true),
     ] {
         if shown && !of.is_empty() {
             findings.rows.push(Row::new(&format!("{}: {what}", case.name), "s", &of));

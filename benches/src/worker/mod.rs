@@ -4,6 +4,7 @@
 mod client;
 mod cluster;
 mod forward;
+mod look;
 mod witness;
 
 pub(crate) use client::Sample;
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &[String]) {
                     "cluster" => cluster::run(&args[1..]).await,
                     "daemon" => forward::daemon(&args[1..]).await,
                     "bare" => forward::bare(&args[1..]).await,
+                    "look" => look::run(&args[1..]).await,
                     _ => panic!("there is no role {role}"),
                 }
             });

@@ -31,7 +31,7 @@ pub(super) fn run() {
     let mut witness = Witness::start(config);
     answer(&"ready");
     answer(&(serves, plain.local_addr().expect("an address").port()));
-    let mut bare = None;
+    let (mut bare, mut watched) = (None, None);
     let mut notification = Vec::new();
     for line in std::io::stdin().lines() {
         let (order, number) = split(&line.expect("stdin can be read"));
@@ -48,6 +48,11 @@ pub(super) fn run() {
                 stream.set_nodelay(true).expect("a socket");
                 bare = Some(stream);
                 answer(&());
+            }
+            "watched" => {
+                let (stream, _) = plain.accept().expect("the one that looks connects");
+                watched = Some(stream);
+                answer(&watched.is_some());
             }
             "bare" => {
                 let stream = bare.as_mut().expect("it has connected");

@@ -5,11 +5,11 @@ use crate::choice;
 use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::COPIES;
-use crate::registration::{Attempt, Missed, Reselection, State, Unregistering};
+use crate::registration::{Attempt, Missed, Registered, Reselection, State, Unregistering};
 use crate::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc_proto::association::CallId;
-use smol_str::ToSmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -181,10 +181,14 @@ impl Client {
         let (what, list, notification): (_, _, fn(IpAddr) -> Notification) = match messages {
             NotifyMessages::ResourceChange(changes) => {
                 let mut back = false;
+                // What is a copy says nothing of what was missed.
+                let is_new = |(name, state): &(SmolStr, ResourceState)| {
+                    let change = Notification::ResourceChange { name: name.clone(), state: *state };
+                    teller == Teller::Previous || !registration.is_copy(&change, now)
+                };
+                let changes = changes.into_iter().filter(is_new).collect();
                 for (name, state) in registration.news(teller == Teller::Previous, changes) {
-                    if !self.tell(id, teller, Notification::ResourceChange { name, state }, now) {
-                        continue;
-                    }
+                    self.tell(id, teller, Notification::ResourceChange { name, state });
                     // A witness reports what was registered for, by whatever
                     // name it has for it: the address, the node, the cluster.
                     if let Some(registration) = self.registrations.get_mut(&id) {
@@ -213,7 +217,7 @@ impl Client {
                 if list.len() > 1 {
                     log::info!("{what} from witness {witness}: {address} chosen of {list:?}");
                 }
-                self.tell(id, teller, notification(address), now);
+                self.tell_new(id, teller, notification(address), now);
             }
             None => log::warn!(
                 "{what} from witness {witness} names no usable address, not forwarded: {list:?}"
@@ -248,31 +252,34 @@ impl Client {
         }
         registration.known_state = Some(state);
         let notification = Notification::ResourceChange { name: own.to_smolstr(), state };
-        self.tell(id, teller, notification, now);
+        self.tell_new(id, teller, notification, now);
     }
 
-    /// Hands a notification to the consumer, unless it is a copy of what the
-    /// previous registration told.
-    fn tell(
+    /// Hands a notification to the consumer, unless it is a copy.
+    fn tell_new(
         &mut self,
         id: RegistrationId,
         teller: Teller,
         notification: Notification,
         now: Instant,
-    ) -> bool {
+    ) {
+        let registration = self.registrations.get_mut(&id);
+        let is_copy = teller == Teller::Current
+            && registration.is_some_and(|it| it.is_copy(&notification, now));
+        if !is_copy {
+            self.tell(id, teller, notification);
+        }
+    }
+
+    /// Hands a notification to the consumer.
+    fn tell(&mut self, id: RegistrationId, teller: Teller, notification: Notification) {
         let Some(registration) = self.registrations.get_mut(&id) else {
-            return false;
+            return;
         };
-        if let State::Registered(registered) = &mut registration.state {
-            match (&mut registered.overlap, teller) {
-                (Some(overlap), Teller::Previous) => overlap.told.add(&notification),
-                (Some(overlap), Teller::Current) if now <= overlap.until => {
-                    if overlap.told.is_copy(&notification) {
-                        return false;
-                    }
-                }
-                _ => registered.overlap = None,
-            }
+        if let (State::Registered(Registered { overlap: Some(overlap), .. }), Teller::Previous) =
+            (&mut registration.state, teller)
+        {
+            overlap.told.add(&notification);
         }
         if matches!(
             registration.reselection,
@@ -281,6 +288,5 @@ impl Client {
             registration.told.add(&notification);
         }
         self.events.push_back((id, Event::Notification(notification)));
-        true
     }
 }

@@ -7,7 +7,7 @@ use crate::kernel::{LinkError, NotifyError, Prepared, Transport};
 use crate::report::Report;
 use crate::table::{Forward, Registrar};
 use smol_str::SmolStr;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,6 +18,8 @@ use tokio::time::sleep_until;
 
 /// How many notifications may wait in the kernel at a time, each in a thread.
 const NOTIFICATIONS_MAX: usize = 32;
+/// How many may wait for an earlier one of the same registration.
+const WAITING_MAX: usize = 8;
 /// How many names are looked up at a time, each in a thread.
 const LOOK_UPS_MAX: usize = 8;
 /// How many probes may be under way, of all addresses.
@@ -38,6 +40,9 @@ struct Worker<'a, T, O, C> {
     network: &'a Arc<dyn Network>,
     tasks: JoinSet<Done>,
     notifications: Arc<Semaphore>,
+    /// The registrations of which a notification is with the kernel, and those that
+    /// come after it.
+    waiting: BTreeMap<u32, VecDeque<Notification>>,
     look_ups: Arc<Semaphore>,
     probes: Arc<Semaphore>,
 }
@@ -55,6 +60,7 @@ pub(super) async fn run<T: Transport, O: Observer, C: Registrar>(
         network,
         tasks: JoinSet::new(),
         notifications: semaphore(NOTIFICATIONS_MAX),
+        waiting: BTreeMap::new(),
         look_ups: semaphore(LOOK_UPS_MAX),
         probes: semaphore(PROBES_MAX),
     };
@@ -157,13 +163,22 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
         }
     }
 
-    /// Gives the kernel a notification. It may hold it for seconds: nothing here waits.
+    /// Gives the kernel a notification, after those that came before it. It may hold
+    /// it for seconds: nothing here waits.
     fn notify(&mut self, id: u32, notification: Notification) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            // The latest counts.
+            if waiting.len() >= WAITING_MAX {
+                waiting.pop_front();
+            }
+            return waiting.push_back(notification);
+        }
         let prepared = self.prepare(id, &notification);
         match prepared {
             Ok(prepared) => {
                 let permits = Arc::clone(&self.notifications);
                 let shared = Arc::clone(self.shared);
+                self.waiting.insert(id, VecDeque::new());
                 self.tasks.spawn(async move {
                     let _permit = permits.acquire().await;
                     let sent = spawn_blocking(move || shared.link.send(&prepared)).await;
@@ -221,7 +236,12 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
             Done::Listed(id, addresses) => {
                 self.with(|failover| failover.listed(id, &addresses, now));
             }
-            Done::Sent(id, notification, sent) => self.sent(id, notification, sent),
+            Done::Sent(id, notification, sent) => {
+                self.sent(id, notification, sent);
+                for next in self.waiting.remove(&id).unwrap_or_default() {
+                    self.notify(id, next);
+                }
+            }
         }
     }
 }

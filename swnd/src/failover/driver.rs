@@ -52,15 +52,31 @@ pub enum Observed {
 /// This system.
 #[derive(Debug)]
 pub struct System {
-    sock_diag: Option<SockDiag>,
+    sock_diag: Option<Sockets>,
     /// Whether each connection is a program's, by its cookie.
     programs: Mutex<BTreeMap<u64, bool>>,
+}
+
+/// The sockets to `sock_diag`: a look at one connection does not wait for a list of all
+/// of them, which another thread reads.
+#[derive(Debug)]
+struct Sockets {
+    one: SockDiag,
+    all: SockDiag,
+}
+
+impl Sockets {
+    fn open() -> io::Result<Self> {
+        let sockets = Self { one: SockDiag::open()?, all: SockDiag::open()? };
+        sockets.all.list()?;
+        Ok(sockets)
+    }
 }
 
 impl System {
     /// Opens what it takes.
     pub fn open() -> Self {
-        let sock_diag = SockDiag::open().and_then(|it| it.list().map(|_| it));
+        let sock_diag = Sockets::open();
         if let Err(error) = &sock_diag {
             log::warn!(
                 "the kernel's connections can't be seen ({error}): failovers take longer; \
@@ -105,12 +121,12 @@ fn sockets_of_programs() -> BTreeSet<Inode> {
 
 impl Network for System {
     fn look(&self, connections: &[Connection]) -> Vec<Connection> {
-        let Some(sock_diag) = &self.sock_diag else { return Vec::new() };
+        let Some(Sockets { one: sock_diag, .. }) = &self.sock_diag else { return Vec::new() };
         connections.iter().filter_map(|it| sock_diag.look(it).ok().flatten()).collect()
     }
 
     fn observe(&self, debug_data: bool) -> Observed {
-        let found = self.sock_diag.as_ref().map(SockDiag::list);
+        let found = self.sock_diag.as_ref().map(|sockets| sockets.all.list());
         match found {
             Some(Ok(found)) => Observed::Look(Look {
                 connections: self.kernels(found),
@@ -125,7 +141,7 @@ impl Network for System {
     }
 
     fn end(&self, connection: &Connection, if_dead: Option<(u8, Duration)>) -> End {
-        let Some(sock_diag) = &self.sock_diag else { return End::Impossible };
+        let Some(Sockets { one: sock_diag, .. }) = &self.sock_diag else { return End::Impossible };
         if let Some((retransmissions, silence)) = if_dead {
             match sock_diag.look(connection) {
                 Ok(Some(now)) if !now.is_dead(retransmissions, silence) => return End::Alive,

@@ -257,10 +257,14 @@ impl Failover {
         }
     }
 
-    /// A mount has a witness now, or has lost it.
+    /// A mount has a witness now, or has lost it. What has happened in between, nobody
+    /// may have seen: an address that was taken over is available again. So having it
+    /// back is a word, too.
     pub fn watched(&mut self, id: u32, watched: bool, now: Instant) {
         if watched {
-            self.unwatched.remove(&id);
+            if let (true, Some(mounted)) = (self.unwatched.remove(&id), self.mounts.get(&id)) {
+                self.incident(mounted.address, Cause::Word, None, now);
+            }
         } else if self.mounts.contains_key(&id) {
             self.unwatched.insert(id);
         }

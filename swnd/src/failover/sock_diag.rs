@@ -13,6 +13,7 @@ use rustix::net::{
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// `SOCK_DIAG_BY_FAMILY`.
@@ -42,10 +43,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// The kernel dumps up to 32 KiB at a time.
 const DATAGRAM: usize = 32 << 10;
 
-/// A socket to `sock_diag`. Its calls return what the kernel answers at once.
+/// A socket to `sock_diag`. Its calls return what the kernel answers at once. One that
+/// is used by several threads makes them wait for each other: who asks takes the next
+/// answers off the socket.
 #[derive(Debug)]
 pub struct SockDiag {
-    socket: OwnedFd,
+    socket: Mutex<OwnedFd>,
     sequence: AtomicU32,
 }
 
@@ -55,7 +58,7 @@ impl SockDiag {
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(SOCK_DIAG))?;
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(ANSWER_LIMIT))?;
-        Ok(Self { socket, sequence: AtomicU32::new(0) })
+        Ok(Self { socket: Mutex::new(socket), sequence: AtomicU32::new(0) })
     }
 
     /// Lists the connections that root's sockets have to port 445 of any server:
@@ -102,11 +105,12 @@ impl SockDiag {
             field.copy_from_slice(&sequence.to_ne_bytes());
         }
         let kernel = SocketAddrNetlink::new(0, 0);
-        sendto(&self.socket, &request, SendFlags::empty(), &kernel)?;
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        sendto(&*socket, &request, SendFlags::empty(), &kernel)?;
         let is_dump = request.get(6..8) == Some(&REQUEST_DUMP.to_ne_bytes());
         let mut buffer = vec![0; DATAGRAM];
         loop {
-            let (_, length) = match recv(&self.socket, &mut buffer[..], RecvFlags::TRUNC) {
+            let (_, length) = match recv(&*socket, &mut buffer[..], RecvFlags::TRUNC) {
                 Err(Errno::INTR) => continue,
                 received => received?,
             };
@@ -254,4 +258,23 @@ fn decode(payload: &[u8]) -> Option<(Connection, Inode)> {
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SockDiag;
+
+    #[test]
+    fn threads_that_ask_at_a_time_get_their_own_answers() {
+        let sock_diag = SockDiag::open().expect("the kernel has sock_diag");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        sock_diag.list().expect("an answer");
+                    }
+                });
+            }
+        });
+    }
 }

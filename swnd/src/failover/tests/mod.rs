@@ -290,6 +290,26 @@ fn a_mount_without_a_witness_is_watched_by_its_connection() {
 }
 
 #[test]
+fn a_death_and_a_takeover_between_two_witnesses_are_seen() {
+    let mut world = World::new();
+    world.resets = false;
+    let now = world.now;
+    world.failover.watched(1, false, now);
+    world.act();
+    world.kill(ip(1));
+    world.run(MS(300));
+    world.take_over(ip(1), false);
+    // Too soon for its own watch; and the address is available for the new witness.
+    let now = world.now;
+    world.failover.watched(1, true, now);
+    world.act();
+    let took = world.run_until_served(0, S(3));
+    assert!(took <= MS(1000), "{took:?}");
+    settle(&mut world);
+    assert_eq!(world.ends.len(), 1);
+}
+
+#[test]
 fn a_mount_with_a_witness_is_not_watched() {
     let mut world = World::new();
     assert_eq!(world.failover.next_deadline(), None);

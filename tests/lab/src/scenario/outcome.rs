@@ -60,6 +60,10 @@ pub struct Outcome {
     pub answers_after: Option<Duration>,
     /// How long after the fault the daemon has logged a notification.
     pub told_after: Option<Duration>,
+    /// The longest time since the fault that the mount was without a witness, by the daemon's log.
+    pub unwatched: Option<Duration>,
+    /// The same by the cluster's list of registrations, where that was looked at.
+    pub unlisted: Option<Duration>,
     /// The daemon's log.
     pub log: String,
 }
@@ -70,6 +74,11 @@ impl fmt::Display for Outcome {
         for (what, after) in [("answers", self.answers_after), ("told", self.told_after)] {
             if let Some(after) = after {
                 write!(f, ", {what} after {:.2} s", after.as_secs_f64())?;
+            }
+        }
+        for (whose, time) in [("log", self.unwatched), ("list", self.unlisted)] {
+            if let Some(time) = time {
+                write!(f, ", {:.2} s without a witness by the {whose}", time.as_secs_f64())?;
             }
         }
         if let Some(address) = self.address {

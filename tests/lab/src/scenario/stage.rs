@@ -1,6 +1,8 @@
 //! A mount with a writer that something is about to happen to.
 
 use std::net::Ipv4Addr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -189,11 +191,35 @@ impl<'a> Stage<'a> {
         let probe = Probe::start(self.address, since);
         let watched = self.watch_writers();
         let answers_after = probe.end();
+        let is_watched = self.is_watched();
         let outcome = match watched {
             Ok(()) => self.finish(&before, at),
             Err(stalled) => self.give_up(at, stalled),
         };
-        Outcome { answers_after, told_after: told_after(&outcome.log, at), ..outcome }
+        Outcome {
+            answers_after,
+            told_after: told_after(&outcome.log, at),
+            unwatched: is_watched.then(|| unwatched(&outcome.log, at)),
+            ..outcome
+        }
+    }
+
+    /// As [`Stage::measure`], and looks at the cluster's list of registrations all the time.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn measure_with_list(self, strike: impl FnOnce(&Stage<'a>)) -> Outcome {
+        let (cluster, ended) = (self.cluster, AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let list = scope.spawn(|| longest_unlisted(cluster, &ended));
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.measure(strike)));
+            ended.store(true, Ordering::SeqCst);
+            let unlisted = list.join().ok();
+            match outcome {
+                Ok(outcome) => Outcome { unlisted, ..outcome },
+                Err(panic) => resume_unwind(panic),
+            }
+        })
     }
 
     /// Returns when all writers have written without a stall for as long as they are watched; the error is how long one
@@ -237,6 +263,8 @@ impl<'a> Stage<'a> {
             registrations,
             answers_after: None,
             told_after: None,
+            unwatched: None,
+            unlisted: None,
             registered_after,
             log,
         }
@@ -255,6 +283,8 @@ impl<'a> Stage<'a> {
             registrations: None,
             answers_after: None,
             told_after: None,
+            unwatched: None,
+            unlisted: None,
             registered_after: None,
             log,
         }
@@ -328,8 +358,8 @@ fn relative(trace: &Trace, at: u64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// How long after `at` the daemon has logged the first notification. Its lines begin with the time of day, in UTC.
-fn told_after(log: &str, at: u64) -> Option<Duration> {
+/// How long after `at` a line was logged, and nothing where it was before. It begins with the time of day, in UTC.
+fn logged_after(line: &str, at: u64) -> Option<Duration> {
     const DAY_MS: u64 = 86_400_000;
     let of_day = |line: &str| {
         let clock = line.split_whitespace().next()?.trim_end_matches('Z');
@@ -339,16 +369,51 @@ fn told_after(log: &str, at: u64) -> Option<Duration> {
         let seconds = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
         Some(minutes * 60_000 + u64::try_from(seconds.as_millis()).ok()?)
     };
+    let after = (of_day(line)? + DAY_MS - at % DAY_MS) % DAY_MS;
+    // Half a day after is before.
+    (after < DAY_MS / 2).then(|| Duration::from_millis(after))
+}
+
+/// How long after `at` the daemon has logged the first notification.
+fn told_after(log: &str, at: u64) -> Option<Duration> {
     let tells = |line: &&str| {
         ["is unavailable", "client move", "move to"].iter().any(|words| line.contains(words))
     };
-    let after = |line: &str| Some((of_day(line)? + DAY_MS - at % DAY_MS) % DAY_MS);
-    // Half a day after is before.
-    log.lines()
-        .filter(tells)
-        .filter_map(after)
-        .find(|ms| *ms < DAY_MS / 2)
-        .map(Duration::from_millis)
+    log.lines().filter(tells).find_map(|line| logged_after(line, at))
+}
+
+/// The longest time since `at` that the mount was without a witness, by the daemon's log.
+fn unwatched(log: &str, at: u64) -> Duration {
+    let ends = |line: &str| {
+        ["next attempt", "is watched no more"].iter().any(|words| line.contains(words))
+    };
+    let (mut longest, mut since) = (Duration::ZERO, None);
+    for line in log.lines() {
+        let Some(time) = logged_after(line, at) else { continue };
+        if line.contains("registered at witness") {
+            longest = longest.max(since.take().map_or(Duration::ZERO, |since| time - since));
+        } else if ends(line) {
+            since.get_or_insert(time);
+        }
+    }
+    longest
+}
+
+/// The longest time that the cluster's list was empty, from the last look that found something to the next one that did.
+fn longest_unlisted(cluster: &Cluster, ended: &AtomicBool) -> Duration {
+    let (mut longest, mut listed, mut was_empty) = (Duration::ZERO, Instant::now(), false);
+    while !ended.load(Ordering::SeqCst) {
+        let before = Instant::now();
+        let is_empty = cluster.registrations().is_empty();
+        if !is_empty {
+            if was_empty {
+                longest = longest.max(listed.elapsed());
+            }
+            listed = before;
+        }
+        was_empty = is_empty;
+    }
+    longest
 }
 
 fn unix_ms() -> u64 {
