@@ -47,7 +47,7 @@ fn f11_notifications_during_a_reconnect_cost_no_other_connection() {
     });
     for outcome in outcomes {
         assert_eq!(outcome.losses, [PAIRS], "losses of the kernel's connection\n{}", outcome.log);
-        // What SOCK_DESTROY, by which the connection is ended here, tells one that sends just then.
+        // A request that can't be sent because the connection ends just then (docs/kernel.md).
         let is_of_its_end = |error: &String| error.contains("Software caused connection abort");
         for written in &outcome.written {
             assert!(written.errors.keys().all(is_of_its_end), "{written:?}\n{}", outcome.log);
