@@ -1,5 +1,6 @@
 //! The failover in virtual time.
 
+mod looks;
 mod random;
 mod world;
 
@@ -192,6 +193,33 @@ fn a_kernel_that_drops_its_first_connection_is_moved_again() {
 }
 
 #[test]
+fn a_kernel_that_drops_its_connection_only_after_a_while_is_moved_again_too() {
+    let mut world = World::new();
+    world.named = vec![ip(1)];
+    world.drops_after = MS(400);
+    world.kill(ip(1));
+    world.run(S(40));
+    world.order(1, ip(2));
+    world.run(S(12));
+    assert_eq!(world.served_by(0), Some(ip(2)), "{:#?}", world.lines);
+    assert_eq!(world.notified.len(), 2);
+    settle(&mut world);
+}
+
+#[test]
+fn a_kernel_that_stays_nowhere_is_moved_a_few_times_and_then_left_in_peace_for_a_while() {
+    let mut world = World::new();
+    world.named = vec![ip(1)];
+    world.kill(ip(1));
+    world.run(S(2));
+    (world.drops_after, world.drops_all) = (MS(400), true);
+    world.order(1, ip(2));
+    world.run(S(15));
+    let moves = world.notified.len();
+    assert!((2..=4).contains(&moves), "{moves} {:#?}", world.lines);
+}
+
+#[test]
 fn a_kernel_that_tries_a_dead_address_of_the_name_is_moved_to_the_one_that_answers() {
     let mut world = World::new();
     // The name's first address is dead; the mount's own is taken over.
@@ -356,6 +384,20 @@ fn without_sight_the_kernel_is_told_unless_it_has_reconnected() {
             assert_eq!(world.failover.incidents(), 0);
         }
     }
+}
+
+#[test]
+fn a_mount_is_steered_past_an_address_that_does_not_answer_either() {
+    let mut world = World::new();
+    world.named = vec![ip(1), ip(2), ip(3)];
+    world.kill(ip(2));
+    world.kill(ip(1));
+    world.run(S(1));
+    world.unavailable(1);
+    world.run_until_served(0, S(5));
+    assert_eq!(world.served_by(0), Some(ip(3)));
+    assert_eq!(world.notified.len(), 1);
+    settle(&mut world);
 }
 
 #[test]

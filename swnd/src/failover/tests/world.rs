@@ -83,6 +83,9 @@ pub(super) struct World {
     pub(super) probes_max: usize,
     /// How long the kernel holds each notification.
     pub(super) notify_takes: Duration,
+    /// How old a connection is when the kernel drops it, and whether it drops all.
+    pub(super) drops_after: Duration,
+    pub(super) drops_all: bool,
 }
 
 impl World {
@@ -115,6 +118,8 @@ impl World {
             lines: Vec::new(),
             probes_max: 0,
             notify_takes: Duration::from_millis(1),
+            drops_after: Duration::ZERO,
+            drops_all: false,
         };
         world.connect(ip(1));
         world.mount(1, "data", 0);
@@ -247,10 +252,14 @@ impl World {
         let server = &self.servers[index];
         let (address, is_busy) = (server.address, server.is_busy);
         match server.state {
-            State::Connected { cookie, .. } if self.is_well(address, cookie) => {
+            State::Connected { cookie, since, .. } if self.is_well(address, cookie) => {
+                let (is_young, drops_all) = (now < since + self.drops_after, self.drops_all);
                 let server = &mut self.servers[index];
-                let dropped = now > server.last_response + 3 * ECHO;
-                server.last_response = now;
+                let is_late = now > server.last_response + 3 * ECHO;
+                let dropped = (drops_all || is_late) && !is_young;
+                if !is_young {
+                    server.last_response = now;
+                }
                 if let State::Connected { received, unanswered, .. } = &mut server.state {
                     *received += u64::from(is_busy);
                     *unanswered = None;

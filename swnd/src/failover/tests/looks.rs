@@ -1,0 +1,90 @@
+//! What follows from single looks at a connection.
+
+use super::world::{self, ip};
+use super::*;
+
+/// A look at the mount's connection.
+fn look(received: u64, unacknowledged: u32, backoff: u8, since_ack: Duration) -> Look {
+    let connection = Connection {
+        cookie: 7,
+        interface: 0,
+        local: (ip(99), 40_000).into(),
+        remote: (ip(1), 445).into(),
+        state: TcpState::Established,
+        unacknowledged,
+        backoff,
+        since_ack,
+        received,
+    };
+    Look { connections: vec![connection], debug_data: None }
+}
+
+/// A failover with one mount that is served by `ip(1)`, and a word on it.
+fn told(first: Look) -> (Failover, Instant) {
+    let (mut failover, now) = (Failover::default(), Instant::now());
+    failover.mounted(1, &world::mount("data"), ip(1), false, now);
+    failover.observed(first.clone(), now);
+    failover.state_changed(1, ResourceState::Unavailable, now);
+    failover.observed(first, now);
+    actions(&mut failover);
+    (failover, now)
+}
+
+fn actions(failover: &mut Failover) -> Vec<Action> {
+    std::iter::from_fn(|| failover.poll_action()).collect()
+}
+
+fn ends(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::End { .. })).count()
+}
+
+#[test]
+fn a_connection_that_is_ended_as_dead_is_looked_at_once_more_before() {
+    let (mut failover, mut now) = told(look(100, 3, 2, S(1)));
+    now += MS(50);
+    failover.probed(ip(1), true, now);
+    let actions = actions(&mut failover);
+    assert_eq!(ends(&actions), 1);
+    let looks_again = |it: &Action| matches!(it, Action::End { if_dead: Some(_), .. });
+    assert!(actions.iter().any(looks_again), "{actions:?}");
+}
+
+#[test]
+fn a_connection_that_waits_is_not_yet_taken_for_well_however_long_it_was() {
+    let (mut failover, mut now) = told(look(100, 0, 0, MS(5)));
+    for second in 1..=11 {
+        now += S(1);
+        failover.observed(look(100 + second, 0, 0, MS(5)), now);
+        // The last answer that came counts no more when nothing follows.
+        if second == 9 {
+            break;
+        }
+    }
+    now += S(2);
+    failover.observed(look(109, 2, 0, S(2)), now);
+    assert_eq!(failover.incidents(), 1);
+    now += MS(100);
+    failover.probed(ip(1), true, now);
+    failover.observed(look(109, 2, 1, S(2)), now);
+    assert_eq!(ends(&actions(&mut failover)), 1);
+}
+
+#[test]
+fn a_mount_whose_connection_works_is_not_steered_though_its_address_takes_no_other() {
+    let (mut failover, mut now) = told(look(100, 0, 0, MS(5)));
+    for turn in 1..60 {
+        now += MS(50);
+        for action in actions(&mut failover) {
+            match action {
+                Action::Probe(address) => failover.probed(address, address != ip(1), now),
+                Action::LookUp(name) => failover.looked_up(&name, &[ip(1), ip(2)], now),
+                Action::Observe { .. } => {
+                    failover.observed(look(100 + turn, 0, 0, MS(5)), now);
+                }
+                Action::Notify { .. } | Action::End { .. } => panic!("{action:?}"),
+                _ => {}
+            }
+        }
+        failover.handle_timeout(now);
+    }
+}
