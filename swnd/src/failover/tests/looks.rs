@@ -88,3 +88,19 @@ fn a_mount_whose_connection_works_is_not_steered_though_its_address_takes_no_oth
         failover.handle_timeout(now);
     }
 }
+
+#[test]
+fn failovers_of_too_many_addresses_wait_for_their_turn() {
+    let (mut failover, mut now) = (Failover::default(), Instant::now());
+    let most = u32::try_from(pace::INCIDENTS_MAX).unwrap();
+    let address = |id: u32| IpAddr::from((0x0a00_0000 + id).to_be_bytes());
+    for id in 1..=most + 40 {
+        failover.mounted(id, &world::mount(&format!("data{id}")), address(id), false, now);
+        failover.state_changed(id, ResourceState::Unavailable, now);
+    }
+    assert_eq!((failover.incidents.len(), failover.postponed.len()), (pace::INCIDENTS_MAX, 40));
+    (1..=most).for_each(|id| failover.unmounted(id));
+    now += S(1);
+    failover.handle_timeout(now);
+    assert_eq!((failover.incidents.len(), failover.postponed.len()), (40, 0));
+}
