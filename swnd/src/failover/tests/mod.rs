@@ -375,6 +375,7 @@ fn without_sight_the_kernel_is_told_unless_it_has_reconnected() {
             }
             world.unavailable(1);
             world.run(MS(100));
+            assert!(tickles || world.notified.is_empty(), "before the address answers");
             world.take_over(ip(1), tickles);
             world.run(S(2));
             let needs_word = !tickles || !has_debug_data;
