@@ -284,6 +284,17 @@ fn an_order_for_a_second_share_of_a_moved_connection_is_no_second_loss() {
 }
 
 #[test]
+fn an_order_that_comes_during_a_move_is_followed_after_it() {
+    let mut world = World::new();
+    world.order(1, ip(2));
+    world.run(MS(300));
+    world.order(1, ip(3));
+    world.run(S(10));
+    assert_eq!(world.served_by(0), Some(ip(3)), "{:#?}", world.lines);
+    settle(&mut world);
+}
+
+#[test]
 fn each_of_two_connections_of_a_share_is_judged_by_itself() {
     let mut world = World::new();
     let second = world.connect(ip(1));
