@@ -166,6 +166,22 @@ impl Incident {
         self.next_look = now;
     }
 
+    /// Whether it moves a mount, or sees it arrive.
+    pub(super) fn moves(&self, mount: &Mount) -> bool {
+        self.moves.contains_key(mount)
+    }
+
+    /// Leaves mounts to the incident of another address, of which there is news.
+    pub(super) fn leave(&mut self, mounts: &BTreeSet<Mount>, now: Instant) {
+        self.mounts.retain(|mount| !mounts.contains(mount));
+        self.orders.retain(|mount, _| !mounts.contains(mount));
+        self.moves.retain(|mount, _| !mounts.contains(mount));
+        if self.moves.is_empty() {
+            self.step = Step::Watching;
+        }
+        self.next_look = now;
+    }
+
     pub(super) fn probed(&mut self, address: IpAddr, answered: bool, now: Instant) {
         self.probes.result(address, answered, now);
     }

@@ -262,8 +262,11 @@ impl Failover {
     /// back is a word, too.
     pub fn watched(&mut self, id: u32, watched: bool, now: Instant) {
         if watched {
-            if let (true, Some(mounted)) = (self.unwatched.remove(&id), self.mounts.get(&id)) {
-                self.incident(mounted.address, Cause::Word, None, now);
+            let was_unwatched = self.unwatched.remove(&id);
+            let mounted = self.mounts.get(&id).filter(|_| was_unwatched);
+            let is_moved = |it: &&Mounted| self.incidents.values().any(|i| i.moves(&it.mount));
+            if let Some(address) = mounted.filter(|it| !is_moved(it)).map(|it| it.address) {
+                self.incident(address, Cause::Word, None, now);
             }
         } else if self.mounts.contains_key(&id) {
             self.unwatched.insert(id);
@@ -416,7 +419,9 @@ impl Failover {
             // that came together.
             incident.word(cause, now);
             if let Some((mount, target)) = order {
-                incident.order(mount, target, now);
+                incident.mounts.insert(mount.clone());
+                incident.order(mount.clone(), target, now);
+                self.take_over(address, &[mount].into(), now);
             }
             return;
         }
@@ -435,12 +440,24 @@ impl Failover {
         if let Some((mount, target)) = order {
             incident.order(mount, target, now);
         }
+        let mounts = incident.mounts.clone();
         self.incidents.insert(address, incident);
+        self.take_over(address, &mounts, now);
         let known: Vec<Connection> = self.view.at(address).cloned().collect();
         if !known.is_empty() {
             self.actions.push_back(Action::Look(known));
         }
         self.look(now);
+    }
+
+    /// Makes the incident of an address the only one of its mounts: another may have
+    /// moved them there.
+    fn take_over(&mut self, address: IpAddr, mounts: &BTreeSet<Mount>, now: Instant) {
+        for (_, other) in self.incidents.iter_mut().filter(|(other, _)| **other != address) {
+            if mounts.iter().any(|mount| other.moves(mount)) {
+                other.leave(mounts, now);
+            }
+        }
     }
 
     /// Gives an incident something, and does what follows.

@@ -291,6 +291,24 @@ fn an_order_that_comes_during_a_move_is_followed_after_it() {
     world.order(1, ip(3));
     world.run(S(10));
     assert_eq!(world.served_by(0), Some(ip(3)), "{:#?}", world.lines);
+    assert_eq!(world.notified.len(), 2);
+    settle(&mut world);
+}
+
+#[test]
+fn a_target_that_dies_while_the_mount_arrives_there_is_left_for_another() {
+    let mut world = World::new();
+    world.named = vec![ip(1), ip(3)];
+    world.kill(ip(1));
+    world.order(1, ip(2));
+    world.run(MS(300));
+    assert_eq!(world.served_by(0), Some(ip(2)));
+    world.kill(ip(2));
+    world.unavailable(1);
+    let took = world.run_until_served(0, S(15));
+    assert_eq!(world.served_by(0), Some(ip(3)), "{:#?}", world.lines);
+    assert!(took < S(3), "{took:?}");
+    assert!(world.notified.len() <= 3, "{:?}", world.notified);
     settle(&mut world);
 }
 
