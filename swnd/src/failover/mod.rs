@@ -15,6 +15,7 @@
 //! [`Failover`] decides, without sockets and clocks. [`driver`] does what it says,
 //! with `sock_diag` ([`sock_diag`]), probes and look-ups.
 
+mod action;
 pub mod connection;
 pub mod debug_data;
 pub mod driver;
@@ -25,6 +26,7 @@ mod probes;
 pub mod sock_diag;
 mod view;
 
+pub use action::{Action, End};
 pub use connection::{Connection, TcpState};
 pub use debug_data::DebugData;
 pub use line::Line;
@@ -36,8 +38,8 @@ use incident::{Cause, Incident, Verdict};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
-use swnclient::{Notification, ResourceState};
+use std::time::Instant;
+use swnclient::ResourceState;
 
 /// What can be seen of the kernel's connections, and done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,67 +51,6 @@ pub enum Sight {
     NoEnd,
     /// Neither.
     None,
-}
-
-/// What the failover wants done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Look at these connections, at once.
-    Look(Vec<Connection>),
-    /// Look at all connections.
-    Observe {
-        /// And read `/proc/fs/cifs/DebugData`.
-        debug_data: bool,
-    },
-    /// Connect to port 445 of an address.
-    Probe(IpAddr),
-    /// Look a name up.
-    LookUp(SmolStr),
-    /// Ask the witness client for the cluster's nodes.
-    List(u32),
-    /// Give the kernel a notification for one of its registrations.
-    Notify {
-        /// The kernel's number.
-        id: u32,
-        /// What it is told.
-        notification: Notification,
-    },
-    /// End a connection.
-    End {
-        /// Which.
-        connection: Connection,
-        /// Only where it is dead still, by [`Connection::is_dead`].
-        if_dead: Option<(u8, Duration)>,
-    },
-    /// The kernel is served by another address now, and has not said so.
-    Relocate {
-        /// The kernel's number.
-        id: u32,
-        /// The address.
-        address: IpAddr,
-    },
-    /// Tell the administrator.
-    Report {
-        /// A mount that it is about.
-        mount: Mount,
-        /// How many others it is about.
-        others: usize,
-        /// What.
-        line: Line,
-    },
-}
-
-/// The result of [`Action::End`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It was ended.
-    Ended,
-    /// It was gone already.
-    Gone,
-    /// It lives.
-    Alive,
-    /// The kernel can't: it lacks `CONFIG_INET_DIAG_DESTROY`.
-    Impossible,
 }
 
 /// One of the kernel's registrations.

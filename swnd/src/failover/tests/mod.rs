@@ -5,6 +5,7 @@ mod random;
 mod world;
 
 use super::*;
+use std::time::Duration;
 use world::{State, World, ip};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;

@@ -3,6 +3,8 @@
 
 use super::super::*;
 use std::net::SocketAddr;
+use std::time::Duration;
+use swnclient::Notification;
 
 pub(super) const ECHO: Duration = Duration::from_secs(5);
 pub(super) const STEP: Duration = Duration::from_millis(10);
