@@ -12,10 +12,12 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swnclient::{Client, Config, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer, Status};
+use swnd::failover::driver::System;
 use swnd::kernel::{KernelAuth, Link, StandInKernel};
 use swnd::report::Report;
 use tokio::runtime::Builder;
@@ -80,7 +82,8 @@ async fn rest(subnet: &str, mounts: usize, time: Duration) -> Outcome<()> {
     let link = Link::open(kernel.clone())?;
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
     let (registered, mut watched) = watch::channel(0);
-    let daemon = Daemon::new(link, Watcher(registered), Policy::default(), Mode::Forward, |sink| {
+    let mode = Mode::Verified(Arc::new(System::open()));
+    let daemon = Daemon::new(link, Watcher(registered), Policy::default(), mode, |sink| {
         Client::start(config, sink)
     });
     let daemon = tokio::spawn(async move { daemon.run().await });
