@@ -31,7 +31,9 @@ pub(super) fn run() {
     let mut witness = Witness::start(config);
     answer(&"ready");
     answer(&(serves, plain.local_addr().expect("an address").port()));
-    let (mut bare, mut watched) = (None, None);
+    let mut bare = None;
+    // Only there, for one that looks at it.
+    let mut watched = Vec::new();
     let mut notification = Vec::new();
     for line in std::io::stdin().lines() {
         let (order, number) = split(&line.expect("stdin can be read"));
@@ -51,8 +53,8 @@ pub(super) fn run() {
             }
             "watched" => {
                 let (stream, _) = plain.accept().expect("the one that looks connects");
-                watched = Some(stream);
-                answer(&watched.is_some());
+                watched.push(stream);
+                answer(&true);
             }
             "bare" => {
                 let stream = bare.as_mut().expect("it has connected");
