@@ -1,5 +1,6 @@
-//! Open files through F1 and F4. With `LAB_PERSISTENT` the cluster has persistent handles, and no program may see an
-//! error; without, the test says what each of them sees, and data that was acknowledged is right.
+//! Open files through F1 and F4: what was acknowledged is right, whatever the programs were told. With `LAB_PERSISTENT`
+//! the cluster has persistent handles, and the lock and all files are still held afterwards. Which errors they see, with
+//! and without a daemon, is printed: docs/compatibility.md has it.
 
 use lab::Cluster;
 use lab::scenario::{OpenFiles, OpenFilesFault};
@@ -12,16 +13,13 @@ fn assert_open_files_survive(fault: OpenFilesFault) {
     let variant = variant();
     let after = OpenFiles { fault, persistent }.run_open(&cluster, &variant);
     println!("open files, {fault:?}, persistent handles: {persistent}, {variant}: {after}");
-    for name in ["writer", "sqlite"] {
-        let used = &after.uses[name];
-        assert!(used.is_right(), "{name}: {used:?}");
+    let all = ["lock", "reader", "writer", "sqlite"];
+    let right = if persistent { &all[..] } else { &all[2..] };
+    for name in right {
+        let used = &after.uses[*name];
+        assert!(used.is_right() && !used.hangs, "{name}: {used:?}");
     }
-    if persistent {
-        for (name, used) in &after.uses {
-            assert!(used.errors.is_empty() && used.is_right() && !used.hangs, "{name}: {used:?}");
-        }
-        assert!(after.locked, "the lock is lost");
-    }
+    assert!(!persistent || after.locked, "the lock is lost");
 }
 
 #[test]
