@@ -2,9 +2,8 @@
 
 use dcerpc_proto::association::{Association, AssociationConfig, Event};
 use dcerpc_proto::epm;
-use dcerpc_proto::security::{
-    AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step,
-};
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
+use dcerpc_proto::security::{Protected, SecurityContext, SecurityError, Step};
 use std::ops::RangeInclusive;
 
 /// The server's stream follows the first byte, which says with which provider

@@ -18,11 +18,12 @@ pub use error::{AssociationError, FaultStatus};
 pub use secure::{AuthJob, AuthOutcome};
 
 use crate::ndr::Endian;
+use crate::pdu::AuthLevel;
 use crate::pdu::{
     Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response, SyntaxId,
     TRAILER_LEN,
 };
-use crate::security::{AuthLevel, SecurityContext};
+use crate::security::SecurityContext;
 use reassembly::{Frames, Stub};
 use secure::Security;
 use std::collections::VecDeque;

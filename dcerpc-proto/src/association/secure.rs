@@ -2,8 +2,9 @@
 //! 2.2.2.13) and the steps of the security provider.
 
 use super::AssociationError;
+use crate::pdu::AuthLevel;
 use crate::pdu::{Frame, SecurityTrailer};
-use crate::security::{AuthLevel, Protected, SecurityContext, SecurityError, Step};
+use crate::security::{Protected, SecurityContext, SecurityError, Step};
 
 /// The authentication context's number: one per association.
 const AUTH_CONTEXT_ID: u32 = 1;
@@ -97,11 +98,10 @@ impl Security {
 
     /// Whether the frame's trailer is the agreed one.
     pub(super) fn check_trailer(&self, frame: &Frame<'_>) -> Result<(), AssociationError> {
-        let agreed = frame.trailer.is_some_and(|trailer| {
-            let SecurityTrailer { service, level, pad_length: _, context_id } = self.trailer;
-            trailer.service == service && trailer.level == level && trailer.context_id == context_id
-        });
-        if agreed { Ok(()) } else { Err(AssociationError::Unprotected) }
+        match frame.trailer {
+            Some(trailer) if trailer.agrees_with(&self.trailer) => Ok(()),
+            _ => Err(AssociationError::Unprotected),
+        }
     }
 
     /// Verifies, and for privacy unseals, a PDU whose stub starts behind

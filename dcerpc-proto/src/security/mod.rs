@@ -17,30 +17,8 @@ mod testing;
 pub use acceptor::AcceptorContext;
 pub use secret::Secret;
 
+use crate::pdu::{AuthLevel, AuthService};
 use std::ops::Range;
-
-/// The authentication service of the security trailer ([MS-RPCE] 2.2.1.1.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum AuthService {
-    /// SPNEGO ([MS-SPNG]), RPC_C_AUTHN_GSS_NEGOTIATE.
-    Spnego = 9,
-    /// NTLM ([MS-NLMP]), RPC_C_AUTHN_WINNT.
-    Ntlm = 10,
-    /// Kerberos ([MS-KILE]), RPC_C_AUTHN_GSS_KERBEROS.
-    Kerberos = 16,
-}
-
-/// The authentication level of the security trailer ([MS-RPCE] 2.2.1.1.8).
-/// Only the two levels a witness server accepts are offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum AuthLevel {
-    /// RPC_C_AUTHN_LEVEL_PKT_INTEGRITY: every PDU is signed.
-    Integrity = 5,
-    /// RPC_C_AUTHN_LEVEL_PKT_PRIVACY: every PDU is signed and its stub sealed.
-    Privacy = 6,
-}
 
 /// What a provider answers to a token.
 #[derive(Debug)]

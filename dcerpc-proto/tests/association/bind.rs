@@ -6,10 +6,9 @@ use crate::support::{
 };
 use dcerpc_proto::association::{Association, AssociationError, Event, FaultStatus};
 use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{BindNak, NDR20, PacketType, PfcFlags, PresentationContext, RejectReason};
-use dcerpc_proto::security::{
-    AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step,
-};
+use dcerpc_proto::security::{Protected, SecurityContext, SecurityError, Step};
 
 const NTLM: Protection = Some((AuthService::Ntlm, AuthLevel::Privacy));
 const SPNEGO: Protection = Some((AuthService::Spnego, AuthLevel::Privacy));

@@ -7,10 +7,9 @@ use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, Event, FaultStatus, Reply,
 };
 use dcerpc_proto::epm;
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{Frame, Header, PacketType, Request};
-use dcerpc_proto::security::{
-    AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step,
-};
+use dcerpc_proto::security::{Protected, SecurityContext, SecurityError, Step};
 use std::collections::VecDeque;
 
 /// One connection.

@@ -7,7 +7,7 @@ mod common;
 use common::{Bench, Logon, SECOND, request};
 use dcerpc_proto::association::{AssociationError, FaultStatus};
 use dcerpc_proto::epm;
-use dcerpc_proto::security::AuthLevel;
+use dcerpc_proto::pdu::AuthLevel;
 use swnclient_proto::ResourceState;
 use swnclient_proto::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
 use witness_sim::{ClusterConfig, NodeId, Profile};

@@ -7,8 +7,9 @@ mod common;
 use common::{Bench, Logon, SECOND, request};
 use dcerpc_proto::association::{AssociationError, FaultStatus};
 use dcerpc_proto::epm;
+use dcerpc_proto::pdu::AuthLevel;
 use dcerpc_proto::pdu::{PduError, RejectReason};
-use dcerpc_proto::security::{AuthLevel, SecurityError};
+use dcerpc_proto::security::SecurityError;
 use swnclient_proto::wire::{self, Status, Version, opnum};
 use witness_sim::{ConnId, Connect, Profile};
 

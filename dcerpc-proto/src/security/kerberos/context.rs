@@ -5,8 +5,9 @@ use super::credentials::{KerberosCredentials, Source};
 use super::error::{Failure, KerberosError, KerberosErrorKind};
 use super::gssapi::{Context, Cred, Name, cifs_service};
 use super::krb_error;
+use crate::pdu::{AuthLevel, AuthService};
 use crate::security::spnego::{Mechanism, Oid};
-use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
+use crate::security::{Protected, SecurityContext, SecurityError, Step};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 /// A Kerberos initiator: one authentication, mutual and in DCE style (three

@@ -4,7 +4,7 @@
 
 use super::error::Failure;
 use super::sys::*;
-use crate::security::AuthLevel;
+use crate::pdu::AuthLevel;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::ops::Range;
 use std::ptr;

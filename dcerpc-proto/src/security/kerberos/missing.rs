@@ -3,8 +3,9 @@
 use super::KERBEROS_OIDS;
 use super::credentials::KerberosCredentials;
 use super::error::{KerberosError, KerberosErrorKind};
+use crate::pdu::{AuthLevel, AuthService};
 use crate::security::spnego::{Mechanism, Oid};
-use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
+use crate::security::{Protected, SecurityContext, SecurityError, Step};
 use smol_str::SmolStr;
 
 /// A Kerberos initiator that can't: this build has no Kerberos.

@@ -12,7 +12,8 @@ use super::keys::{self, Sender};
 use super::messages::{self, Authenticate, Challenge, MIC_LEN, Negotiate};
 use super::session::{SIGNATURE_LEN, Session};
 use super::wire::{array, utf16le};
-use crate::security::{AcceptorContext, AuthLevel, AuthService, Protected, SecurityError};
+use crate::pdu::{AuthLevel, AuthService};
+use crate::security::{AcceptorContext, Protected, SecurityError};
 
 /// What the server calls itself in CHALLENGE.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use super::keys::{self, Key, ResponseInput, Sender};
 use super::messages::{self, Authenticate, Challenge, Negotiate};
 use super::session::{SIGNATURE_LEN, Session};
 use super::wire::utf16le;
-use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
+use crate::pdu::{AuthLevel, AuthService};
+use crate::security::{Protected, SecurityContext, SecurityError, Step};
 
 /// An NTLMv2 initiator: one logon, then one session.
 ///

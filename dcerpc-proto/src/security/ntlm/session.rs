@@ -10,7 +10,8 @@ use rc4::{Rc4, StreamCipher};
 
 use super::flags::Flags;
 use super::keys::{self, Key, Sender};
-use crate::security::{AuthLevel, Protected, SecurityError};
+use crate::pdu::AuthLevel;
+use crate::security::{Protected, SecurityError};
 
 /// NTLMSSP_MESSAGE_SIGNATURE ([MS-NLMP] 2.2.2.9.2): version, checksum, number.
 pub(super) const SIGNATURE_LEN: usize = 16;

@@ -6,8 +6,9 @@ use super::av_pair::{self, AvPairs, id};
 use super::flags::Flags;
 use super::messages::{Authenticate, Challenge, MIC_LEN, MIC_OFFSET, Negotiate};
 use super::{Logon, NtlmAcceptor, NtlmContext, NtlmCredentials};
+use crate::pdu::AuthLevel;
 use crate::security::testing::{PROTECTIONS, Side, acceptor, converse, initiator, jane};
-use crate::security::{AcceptorContext, AuthLevel, Protected, SecurityContext, SecurityError};
+use crate::security::{AcceptorContext, Protected, SecurityContext, SecurityError};
 
 /// Where CHALLENGE and AUTHENTICATE have their flags.
 const CHALLENGE_FLAGS: usize = 20;

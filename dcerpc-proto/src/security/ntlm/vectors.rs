@@ -6,7 +6,8 @@ use super::keys::{self, ResponseInput, Sender};
 use super::messages::{Authenticate, Challenge};
 use super::session::Session;
 use super::wire::utf16le;
-use crate::security::{AuthLevel, Protected, SecurityError};
+use crate::pdu::AuthLevel;
+use crate::security::{Protected, SecurityError};
 
 /// Bytes from their hexadecimal digits; blanks are skipped.
 fn hex(digits: &str) -> Vec<u8> {

@@ -3,8 +3,9 @@
 use super::NTLM_OID;
 use super::context::invalid;
 use super::token::{NegState, NegTokenInit, NegTokenResp};
+use crate::pdu::{AuthLevel, AuthService};
 use crate::security::ntlm::NtlmAcceptor;
-use crate::security::{AcceptorContext, AuthLevel, AuthService, Protected, SecurityError};
+use crate::security::{AcceptorContext, Protected, SecurityError};
 
 /// A SPNEGO acceptor that knows NTLM alone.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use super::mechanism::Mechanism;
 use super::token::{NegState, NegTokenInit, NegTokenResp, mech_type_list};
-use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
+use crate::pdu::{AuthLevel, AuthService};
+use crate::security::{Protected, SecurityContext, SecurityError, Step};
 
 /// A SPNEGO initiator: agrees with the server on one of several mechanisms,
 /// runs it, and then is that mechanism.

@@ -5,11 +5,10 @@ use proptest::prelude::*;
 
 use super::token::{NegState, NegTokenInit, NegTokenResp, mech_type_list};
 use super::{Mechanism, NTLM_OID, Oid, SpnegoAcceptor, SpnegoContext};
+use crate::pdu::{AuthLevel, AuthService};
 use crate::security::ntlm::{NtlmAcceptor, NtlmCredentials};
 use crate::security::testing::{Side, acceptor, converse, initiator, jane};
-use crate::security::{
-    AcceptorContext, AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step,
-};
+use crate::security::{AcceptorContext, Protected, SecurityContext, SecurityError, Step};
 
 const TOY_OID: Oid = &[0x2a, 1];
 const TOY_TOKEN: &[u8] = b"token";

@@ -3,13 +3,14 @@
 
 use super::{Encoder, Protection};
 use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{
     Bind, BindAck, ContextResult, Fault, Frame, HEADER_LEN, Header, NDR20, PacketType, PfcFlags,
     Request as RequestBody, Response, SecurityTrailer, TRAILER_LEN,
 };
 use dcerpc_proto::security::ntlm::{NtlmAcceptor, NtlmContext, NtlmCredentials, ServerNames};
 use dcerpc_proto::security::spnego::{SpnegoAcceptor, SpnegoContext};
-use dcerpc_proto::security::{AcceptorContext, AuthLevel, AuthService, Protected, SecurityContext};
+use dcerpc_proto::security::{AcceptorContext, Protected, SecurityContext};
 
 /// Where a request's and a response's stub starts.
 const STUB: usize = HEADER_LEN + Response::LEN;

@@ -250,13 +250,13 @@ impl ServerAssociation {
     pub(crate) fn accept_bind(&mut self, request: BindRequest, group: Option<GroupId>) -> Answer {
         let call = request.call;
         let token = match request.token {
-            Some(Err(reason)) => return Answer::new(call, Body::BindNak(reason_code(reason))),
+            Some(Err(reason)) => return Answer::new(call, Body::BindNak(reason.to_wire())),
             Some(Ok(token)) => Some(token),
             None => None,
         };
         let Some(group) = group else {
             let reason = RejectReason::NotSpecified;
-            return Answer::new(call, Body::BindNak(reason_code(reason)));
+            return Answer::new(call, Body::BindNak(reason.to_wire()));
         };
         let asked = |flag| request.flags.contains(flag);
         let mut flags = PfcFlags::WHOLE;
@@ -344,18 +344,5 @@ impl ServerAssociation {
             after_auth3: std::mem::take(&mut self.after_auth3),
             refused,
         })))
-    }
-}
-
-/// The number of a reason on the wire; the codec has the other direction.
-fn reason_code(reason: RejectReason) -> u16 {
-    match reason {
-        RejectReason::NotSpecified => 0,
-        RejectReason::TemporaryCongestion => 1,
-        RejectReason::LocalLimitExceeded => 2,
-        RejectReason::ProtocolVersionNotSupported => 4,
-        RejectReason::AuthTypeNotRecognized => 8,
-        RejectReason::InvalidChecksum => 9,
-        RejectReason::Other(code) => code,
     }
 }

@@ -2,10 +2,11 @@
 
 use super::{Hangup, Refusal};
 use dcerpc_proto::association::FaultStatus;
+use dcerpc_proto::pdu::AuthService;
 use dcerpc_proto::pdu::{Frame, RejectReason, SecurityTrailer, TRAILER_LEN};
 use dcerpc_proto::security::ntlm::{NtlmAcceptor, NtlmCredentials, ServerNames};
 use dcerpc_proto::security::spnego::SpnegoAcceptor;
-use dcerpc_proto::security::{AcceptorContext, AuthService, Protected};
+use dcerpc_proto::security::{AcceptorContext, Protected};
 use std::sync::Arc;
 
 /// Who may log on, and what the server calls itself meanwhile.
@@ -109,7 +110,7 @@ impl Security {
         else {
             return Err(Hangup::Unexpected(frame.header.packet_type));
         };
-        if frame.trailer.map(key) != Some(key(trailer)) {
+        if !frame.trailer.is_some_and(|it| it.agrees_with(&trailer)) {
             return Err(Hangup::Unprotected);
         }
         match acceptor.context().step(frame.auth_value) {
@@ -182,7 +183,7 @@ impl Security {
             State::Refused(status) => Ok(Some(Refusal::new(*status, true))),
             State::LogonRunning(..) => Err(Hangup::Unexpected(frame.header.packet_type)),
             State::Established(acceptor, trailer) => {
-                if frame.trailer.map(key) != Some(key(*trailer)) {
+                if !frame.trailer.is_some_and(|it| it.agrees_with(trailer)) {
                     return Err(Hangup::Unprotected);
                 }
                 let stub = frame.sealed_range(fixed)?;
@@ -193,9 +194,4 @@ impl Security {
             }
         }
     }
-}
-
-/// What must not change between trailers.
-fn key(trailer: SecurityTrailer) -> (AuthService, dcerpc_proto::security::AuthLevel, u32) {
-    (trailer.service, trailer.level, trailer.context_id)
 }

@@ -7,10 +7,11 @@ use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, CallId, Event, FaultStatus, Reply,
 };
 use dcerpc_proto::ndr::ContextHandle;
+use dcerpc_proto::pdu::AuthLevel;
 use dcerpc_proto::pdu::SyntaxId;
+use dcerpc_proto::security::SecurityContext;
 use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
 use dcerpc_proto::security::spnego::SpnegoContext;
-use dcerpc_proto::security::{AuthLevel, SecurityContext};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use swnclient_proto::wire::{self, Interface, NotifyMessages, Register, Status, Version, opnum};
