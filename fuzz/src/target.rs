@@ -3,9 +3,11 @@
 use crate::{association, seeds};
 use dcerpc_proto::epm;
 use dcerpc_proto::ndr::Endian;
-use dcerpc_proto::security::SecurityContext;
-use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
-use dcerpc_proto::security::spnego::SpnegoContext;
+use dcerpc_proto::pdu::AuthLevel;
+use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
+use dcerpc_proto::security::spnego::SpnegoInitiator;
+use dcerpc_proto::security::{Handshake, Step};
+use std::time::SystemTime;
 use swnclient_proto::wire;
 use swnd::kernel;
 
@@ -60,31 +62,37 @@ fn notify_response(data: &[u8]) {
     let _ = wire::decode_status(stub, endian);
 }
 
-fn ntlm() -> NtlmContext {
+fn ntlm() -> NtlmInitiator {
     let credentials = NtlmCredentials::from_password("jane", "WORK", "secret");
-    NtlmContext::new(credentials, Some("cifs/node1.work.example"), "LAPTOP")
+    NtlmInitiator::new(credentials, &[0x5a; 24], SystemTime::UNIX_EPOCH)
+        .for_service("cifs/node1.work.example")
+        .from_workstation("LAPTOP")
+}
+
+/// Gives a handshake one token after the other, as long as it goes on.
+fn shake(handshake: Box<dyn Handshake>, tokens: &[&[u8]]) {
+    let mut step = handshake.step(&[], AuthLevel::Privacy);
+    for token in tokens {
+        let Ok(Step::Continue { handshake, .. }) = step else {
+            return;
+        };
+        step = handshake.step(token, AuthLevel::Privacy);
+    }
 }
 
 /// NTLM's CHALLENGE.
 fn ntlm_challenge(data: &[u8]) {
-    let mut context = ntlm();
-    if context.step(&[]).is_ok() {
-        let _ = context.step(data);
-    }
+    shake(Box::new(ntlm()), &[data]);
 }
 
 /// What a server says to SPNEGO: the first byte is the first token's length, in
 /// units of two bytes; the rest are the others, all alike.
 fn spnego_token(data: &[u8]) {
-    let mut context = SpnegoContext::new(vec![Box::new(ntlm())]);
-    let _ = context.step(&[]);
     let Some((units, tokens)) = data.split_first() else {
         return;
     };
     let (first, rest) = tokens.split_at((usize::from(*units) * 2).min(tokens.len()));
-    let _ = context.step(first);
-    let _ = context.step(rest);
-    let _ = context.step(rest);
+    shake(Box::new(SpnegoInitiator::new(vec![Box::new(ntlm())])), &[first, rest, rest]);
 }
 
 /// What the kernel multicasts and its controller answers: a datagram.

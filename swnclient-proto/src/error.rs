@@ -72,6 +72,9 @@ pub enum Error {
         /// How it said so.
         detail: SmolStr,
     },
+    /// The operating system has no randomness to give.
+    #[error("the system's random number generator failed")]
+    NoRandom,
     /// Kerberos has no ticket to offer, or refuses the server's answer.
     #[error("{0}")]
     Kerberos(KerberosError),

@@ -3,7 +3,7 @@
 //! association is bound; then any number of registrations share it, as far as
 //! the server multiplexes calls.
 
-use super::authentication::{security_context, service_hosts};
+use super::authentication::{self, service_hosts};
 use super::interning::SharedCredentials;
 use super::{Action, ConnectionId};
 use crate::wire::INTERFACE;
@@ -212,8 +212,8 @@ impl Link {
                     ..AssociationConfig::new(INTERFACE)
                 };
                 let hosts = service_hosts(&self.target, self.group_name.as_deref());
-                let security = security_context(self.credentials.get(), hosts, config);
-                let association = Association::new(association, Some(security));
+                let handshake = authentication::handshake(self.credentials.get(), hosts, config)?;
+                let association = Association::new(association, Some(handshake));
                 self.phase = Phase::Witness(self.check(association)?);
             }
             Phase::Mapping(_) | Phase::Witness(_) => {}
@@ -394,7 +394,8 @@ impl Link {
         };
         match self.credentials.get() {
             Credentials::Kerberos(_) => {
-                let service = smol_str::format_smolstr!("cifs/{}", self.target);
+                let service =
+                    smol_str::format_smolstr!("{}/{}", authentication::SERVICE, self.target);
                 Error::TicketRefused { address, service, detail }
             }
             Credentials::Ntlm(_) | Credentials::Negotiate(..) => {

@@ -18,12 +18,11 @@ pub use error::{AssociationError, FaultStatus};
 pub use secure::{AuthJob, AuthOutcome};
 
 use crate::ndr::Endian;
-use crate::pdu::AuthLevel;
 use crate::pdu::{
-    Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response, SyntaxId,
-    TRAILER_LEN,
+    AuthLevel, Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response,
+    SyntaxId, TRAILER_LEN,
 };
-use crate::security::SecurityContext;
+use crate::security::Handshake;
 use reassembly::{Frames, Stub};
 use secure::Security;
 use std::collections::VecDeque;
@@ -49,8 +48,8 @@ const PAD_ALIGN: usize = 16;
 pub struct AssociationConfig {
     /// The interface to bind to.
     pub interface: SyntaxId,
-    /// The authentication level, where there is a security context. A server
-    /// that answers with another one is refused.
+    /// The authentication level, where there is a handshake. A server that
+    /// answers with another one is refused.
     pub level: AuthLevel,
     /// Whether a server that does not agree to header signing
     /// ([MS-RPCE] 2.2.2.3) is refused.
@@ -100,18 +99,19 @@ pub enum Event<P = ()> {
         /// Its response or the server's fault.
         reply: Result<Reply, FaultStatus>,
     },
-    /// The security provider may wait for something outside: run the job off
-    /// the event loop and bring its outcome to [`Association::authenticated`].
+    /// The next step of the handshake may wait for something outside: run the job
+    /// off the event loop and bring its outcome to [`Association::authenticated`].
     Authenticate(AuthJob),
 }
 
-/// Where the bind stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// State of the bind.
+#[derive(Debug)]
 enum State {
-    /// The security provider works on a token; `then` is the PDU to carry it.
+    /// An [`AuthJob`] has the handshake; `then` is the PDU to carry its token.
     Authenticating { then: Leg },
-    /// A bind or alter_context is on its way.
-    Awaiting(Leg),
+    /// A bind or alter_context is on its way; `handshake` takes the token of its
+    /// answer. There is none without authentication.
+    Awaiting { leg: Leg, handshake: Option<Box<dyn Handshake>> },
     /// Calls flow.
     Bound,
     /// An error or the server has ended it.
@@ -177,13 +177,14 @@ impl<P> Association<P> {
     /// event is an [`Event::Authenticate`].
     pub fn new(
         config: AssociationConfig,
-        security: Option<Box<dyn SecurityContext>>,
+        handshake: Option<Box<dyn Handshake>>,
     ) -> Result<Self, AssociationError> {
         let level = config.level;
+        let service = handshake.as_ref().map(|handshake| handshake.service());
         let mut this = Self {
             config,
             state: State::Closed,
-            security: security.map(|context| Security::new(context, level)),
+            security: service.map(|service| Security::new(service, level)),
             frames: Frames::default(),
             transmit: Vec::new(),
             events: VecDeque::new(),
@@ -194,10 +195,9 @@ impl<P> Association<P> {
             max_xmit_frag: MIN_FRAGMENT,
             multiplexed: false,
         };
-        if this.security.is_some() {
-            this.step(&[], Leg::Bind)?;
-        } else {
-            this.send_bind(Leg::Bind, &[])?;
+        match handshake {
+            Some(handshake) => this.step(handshake, &[], Leg::Bind)?,
+            None => this.send_bind(Leg::Bind, &[], None)?,
         }
         Ok(this)
     }
@@ -209,7 +209,11 @@ impl<P> Association<P> {
 
     /// Whether calls flow.
     pub fn is_bound(&self) -> bool {
-        self.state == State::Bound
+        matches!(self.state, State::Bound)
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
     }
 
     /// Whether a PDU or a reply has arrived in part.
@@ -246,7 +250,7 @@ impl<P> Association<P> {
         opnum: u16,
         stub: Vec<u8>,
     ) -> Result<CallId, AssociationError> {
-        if self.state == State::Closed {
+        if self.is_closed() {
             return Err(AssociationError::Closed);
         }
         // Call identifiers come round after 2^32 calls; one that still waits
@@ -282,22 +286,20 @@ impl<P> Association<P> {
         }
     }
 
-    /// Brings back what an [`Event::Authenticate`] job came to.
+    /// Resumes the bind with the result of an [`Event::Authenticate`] job.
     pub fn authenticated(&mut self, outcome: AuthOutcome) -> Result<(), AssociationError> {
-        let (State::Authenticating { then }, Some(security)) = (self.state, &mut self.security)
-        else {
+        let State::Authenticating { then } = self.state else {
             return Err(AssociationError::Closed);
         };
-        security.restore(outcome.context);
-        let result =
-            outcome.step.map_err(AssociationError::from).and_then(|step| self.stepped(&step, then));
+        let step = outcome.0.map_err(AssociationError::from);
+        let result = step.and_then(|step| self.stepped(step, then));
         self.close_on_error(result)
     }
 
     /// Takes what has arrived; `data` is used as scratch space. An error ends
     /// the association: close the connection.
     pub fn receive(&mut self, mut data: &mut [u8]) -> Result<(), AssociationError> {
-        if self.state == State::Closed {
+        if self.is_closed() {
             return Err(AssociationError::Closed);
         }
         let result = self.receive_pdus(&mut data);
@@ -326,13 +328,17 @@ impl<P> Association<P> {
 
     fn receive_pdu(&mut self, frame: Frame<'_>) -> Result<(), AssociationError> {
         let packet_type = frame.header.packet_type;
-        match (self.state, packet_type) {
-            (State::Awaiting(Leg::Bind), PacketType::BindAck)
-            | (State::Awaiting(Leg::AlterContext), PacketType::AlterContextResponse) => {
-                self.receive_ack(frame)
+        match (&mut self.state, packet_type) {
+            (State::Awaiting { leg: Leg::Bind, handshake }, PacketType::BindAck)
+            | (
+                State::Awaiting { leg: Leg::AlterContext, handshake },
+                PacketType::AlterContextResponse,
+            ) => {
+                let handshake = handshake.take();
+                self.receive_ack(frame, handshake)
             }
-            (State::Awaiting(_), PacketType::BindNak) => Err(bind::nak(&frame)?),
-            (State::Awaiting(_), PacketType::Fault) => Err(bind::fault(&frame)?),
+            (State::Awaiting { .. }, PacketType::BindNak) => Err(bind::nak(&frame)?),
+            (State::Awaiting { .. }, PacketType::Fault) => Err(bind::fault(&frame)?),
             (State::Bound, PacketType::Response) => self.receive_response(frame),
             (State::Bound, PacketType::Fault) => self.receive_fault(frame),
             (_, PacketType::Shutdown) => Err(AssociationError::Shutdown),
@@ -404,7 +410,7 @@ impl<P> Association<P> {
 
     /// Sends what may be sent now.
     fn send_queued(&mut self) -> Result<(), AssociationError> {
-        while self.state == State::Bound && (self.multiplexed || self.calls.is_empty()) {
+        while self.is_bound() && (self.multiplexed || self.calls.is_empty()) {
             let Some(Queued { call, purpose, opnum, stub }) = self.queue.pop_front() else {
                 break;
             };

@@ -9,7 +9,7 @@ use dcerpc_proto::association::{
 use dcerpc_proto::epm;
 use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{Frame, Header, PacketType, Request};
-use dcerpc_proto::security::{Protected, SecurityContext, SecurityError, Step};
+use dcerpc_proto::security::{Handshake, Protected, Protection, SecurityError, Step};
 use std::collections::VecDeque;
 
 /// One connection.
@@ -68,36 +68,36 @@ struct Playback {
     signatures: VecDeque<Vec<u8>>,
 }
 
-impl SecurityContext for Playback {
+impl Handshake for Playback {
     fn service(&self) -> AuthService {
         self.service
     }
 
-    fn step(&mut self, _token: &[u8]) -> Result<Step, SecurityError> {
-        let (token, expects_reply) = self.tokens.pop_front().unwrap_or_default();
-        Ok(Step { token, expects_reply })
+    fn step(mut self: Box<Self>, _: &[u8], _: AuthLevel) -> Result<Step, SecurityError> {
+        Ok(match self.tokens.pop_front() {
+            Some((token, true)) => Step::Continue { token, handshake: self },
+            last => {
+                let token = last.unwrap_or_default().0;
+                Step::Done { token, session: Box::new(Signatures(self.signatures)) }
+            }
+        })
     }
+}
 
-    fn signature_len(&self, _level: AuthLevel) -> usize {
+#[derive(Debug)]
+struct Signatures(VecDeque<Vec<u8>>);
+
+impl Protection for Signatures {
+    fn signature_len(&self) -> usize {
         16
     }
 
-    fn protect(
-        &mut self,
-        _level: AuthLevel,
-        _message: Protected<'_>,
-        signature: &mut Vec<u8>,
-    ) -> Result<(), SecurityError> {
-        signature.extend(self.signatures.pop_front().unwrap());
+    fn protect(&mut self, _: Protected<'_>, signature: &mut Vec<u8>) -> Result<(), SecurityError> {
+        signature.extend(self.0.pop_front().unwrap());
         Ok(())
     }
 
-    fn unprotect(
-        &mut self,
-        _level: AuthLevel,
-        message: Protected<'_>,
-        signature: &[u8],
-    ) -> Result<(), SecurityError> {
+    fn unprotect(&mut self, message: Protected<'_>, signature: &[u8]) -> Result<(), SecurityError> {
         assert!(message.header_signing);
         assert_eq!(message.stub.len() % 16, 0);
         assert_eq!(signature.len(), 16);
@@ -106,7 +106,7 @@ impl SecurityContext for Playback {
 }
 
 impl Recording {
-    fn security(&self) -> Option<Box<dyn SecurityContext>> {
+    fn security(&self) -> Option<Box<dyn Handshake>> {
         let mut playback = Playback {
             service: self.security?,
             tokens: VecDeque::new(),

@@ -6,10 +6,10 @@
 use dcerpc_proto::association::{Association, AssociationConfig, Event, Reply};
 use dcerpc_proto::epm;
 use dcerpc_proto::pdu::SyntaxId;
-use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
+use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use swnclient_proto::wire::{self, NotifyMessages, Register, Version, opnum};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -31,7 +31,7 @@ impl Client {
         let stream = TcpStream::connect(to).await.unwrap();
         let config = AssociationConfig::new(interface);
         let credentials = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
-        let ntlm = NtlmContext::new(credentials, None, "WS1");
+        let ntlm = NtlmInitiator::new(credentials, &[0x5a; 24], SystemTime::now());
         let association = if interface == wire::INTERFACE {
             Association::new(config, Some(Box::new(ntlm)))
         } else {

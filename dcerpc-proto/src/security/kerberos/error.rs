@@ -46,9 +46,7 @@ impl KerberosErrorKind {
     /// What to do about it.
     fn advice(self) -> &'static str {
         match self {
-            Self::NotBuilt => {
-                "install a build with the feature kerberos, or mount with sec=ntlmssp"
-            }
+            Self::NotBuilt => "use a build with the feature kerberos, or another mechanism",
             Self::NoTicket => "get a ticket for that cache with kinit, or use a keytab",
             Self::TicketExpired => "renew the tickets with kinit, or use a keytab",
             Self::Keytab => "check the keytab with klist -k, or name its principal",
@@ -58,8 +56,8 @@ impl KerberosErrorKind {
             Self::Realm => "check default_realm, [realms] and [domain_realm] in krb5.conf",
             Self::UnknownClient => "check the user's or the machine account's name and realm",
             Self::UnknownService => {
-                "register cifs/ and the name that is mounted as the cluster's service principal, \
-                 mount by the name that is registered, or check [domain_realm] in krb5.conf"
+                "register it as the server's service principal, connect by a name that is \
+                 registered, or check [domain_realm] in krb5.conf"
             }
             Self::Refused => "check the password and whether the account is locked or expired",
             Self::OldKey => "get a new keytab: the account's password has changed since",

@@ -106,11 +106,11 @@ impl Name {
     }
 }
 
-/// The principal `cifs/host`, in the realm that krb5.conf has for the host:
-/// made as cifs.upcall(8) makes it for the mount, without a question to DNS.
-/// Where krb5.conf has none it ends with `@`: the KDC is to find out.
-pub(super) fn cifs_service(host: &str) -> Result<String, Failure> {
-    Krb5::new()?.service_principal("cifs", host)
+/// Returns the principal of a service on a host, in the realm that krb5.conf has
+/// for the host, without asking DNS. Where krb5.conf has none it ends with `@`:
+/// the KDC has to find out.
+pub(super) fn service_principal(service: &str, host: &str) -> Result<String, Failure> {
+    Krb5::new()?.service_principal(service, host)
 }
 
 impl Drop for Name {

@@ -1,5 +1,15 @@
-//! Little-endian fields, and the (length, maximum, offset) triples through
+//! Little-endian fields, FILETIME, and the (length, maximum, offset) triples through
 //! which NTLM messages point into their payload ([MS-NLMP] 2.2.1).
+
+use std::time::{Duration, SystemTime};
+
+/// Returns `time` as a FILETIME: units of 100 ns since 1601. Before 1970 it is 1970.
+pub(super) fn filetime(time: SystemTime) -> u64 {
+    const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let units = u64::try_from(since_1970.as_nanos() / 100).unwrap_or(u64::MAX);
+    UNIX_EPOCH.saturating_add(units)
+}
 
 /// The `N` bytes at `offset`.
 pub(super) fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {

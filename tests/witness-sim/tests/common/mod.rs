@@ -7,13 +7,13 @@ use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, CallId, Event, FaultStatus, Reply,
 };
 use dcerpc_proto::ndr::ContextHandle;
-use dcerpc_proto::pdu::AuthLevel;
-use dcerpc_proto::pdu::SyntaxId;
-use dcerpc_proto::security::SecurityContext;
-use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
-use dcerpc_proto::security::spnego::SpnegoContext;
+use dcerpc_proto::pdu::{AuthLevel, SyntaxId};
+use dcerpc_proto::security::Handshake;
+use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
+use dcerpc_proto::security::spnego::SpnegoInitiator;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
 use swnclient_proto::wire::{self, Interface, NotifyMessages, Register, Status, Version, opnum};
 use witness_sim::{
     Cluster, ClusterConfig, ConnId, Connect, NodeId, Output, Profile, Registration, Step, Time,
@@ -36,13 +36,15 @@ pub enum Logon {
 impl Logon {
     pub const PRIVACY: Self = Self::Ntlm(AuthLevel::Privacy);
 
-    fn context(self, password: &str) -> Option<Box<dyn SecurityContext>> {
+    fn handshake(self, password: &str) -> Option<Box<dyn Handshake>> {
         let credentials = NtlmCredentials::from_password("alice", "EXAMPLE", password);
-        let ntlm = NtlmContext::new(credentials, Some("cifs/cluster.example.test"), "WS1");
+        let ntlm = NtlmInitiator::new(credentials, &[0x5a; 24], SystemTime::now())
+            .for_service("cifs/cluster.example.test")
+            .from_workstation("WS1");
         match self {
             Self::Nobody => None,
             Self::Ntlm(_) => Some(Box::new(ntlm)),
-            Self::Spnego(_) => Some(Box::new(SpnegoContext::new(vec![Box::new(ntlm)]))),
+            Self::Spnego(_) => Some(Box::new(SpnegoInitiator::new(vec![Box::new(ntlm)]))),
         }
     }
 
@@ -114,7 +116,7 @@ impl Bench {
         let mut config = AssociationConfig::new(interface);
         config.level = logon.level();
         let link = Link {
-            association: Association::new(config, logon.context(password)).unwrap(),
+            association: Association::new(config, logon.handshake(password)).unwrap(),
             replies: BTreeMap::new(),
             error: None,
             closed: None,
