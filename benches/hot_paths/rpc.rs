@@ -3,7 +3,7 @@
 
 use criterion::Criterion;
 use dcerpc_proto::association::{Association, AssociationConfig, Event, MAX_FRAGMENT};
-use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::ndr::{Endian, Reader};
 use dcerpc_proto::pdu::{
     BindAck, ContextResult, Frame, HEADER_LEN, Header, NDR20, PacketType, PduWriter, PfcFlags,
     Response, SecurityTrailer, TRAILER_LEN,
@@ -12,8 +12,7 @@ use dcerpc_proto::security::ntlm::{NtlmAcceptor, NtlmCredentials, NtlmInitiator,
 use dcerpc_proto::security::{Accepted, Handshake, Protected, Protection, Step};
 use std::time::{Duration, Instant, SystemTime};
 use swnclient_proto::wire::{
-    AddressInfo, INTERFACE, NotifyMessages, decode_context_handle, decode_notify_response,
-    encode_context_handle, encode_notify_response, opnum,
+    AddressInfo, AsyncNotify, INTERFACE, NotifyMessages, encode_notify_response,
 };
 
 /// Where a response's stub starts, in bytes.
@@ -35,14 +34,13 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 /// client, and how long all responses.
 fn calls(times: u64) -> (Duration, Duration) {
     let (mut client, mut server) = bound();
-    let handle = decode_context_handle(&[7; 20], Endian::Little).expect("a handle");
+    let handle = Reader::new(&[7; 20], Endian::Little).context_handle().expect("a handle");
     let address = AddressInfo::new([10, 0, 0, 1].into(), true);
     let stub = encode_notify_response(Ok(Some(&NotifyMessages::ClientMove(vec![address]))));
     let (mut requests, mut responses) = (Duration::ZERO, Duration::ZERO);
     for _ in 0..times {
         let started = Instant::now();
-        let stub_of_request = encode_context_handle(&handle);
-        client.call(opnum::ASYNC_NOTIFY, stub_of_request).expect("a call");
+        client.invoke(&AsyncNotify(handle)).expect("a call");
         let request = client.take_transmit();
         requests += started.elapsed();
 
@@ -52,8 +50,7 @@ fn calls(times: u64) -> (Duration, Duration) {
         let Some(Event::Reply { reply: Ok(reply), .. }) = client.poll_event() else {
             panic!("the call has ended");
         };
-        let messages = decode_notify_response(&reply.stub, reply.endian);
-        assert!(matches!(messages, Ok(Ok(Some(_)))));
+        assert!(matches!(reply.decode::<AsyncNotify>(), Ok(Some(_))));
         responses += started.elapsed();
     }
     (requests, responses)

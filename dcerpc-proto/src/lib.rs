@@ -7,5 +7,8 @@
 pub mod association;
 pub mod epm;
 pub mod ndr;
+mod operation;
 pub mod pdu;
 pub mod security;
+
+pub use operation::{Operation, ResponseError};

@@ -1,8 +1,9 @@
 //! The targets.
 
 use crate::{association, seeds};
-use dcerpc_proto::epm;
-use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::Operation;
+use dcerpc_proto::epm::EptMap;
+use dcerpc_proto::ndr::{Endian, Reader};
 use dcerpc_proto::pdu::AuthLevel;
 use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
 use dcerpc_proto::security::spnego::SpnegoInitiator;
@@ -34,32 +35,30 @@ pub const TARGETS: &[Target] = &[
 ];
 
 /// The first byte says in which byte order the rest is.
-fn stub(data: &[u8]) -> (&[u8], Endian) {
-    match data.split_first() {
+fn response<O: Operation>(data: &[u8]) {
+    let (stub, endian) = match data.split_first() {
         Some((first, stub)) if first & 1 == 1 => (stub, Endian::Big),
         Some((_, stub)) => (stub, Endian::Little),
-        None => (&[], Endian::Little),
-    }
+        None => (&[][..], Endian::Little),
+    };
+    let _ = O::decode_response(&mut Reader::new(stub, endian));
 }
 
 /// The endpoint mapper's answer.
 fn mapper_response(data: &[u8]) {
-    let (stub, endian) = stub(data);
-    let _ = epm::decode_response(stub, endian);
+    response::<EptMap>(data);
 }
 
 /// GetInterfaceList's answer.
 fn interface_list(data: &[u8]) {
-    let (stub, endian) = stub(data);
-    let _ = wire::decode_interface_list(stub, endian);
+    response::<wire::GetInterfaceList>(data);
 }
 
 /// AsyncNotify's answer, and those of the other calls.
 fn notify_response(data: &[u8]) {
-    let (stub, endian) = stub(data);
-    let _ = wire::decode_notify_response(stub, endian);
-    let _ = wire::decode_register_response(stub, endian);
-    let _ = wire::decode_status(stub, endian);
+    response::<wire::AsyncNotify>(data);
+    response::<wire::Register>(data);
+    response::<wire::UnRegister>(data);
 }
 
 fn ntlm() -> NtlmInitiator {

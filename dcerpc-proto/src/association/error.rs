@@ -29,10 +29,10 @@ pub enum AssociationError {
     },
     /// The server refused the credentials during the bind.
     #[error("the server refused the credentials: {0}")]
-    AccessDenied(FaultStatus),
+    AccessDenied(#[source] FaultStatus),
     /// The server's RPC layer refused the bind for another reason.
     #[error("the server refused the bind: {0}")]
-    BindFault(FaultStatus),
+    BindFault(#[source] FaultStatus),
     /// The security provider refused the server.
     #[error(transparent)]
     Security(#[from] SecurityError),

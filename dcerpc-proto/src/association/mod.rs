@@ -17,12 +17,13 @@ mod secure;
 pub use error::{AssociationError, FaultStatus};
 pub use secure::{AuthJob, AuthOutcome};
 
-use crate::ndr::Endian;
+use crate::ndr::{Endian, Reader};
 use crate::pdu::{
     AuthLevel, Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response,
     SyntaxId, TRAILER_LEN,
 };
 use crate::security::Handshake;
+use crate::{Operation, ResponseError};
 use reassembly::{Frames, Stub};
 use secure::Security;
 use std::collections::VecDeque;
@@ -83,6 +84,16 @@ pub struct Reply {
     pub stub: Vec<u8>,
     /// The byte order the server wrote it in.
     pub endian: Endian,
+}
+
+impl Reply {
+    /// Decodes the response to a call of `O`.
+    ///
+    /// # Errors
+    /// Those of [`Operation::decode_response`].
+    pub fn decode<O: Operation>(&self) -> Result<O::Output, ResponseError<O::Status>> {
+        O::decode_response(&mut Reader::new(&self.stub, self.endian))
+    }
 }
 
 /// What happens on an association.
@@ -165,6 +176,11 @@ pub struct Association<P = ()> {
 }
 
 impl Association {
+    /// Makes a call of an operation. Its reply is for [`Reply::decode`].
+    pub fn invoke<O: Operation>(&mut self, operation: &O) -> Result<CallId, AssociationError> {
+        self.call_for((), O::OPNUM, operation.stub())
+    }
+
     /// Makes a call that is known by its identifier alone:
     /// [`Association::call_for`] without a purpose.
     pub fn call(&mut self, opnum: u16, stub: Vec<u8>) -> Result<CallId, AssociationError> {

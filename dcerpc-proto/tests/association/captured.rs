@@ -3,10 +3,12 @@
 //! stream is cut. `tests/data/README.md` says how they were captured.
 
 use crate::support::{INTERFACE, replies};
+use dcerpc_proto::Operation;
 use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, Event, FaultStatus, Reply,
 };
-use dcerpc_proto::epm;
+use dcerpc_proto::epm::{self, EptMap};
+use dcerpc_proto::ndr::{Endian, Reader};
 use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{Frame, Header, PacketType, Request};
 use dcerpc_proto::security::{Handshake, Protected, Protection, SecurityError, Step};
@@ -175,10 +177,10 @@ fn samba_s_endpoint_mapper_is_understood() {
         let (replies, result) = MAPPER.play(part);
         assert_eq!(result, Ok(()));
         let [Ok(reply)] = &replies[..] else { panic!("{replies:?}") };
-        assert_eq!(epm::decode_response(&reply.stub, reply.endian), Ok(49_153));
+        assert_eq!(reply.decode::<EptMap>(), Ok(49_153));
     }
     let calls = MAPPER.calls();
-    assert_eq!(calls, [(epm::EPT_MAP, epm::encode_request(&INTERFACE))]);
+    assert_eq!(calls, [(EptMap::OPNUM, EptMap::new(INTERFACE).stub())]);
 }
 
 /// Samba's own client asks for one tower and names its referents differently;
@@ -186,10 +188,10 @@ fn samba_s_endpoint_mapper_is_understood() {
 #[test]
 fn the_endpoint_mapper_is_asked_as_samba_s_client_asks() {
     let samba = recording!("mapper-samba", None);
-    let [(epm::EPT_MAP, theirs)] = &samba.calls()[..] else { panic!() };
-    let request = epm::MapRequest { interface: INTERFACE, max_towers: 1 };
-    assert_eq!(epm::decode_request(theirs, dcerpc_proto::ndr::Endian::Little), Ok(request));
-    let mut ours = epm::encode_request(&INTERFACE);
+    let [(EptMap::OPNUM, theirs)] = &samba.calls()[..] else { panic!() };
+    let call = EptMap { interface: INTERFACE, max_towers: 1 };
+    assert_eq!(EptMap::decode(&mut Reader::new(theirs, Endian::Little)), Ok(call));
+    let mut ours = EptMap::new(INTERFACE).stub();
     assert_eq!(ours.len(), theirs.len());
     for range in [0..4, 20..24, ours.len() - 4..ours.len()] {
         ours[range.clone()].copy_from_slice(&theirs[range]);

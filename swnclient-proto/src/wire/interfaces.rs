@@ -2,7 +2,8 @@
 
 use super::Status;
 use crate::ResourceState;
-use dcerpc_proto::ndr::{Endian, NdrError, Reader, Writer};
+use dcerpc_proto::ndr::{NdrError, Reader, Writer};
+use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -61,29 +62,37 @@ impl From<&Interface> for crate::Interface {
     }
 }
 
-/// Decodes the response: the interfaces, or what the server returned instead.
-pub fn decode_interface_list(
-    stub: &[u8],
-    endian: Endian,
-) -> Result<Result<Vec<Interface>, Status>, NdrError> {
-    let mut r = Reader::new(stub, endian);
-    let mut interfaces = Vec::new();
-    if r.pointer()? {
-        let num = r.u32()?;
+/// WitnessrGetInterfaceList: the addresses of the cluster's nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GetInterfaceList;
+
+impl Operation for GetInterfaceList {
+    const OPNUM: u16 = 0;
+    const NAME: &'static str = "GetInterfaceList";
+    type Output = Vec<Interface>;
+    type Status = Status;
+
+    fn encode(&self, _: &mut Writer) {}
+
+    fn decode_response(r: &mut Reader<'_>) -> Result<Vec<Interface>, ResponseError<Status>> {
+        let mut interfaces = Vec::new();
         if r.pointer()? {
-            let offset = r.offset();
-            let count = r.count(INTERFACE_LEN)?;
-            if usize::try_from(num) != Ok(count) {
-                return Err(NdrError::Invalid { offset, what: "number of interfaces" });
-            }
-            interfaces.reserve_exact(count);
-            for _ in 0..count {
-                interfaces.push(read_interface(&mut r)?);
+            let num = r.u32()?;
+            if r.pointer()? {
+                let offset = r.offset();
+                let count = r.count(INTERFACE_LEN)?;
+                if usize::try_from(num) != Ok(count) {
+                    return Err(NdrError::Invalid { offset, what: "number of interfaces" }.into());
+                }
+                interfaces.reserve_exact(count);
+                for _ in 0..count {
+                    interfaces.push(read_interface(r)?);
+                }
             }
         }
+        Status(r.u32()?).into_result()?;
+        Ok(interfaces)
     }
-    let status = Status(r.u32()?);
-    Ok(if status == Status::SUCCESS { Ok(interfaces) } else { Err(status) })
 }
 
 fn read_interface(r: &mut Reader<'_>) -> Result<Interface, NdrError> {

@@ -13,7 +13,7 @@ pub(crate) use secure::Logons;
 
 use crate::GroupId;
 use dcerpc_proto::association::FaultStatus;
-use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::ndr::{Endian, Reader};
 use dcerpc_proto::pdu::{
     Bind, BindAck, ContextResult, Frame, Header, NDR20, PacketType, PduError, PfcFlags,
     RejectReason, Request, SyntaxId,
@@ -85,6 +85,13 @@ pub(crate) struct Call {
     pub(crate) after_auth3: bool,
     /// Why the call is refused, whatever it is.
     pub(crate) refused: Option<Refusal>,
+}
+
+impl Call {
+    /// A reader of the whole stub.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.stub, self.endian)
+    }
 }
 
 /// Why a call is refused by who makes it or how.
@@ -236,7 +243,7 @@ impl ServerAssociation {
         token: Option<Result<Vec<u8>, RejectReason>>,
     ) -> Result<Incoming, Hangup> {
         // The body ends by its own counts; the trailer may be unreadable.
-        let mut body = dcerpc_proto::ndr::Reader::new(pdu, header.endian);
+        let mut body = Reader::new(pdu, header.endian);
         body.bytes(dcerpc_proto::pdu::HEADER_LEN).map_err(PduError::from)?;
         Ok(Incoming::Bind(BindRequest {
             call: header.call_id,
