@@ -100,11 +100,7 @@ fn read_interface(r: &mut Reader<'_>) -> Result<Interface, NdrError> {
     let name = name.split(|unit| *unit == 0).next().unwrap_or_default();
     let group_name = String::from_utf16_lossy(name).into();
     let version = r.u32()?;
-    let state = match r.u16()? {
-        0x0001 => ResourceState::Available,
-        0x00ff => ResourceState::Unavailable,
-        _ => ResourceState::Unknown,
-    };
+    let state = ResourceState::from_wire(r.u16()?.into());
     r.align(4)?;
     // Addresses are in network order whatever the data representation says.
     let ipv4 = Ipv4Addr::from(r.array()?);
@@ -149,11 +145,7 @@ fn write_interface(w: &mut Writer, interface: &Interface) {
     }
     w.bytes(&vec![0; start + 2 * GROUP_NAME_CHARS - w.offset()]);
     w.u32(interface.version);
-    w.u16(match interface.state {
-        ResourceState::Unknown => 0,
-        ResourceState::Available => 1,
-        ResourceState::Unavailable => 0xff,
-    });
+    w.u16(interface.state.code().into());
     w.align(4);
     w.bytes(&interface.ipv4.unwrap_or(Ipv4Addr::UNSPECIFIED).octets());
     w.bytes(&interface.ipv6.unwrap_or(Ipv6Addr::UNSPECIFIED).octets());

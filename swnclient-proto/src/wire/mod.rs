@@ -5,6 +5,7 @@
 mod interfaces;
 mod notify;
 mod register;
+mod state;
 mod status;
 
 pub use interfaces::{GetInterfaceList, Interface, InterfaceFlags, encode_interface_list};

@@ -148,11 +148,7 @@ fn read_resource_changes(mut block: &[u8]) -> Option<Vec<(SmolStr, ResourceState
     let mut changes = Vec::new();
     while !block.is_empty() {
         let (state, name) = split_message(&mut block)?.split_first_chunk()?;
-        let state = match u32::from_le_bytes(*state) {
-            0x01 => ResourceState::Available,
-            0xff => ResourceState::Unavailable,
-            _ => ResourceState::Unknown,
-        };
+        let state = ResourceState::from_wire(u32::from_le_bytes(*state));
         if name.len() % 2 != 0 {
             return None;
         }
@@ -211,13 +207,7 @@ fn write_messages(messages: &NotifyMessages) -> (u32, usize, Vec<u8>) {
         NotifyMessages::ResourceChange(changes) => {
             let mut block = Vec::new();
             for (name, state) in changes {
-                let mut message = match state {
-                    ResourceState::Unknown => 0u32,
-                    ResourceState::Available => 1,
-                    ResourceState::Unavailable => 0xff,
-                }
-                .to_le_bytes()
-                .to_vec();
+                let mut message = u32::from(state.code()).to_le_bytes().to_vec();
                 message.extend(name.encode_utf16().chain([0]).flat_map(u16::to_le_bytes));
                 push_message(&mut block, &message);
             }
