@@ -129,7 +129,7 @@ impl Operation for UnRegister {
     }
 
     fn decode_response(r: &mut Reader<'_>) -> Result<(), ResponseError<Status>> {
-        Ok(Status(r.u32()?).into_result()?)
+        Status(r.u32()?).into_result()
     }
 }
 
