@@ -132,7 +132,7 @@ fn write_twr(w: &mut Writer, tower: &[u8]) {
     w.bytes(tower);
 }
 
-/// `twr_t`: a conformant structure of a length and as many octets.
+/// Reads a `twr_t`: a conformant structure of a length and as many octets.
 fn read_twr<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], NdrError> {
     let max = r.count(1)?;
     let offset = r.offset();
@@ -143,7 +143,7 @@ fn read_twr<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], NdrError> {
     r.bytes(len)
 }
 
-/// A tower is unaligned and little-endian whatever the PDU's label says,
+/// Encodes a tower, which is unaligned and little-endian whatever the PDU's label says,
 /// except for port and address (C706 appendix L).
 fn encode_tower(interface: &SyntaxId, port: u16, address: Ipv4Addr) -> Vec<u8> {
     let mut tower = vec![5, 0];
@@ -166,7 +166,7 @@ fn encode_tower(interface: &SyntaxId, port: u16, address: Ipv4Addr) -> Vec<u8> {
     tower
 }
 
-/// The interface and the TCP port of a tower; `None` for other protocols.
+/// Decodes the interface and the TCP port of a tower; `None` for other protocols.
 fn decode_tower(tower: &[u8]) -> Option<(SyntaxId, u16)> {
     fn side<'a>(tower: &mut &'a [u8]) -> Option<&'a [u8]> {
         let (len, rest) = tower.split_first_chunk()?;
@@ -201,7 +201,7 @@ mod tests {
     use crate::ndr::Endian;
     use proptest::prelude::*;
 
-    const WITNESS: SyntaxId =
+    const SERVICE: SyntaxId =
         SyntaxId { uuid: uuid!("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"), major: 1, minor: 1 };
 
     fn decode(stub: &[u8], endian: Endian) -> Result<EptMap, NdrError> {
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn request_and_response_survive_the_wire() {
-        let call = EptMap::new(WITNESS);
+        let call = EptMap::new(SERVICE);
         assert_eq!(decode(&call.stub(), Endian::Little), Ok(call));
         let response = call.encode_response(Some(49_152), Ipv4Addr::LOCALHOST);
         assert_eq!(decode_response(&response, Endian::Little), Ok(49_152));
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_array_of_towers_is_as_large_as_the_client_asked_for() {
         // Samba's client asks for one, and refuses a response with another size.
-        let call = EptMap { max_towers: 1, ..EptMap::new(WITNESS) };
+        let call = EptMap { max_towers: 1, ..EptMap::new(SERVICE) };
         let response = call.encode_response(Some(49_152), Ipv4Addr::LOCALHOST);
         assert_eq!(response[24..28], 1u32.to_le_bytes());
         assert_eq!(decode_response(&response, Endian::Little), Ok(49_152));
@@ -231,14 +231,14 @@ mod tests {
 
     #[test]
     fn a_service_that_is_not_there_is_an_error_of_its_own() {
-        let response = EptMap::new(WITNESS).encode_response(None, Ipv4Addr::LOCALHOST);
+        let response = EptMap::new(SERVICE).encode_response(None, Ipv4Addr::LOCALHOST);
         let error = decode_response(&response, Endian::Little);
         assert_eq!(error, Err(ResponseError::Status(EpmError::NotRegistered)));
     }
 
     #[test]
     fn more_towers_than_the_answer_holds_are_refused() {
-        let mut response = EptMap::new(WITNESS).encode_response(Some(1), Ipv4Addr::LOCALHOST);
+        let mut response = EptMap::new(SERVICE).encode_response(Some(1), Ipv4Addr::LOCALHOST);
         for at in [20, 32] {
             response[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         }
@@ -267,7 +267,7 @@ mod tests {
 
         #[test]
         fn an_answer_altered_anywhere_does_not_panic(at in 0usize..140, to: u8) {
-            let call = EptMap::new(WITNESS);
+            let call = EptMap::new(SERVICE);
             let mut response = call.encode_response(Some(49_152), Ipv4Addr::LOCALHOST);
             if let Some(byte) = response.get_mut(at) {
                 *byte = to;

@@ -144,7 +144,7 @@ impl<P> Association<P> {
         self.send_with_token(pdu, token)
     }
 
-    /// A token is never spread over several PDUs, so frag_length bounds it.
+    /// Sends a PDU with its token, which is never spread over several PDUs.
     fn send_with_token(
         &mut self,
         mut pdu: PduWriter,
@@ -161,13 +161,13 @@ impl<P> Association<P> {
     }
 }
 
-/// What a bind_nak means.
+/// Returns what a bind_nak means.
 pub(super) fn nak(frame: &Frame<'_>) -> Result<AssociationError, PduError> {
     let nak = BindNak::read(&mut frame.body()?)?;
     Ok(AssociationError::Rejected(RejectReason::from_wire(nak.reason)))
 }
 
-/// What a fault in answer to the bind means. Any status that is not clearly
+/// Returns what a fault in answer to the bind means. Any status that is not clearly
 /// about something else is a refusal of the credentials: an attempt too many
 /// locks an account.
 pub(super) fn fault(frame: &Frame<'_>) -> Result<AssociationError, PduError> {

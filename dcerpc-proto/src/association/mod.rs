@@ -10,17 +10,18 @@
 //! every call on it, and nothing else.
 
 mod bind;
+mod config;
 mod error;
 mod reassembly;
 mod secure;
 
+pub use config::AssociationConfig;
 pub use error::{AssociationError, FaultStatus};
 pub use secure::{AuthJob, AuthOutcome};
 
 use crate::ndr::{Endian, Reader};
 use crate::pdu::{
-    AuthLevel, Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response,
-    SyntaxId, TRAILER_LEN,
+    Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response, TRAILER_LEN,
 };
 use crate::security::Handshake;
 use crate::{Operation, ResponseError};
@@ -43,35 +44,6 @@ const REQUEST_STUB: usize = HEADER_LEN + Request::LEN;
 /// A stub is padded to a multiple of this before the trailer
 /// ([MS-RPCE] 2.2.2.11), in bytes.
 const PAD_ALIGN: usize = 16;
-
-/// What an association is for and what it accepts.
-#[derive(Debug, Clone)]
-pub struct AssociationConfig {
-    /// The interface to bind to.
-    pub interface: SyntaxId,
-    /// The authentication level, where there is a handshake. A server that
-    /// answers with another one is refused.
-    pub level: AuthLevel,
-    /// Whether a server that does not agree to header signing
-    /// ([MS-RPCE] 2.2.2.3) is refused.
-    pub require_header_signing: bool,
-    /// How much may be put together from fragments, in bytes: the longest
-    /// response, and the sum of all that are incomplete at a time.
-    pub max_response: usize,
-}
-
-impl AssociationConfig {
-    /// The defaults for `interface`: privacy, header signing required,
-    /// responses of up to 1 MiB.
-    pub fn new(interface: SyntaxId) -> Self {
-        Self {
-            interface,
-            level: AuthLevel::Privacy,
-            require_header_signing: true,
-            max_response: 1 << 20,
-        }
-    }
-}
 
 /// Names a call within its association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,7 +113,7 @@ enum Leg {
 struct Call<P> {
     id: CallId,
     stub: Stub,
-    /// `None`: nobody waits for the reply any more.
+    /// `None` once the call has been orphaned.
     purpose: Option<P>,
 }
 
@@ -164,7 +136,7 @@ pub struct Association<P = ()> {
     frames: Frames,
     transmit: Vec<u8>,
     events: VecDeque<Event<P>>,
-    /// By their identifiers. Not many: who shares an association is bounded.
+    /// Sorted by call id; short, since the calls per association are limited.
     calls: Vec<Call<P>>,
     queue: VecDeque<Queued<P>>,
     /// The length of all stubs that lack fragments, in bytes.
@@ -218,12 +190,12 @@ impl<P> Association<P> {
         Ok(this)
     }
 
-    /// Whether the server grants concurrent multiplexing; known once bound.
+    /// Returns whether the server grants concurrent multiplexing; known once bound.
     pub fn is_multiplexed(&self) -> bool {
         self.multiplexed
     }
 
-    /// Whether calls flow.
+    /// Returns whether calls flow.
     pub fn is_bound(&self) -> bool {
         matches!(self.state, State::Bound)
     }
@@ -232,28 +204,28 @@ impl<P> Association<P> {
         matches!(self.state, State::Closed)
     }
 
-    /// Whether a PDU or a reply has arrived in part.
+    /// Returns whether a PDU or a reply has arrived in part.
     pub fn is_mid_reply(&self) -> bool {
         self.incomplete > 0 || self.frames.is_mid_pdu()
     }
 
-    /// How many calls wait for their turn or their reply.
+    /// Returns how many calls wait for their turn or their reply.
     pub fn calls_under_way(&self) -> usize {
         self.calls.len() + self.queue.len()
     }
 
-    /// What is to be written to the connection now; empty where nothing is.
+    /// Returns what must be written to the connection now; empty where nothing must.
     pub fn take_transmit(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.transmit)
     }
 
-    /// What the calls are for whose replies are waited for.
+    /// Returns the purposes of the calls whose replies are reported.
     pub fn purposes(&self) -> impl Iterator<Item = &P> {
         let sent = self.calls.iter().filter_map(|call| call.purpose.as_ref());
         sent.chain(self.queue.iter().map(|queued| &queued.purpose))
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<Event<P>> {
         self.events.pop_front()
     }
@@ -384,7 +356,7 @@ impl<P> Association<P> {
         }
     }
 
-    /// A fault may come without protection: a server sends it so where the
+    /// Ends a call by a fault, which may come without protection: a server sends it so where the
     /// security context itself is at fault ([MS-RPCE] 3.3.1.5.2). A forged one
     /// can end a call, as could a cut cable; it cannot bring data in.
     fn receive_fault(&mut self, mut frame: Frame<'_>) -> Result<(), AssociationError> {
@@ -401,12 +373,12 @@ impl<P> Association<P> {
         self.end_call(index, Err(FaultStatus(fault.status)))
     }
 
-    /// Where a call stands among those under way, or would.
+    /// Returns the index of the call in `calls`, or its insertion point.
     fn position(&self, call: CallId) -> Result<usize, usize> {
         self.calls.binary_search_by_key(&call, |call| call.id)
     }
 
-    /// The same of a call that the server answers.
+    /// Returns the index of a call that the server answers.
     fn under_way(&self, call: CallId) -> Result<usize, AssociationError> {
         self.position(call).map_err(|_| AssociationError::UnknownCall(call.0))
     }
@@ -487,7 +459,7 @@ impl<P> Association<P> {
         self.transmit(pdu.finish(0, &[]));
     }
 
-    /// Most often the one PDU that there is: it stays where it was written.
+    /// Queues a PDU. Most often it is the only one: it stays where it was written.
     fn transmit(&mut self, mut pdu: Vec<u8>) {
         if self.transmit.is_empty() {
             self.transmit = pdu;

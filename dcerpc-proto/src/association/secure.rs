@@ -57,7 +57,7 @@ impl Security {
         self.protection.as_mut().ok_or(AssociationError::Unprotected)
     }
 
-    /// The trailer of what this side sends.
+    /// Returns the trailer of what this side sends.
     pub(super) fn trailer(&self) -> SecurityTrailer {
         self.trailer
     }
@@ -81,7 +81,7 @@ impl Security {
         Ok(())
     }
 
-    /// Whether the frame's trailer is the agreed one.
+    /// Returns whether the frame's trailer is the agreed one.
     pub(super) fn check_trailer(&self, frame: &Frame<'_>) -> Result<(), AssociationError> {
         match frame.trailer {
             Some(trailer) if trailer.agrees_with(&self.trailer) => Ok(()),

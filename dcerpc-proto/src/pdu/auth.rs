@@ -56,7 +56,7 @@ pub struct SecurityTrailer {
 }
 
 impl SecurityTrailer {
-    /// Whether `other` belongs to the same security context: only the padding
+    /// Returns whether `other` belongs to the same security context: only the padding
     /// may differ from PDU to PDU.
     pub fn agrees_with(&self, other: &Self) -> bool {
         let Self { service, level, pad_length: _, context_id } = *other;

@@ -219,7 +219,7 @@ impl<'a> Frame<'a> {
         Ok(Self { header, trailer: Some(trailer), pdu, auth_value, body_end })
     }
 
-    /// The body behind the common header, without padding and trailer.
+    /// Returns the body behind the common header, without padding and trailer.
     /// Alignment counts from the header's first byte, hence the reader stands
     /// behind the header.
     pub fn body(&self) -> Result<Reader<'_>, PduError> {
@@ -229,7 +229,7 @@ impl<'a> Frame<'a> {
         Ok(r)
     }
 
-    /// Where the stub and its authentication padding lie within `pdu`, for a
+    /// Returns where the stub and its authentication padding lie within `pdu`, for a
     /// PDU type that has a stub behind `fixed` bytes of body.
     pub fn sealed_range(&self, fixed: usize) -> Result<std::ops::Range<usize>, PduError> {
         let start = HEADER_LEN + fixed;
@@ -265,7 +265,7 @@ impl PduWriter {
         Self { writer }
     }
 
-    /// The body behind the header.
+    /// Returns the body behind the header, to write to.
     pub fn body(&mut self) -> &mut Writer {
         &mut self.writer
     }

@@ -43,7 +43,7 @@ pub enum KerberosErrorKind {
 }
 
 impl KerberosErrorKind {
-    /// What to do about it.
+    /// Returns what to do about it.
     fn advice(self) -> &'static str {
         match self {
             Self::NotBuilt => "use a build with the feature kerberos, or another mechanism",
@@ -73,19 +73,19 @@ impl KerberosError {
         Self { kind, what: what.into() }
     }
 
-    /// What kind of thing is wrong.
+    /// Returns what kind of thing is wrong.
     pub fn kind(&self) -> KerberosErrorKind {
         self.kind
     }
 
-    /// Whether another source of tickets may have what this one lacks.
+    /// Returns whether another source of tickets may have what this one lacks.
     #[cfg(feature = "kerberos")]
     pub(super) fn is_about_source(&self) -> bool {
         use KerberosErrorKind::{Keytab, NoTicket, OldKey, TicketExpired};
         matches!(self.kind, NoTicket | TicketExpired | Keytab | OldKey)
     }
 
-    /// Whether trying again with the same credentials may lock the account: to
+    /// Returns whether trying again with the same credentials may lock the account: to
     /// the KDC an old key is a wrong password.
     pub fn may_lock_account(&self) -> bool {
         matches!(self.kind, KerberosErrorKind::Refused | KerberosErrorKind::OldKey)
@@ -111,12 +111,12 @@ pub(super) struct Failure {
 
 #[cfg(feature = "kerberos")]
 impl Failure {
-    /// A failure on this side of the library.
+    /// Returns a failure on this side of the library.
     pub(super) fn new(text: &str) -> Self {
         Self { major: 0, code: 0, text: text.into() }
     }
 
-    /// A server's error, by its code of RFC 4120 7.5.9.
+    /// Returns a server's error, by its code of RFC 4120 7.5.9.
     pub(super) fn from_server(code: i32) -> Self {
         let text = format!("the server refuses the ticket with error {code} of RFC 4120");
         Self { major: 0, code: ERROR_TABLE_BASE + code, text }

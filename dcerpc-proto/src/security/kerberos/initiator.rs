@@ -24,7 +24,7 @@ pub struct KerberosInitiator {
 }
 
 impl KerberosInitiator {
-    /// Returns an initiator for a service, for example `host` or `cifs`, on the first
+    /// Returns an initiator for a service, for example `host`, on the first
     /// of `hosts` that the KDC knows it on.
     pub fn new(credentials: KerberosCredentials, service: &str, hosts: Vec<SmolStr>) -> Self {
         Self { credentials, service: service.into(), hosts }
@@ -278,7 +278,7 @@ fn explain(source: &Source, failure: Failure) -> KerberosError {
     KerberosError::new(kind, format_smolstr!("{source}: {reason}"))
 }
 
-/// What a signature covers at integrity level ([MS-RPCE] 3.3.1.5.2.2).
+/// Returns what a signature covers at integrity level ([MS-RPCE] 3.3.1.5.2.2).
 fn signed(
     pdu: &[u8],
     stub: std::ops::Range<usize>,

@@ -59,7 +59,7 @@ impl NtlmInitiator {
     }
 
     /// Names the service that the logon is for by its principal, for example
-    /// `cifs/node1.example`; a server that checks it (MsvAvTargetName) then refuses
+    /// `host/node1.example`; a server that checks it (MsvAvTargetName) then refuses
     /// a logon relayed from elsewhere.
     #[must_use]
     pub fn for_service(mut self, principal: &str) -> Self {

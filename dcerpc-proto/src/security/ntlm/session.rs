@@ -42,7 +42,7 @@ impl Direction {
         }
     }
 
-    /// The next message's checksum, not yet encrypted ([MS-NLMP] 3.4.4.2).
+    /// Computes the next message's checksum, not yet encrypted ([MS-NLMP] 3.4.4.2).
     fn checksum(&mut self, message: &[u8]) -> Checksum {
         let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
@@ -53,7 +53,7 @@ impl Direction {
         Checksum { checksum: [c0, c1, c2, c3, c4, c5, c6, c7], sequence }
     }
 
-    /// The signature. With key exchange the checksum is encrypted, and comes
+    /// Makes the signature. With key exchange the checksum is encrypted, and comes
     /// after the message it belongs to in the key stream.
     fn signature(&mut self, mut checksum: Checksum, key_exchange: bool) -> Signature {
         if key_exchange {
@@ -204,7 +204,7 @@ impl std::fmt::Debug for NtlmSession {
     }
 }
 
-/// What privacy encrypts.
+/// Returns what privacy encrypts.
 fn stub(pdu: &mut [u8], range: Range<usize>) -> Result<&mut [u8], SecurityError> {
     pdu.get_mut(range).ok_or(SecurityError::Misuse("the stub lies outside of the PDU"))
 }

@@ -11,7 +11,7 @@ pub(super) fn filetime(time: SystemTime) -> u64 {
     UNIX_EPOCH.saturating_add(units)
 }
 
-/// The `N` bytes at `offset`.
+/// Returns the `N` bytes at `offset`.
 pub(super) fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..)?.first_chunk().copied()
 }
@@ -24,7 +24,7 @@ pub(super) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     array(bytes, offset).map(u32::from_le_bytes)
 }
 
-/// What the triple at `offset` points at. The maximum length is ignored, and
+/// Returns what the triple at `offset` points at. The maximum length is ignored, and
 /// so is the offset of an empty field, as [MS-NLMP] 2.2.1 has it.
 pub(super) fn field(message: &[u8], offset: usize) -> Option<&[u8]> {
     let length = usize::from(u16_at(message, offset)?);
@@ -75,7 +75,7 @@ impl MessageWriter {
     }
 }
 
-/// `text` in UTF-16LE, as NTLM sends strings and hashes passwords.
+/// Returns `text` in UTF-16LE, as NTLM sends strings and hashes passwords.
 pub(super) fn utf16le(text: &str) -> Vec<u8> {
     // Never more than this, so a password isn't left behind by a reallocation.
     let mut bytes = Vec::with_capacity(text.len().saturating_mul(2));

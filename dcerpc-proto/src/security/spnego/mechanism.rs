@@ -20,7 +20,7 @@ pub trait Mechanism: Handshake<Box<dyn MechanismSession>> {
 /// What a [`Mechanism`] ends in: it signs SPNEGO's list of mechanisms before it
 /// protects PDUs.
 pub trait MechanismSession: Protection {
-    /// Returns whether the list of mechanisms is to be signed even where RFC 4178 5
+    /// Returns whether the list of mechanisms must be signed even where RFC 4178 5
     /// leaves it open.
     fn wants_mic(&self) -> bool;
 

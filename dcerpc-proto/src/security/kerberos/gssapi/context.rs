@@ -35,7 +35,7 @@ pub(in crate::security::kerberos) struct Context {
 unsafe impl Send for Context {}
 
 impl Context {
-    /// A context for messages at `level`, which asks for no more than that.
+    /// Returns a context for messages at `level`, which asks for no more than that.
     pub(in crate::security::kerberos) fn new(level: AuthLevel) -> Self {
         let asked = match level {
             AuthLevel::Integrity => FLAGS,
@@ -44,12 +44,12 @@ impl Context {
         Self { handle: ptr::null_mut(), asked, granted: 0 }
     }
 
-    /// Whether everything that was asked for is granted.
+    /// Returns whether everything that was asked for is granted.
     pub(in crate::security::kerberos) fn has_all_flags(&self) -> bool {
         self.granted & self.asked == self.asked
     }
 
-    /// GSS_Init_sec_context. The first call may wait for a KDC.
+    /// Takes the next step: GSS_Init_sec_context. The first call may wait for a KDC.
     pub(in crate::security::kerberos) fn init(
         &mut self,
         cred: &Cred,
@@ -83,7 +83,7 @@ impl Context {
         Ok(Token { bytes: output.bytes().to_vec(), complete })
     }
 
-    /// The length of a signature of a message that is sealed.
+    /// Returns the length of a signature of a message that is sealed.
     pub(in crate::security::kerberos) fn seal_len(&mut self) -> Result<usize, Failure> {
         // The stub's length does not matter as long as it is padded.
         let mut stub = [0; 16];
@@ -110,7 +110,7 @@ impl Context {
         Ok(header.buffer.length)
     }
 
-    /// The length of a signature of a message that is only signed.
+    /// Returns the length of a signature of a message that is only signed.
     pub(in crate::security::kerberos) fn sign_len(&mut self) -> Result<usize, Failure> {
         let (mut message, mut mic) = ([0; 16], [0; 0]);
         let mut iov = [
@@ -133,7 +133,7 @@ impl Context {
         Ok(mic.buffer.length)
     }
 
-    /// GSS_GetMIC.
+    /// Signs a message: GSS_GetMIC.
     pub(in crate::security::kerberos) fn sign(
         &mut self,
         message: &[u8],
@@ -155,7 +155,7 @@ impl Context {
         Ok(mic.bytes().to_vec())
     }
 
-    /// GSS_VerifyMIC. False: it does not verify, or not in this place.
+    /// Verifies a message: GSS_VerifyMIC. False: it does not verify, or not in this place.
     pub(in crate::security::kerberos) fn verify(&mut self, message: &[u8], mic: &[u8]) -> bool {
         let (message, mic) = (in_buffer(message), in_buffer(mic));
         let (mut minor, mut qop) = (0, 0);
@@ -174,7 +174,7 @@ impl Context {
         major == GSS_S_COMPLETE
     }
 
-    /// GSS_WrapEx ([MS-KILE] 3.4.5.4) of the stub in place; the rest of the PDU
+    /// Seals a stub: GSS_WrapEx ([MS-KILE] 3.4.5.4), of the stub in place; the rest of the PDU
     /// is only signed, with header signing, or not covered at all.
     pub(in crate::security::kerberos) fn seal(
         &mut self,
@@ -207,7 +207,7 @@ impl Context {
         Ok(())
     }
 
-    /// GSS_UnwrapEx, in place. False: it does not verify, or not in this place,
+    /// Unseals a stub: GSS_UnwrapEx, in place. False: it does not verify, or not in this place,
     /// or was not sealed.
     pub(in crate::security::kerberos) fn unseal(
         &mut self,
@@ -250,7 +250,7 @@ fn iov(kind: OM_uint32, bytes: &mut [u8]) -> gss_iov_buffer_desc {
     gss_iov_buffer_desc { kind, buffer: gss_buffer_desc { length: bytes.len(), value } }
 }
 
-/// A PDU and its signature as [MS-RPCE] 2.2.2.11 has them: signature, what
+/// Describes a PDU and its signature as [MS-RPCE] 2.2.2.11 has them: signature, what
 /// comes before the stub, the stub, what comes after it.
 fn pdu_iov(
     pdu: &mut [u8],

@@ -11,7 +11,7 @@ use super::sys::*;
 use std::ffi::{CStr, CString, c_int};
 use std::ptr;
 
-/// The library's verdict (RFC 2744 3.9.1), with its text. The text may be had
+/// Checks the library's verdict (RFC 2744 3.9.1), with its text. The text may be had
 /// only on the thread that got the verdict, so it is fetched at once.
 fn check(major: OM_uint32, minor: OM_uint32) -> Result<(), Failure> {
     // The upper half holds the errors.
@@ -75,7 +75,7 @@ impl Drop for OutBuffer {
     }
 }
 
-/// A buffer that the library only reads, whatever its type says.
+/// Describes a buffer that the library only reads, whatever its type says.
 fn in_buffer(bytes: &[u8]) -> gss_buffer_desc {
     gss_buffer_desc { length: bytes.len(), value: bytes.as_ptr().cast_mut().cast() }
 }
@@ -87,7 +87,7 @@ pub(super) struct Name(gss_name_t);
 unsafe impl Send for Name {}
 
 impl Name {
-    /// A principal as krb5.conf's users write it, `user@REALM`; without a realm
+    /// Returns a principal as krb5.conf's users write it, `user@REALM`; without a realm
     /// it is of the default one.
     pub(super) fn principal(principal: &str) -> Result<Self, Failure> {
         let text = in_buffer(principal.as_bytes());
@@ -194,7 +194,7 @@ pub(super) struct Cred(gss_cred_id_t);
 unsafe impl Send for Cred {}
 
 impl Cred {
-    /// The credentials of `name`, or of whomever the store belongs to. `store`
+    /// Acquires the credentials of `name`, or of the owner of the store. `store`
     /// has pairs of a key and a value as gss_acquire_cred_from knows them:
     /// "ccache", "client_keytab". Empty: what the process's environment and
     /// krb5.conf name.
@@ -234,7 +234,7 @@ impl Cred {
         Ok(Self(cred).without_unasked_flags())
     }
 
-    /// The credentials that `name` gets for a password, in a cache that lives
+    /// Acquires the credentials that `name` gets for a password, in a cache that lives
     /// and dies with them.
     pub(super) fn acquire_with_password(name: &Name, password: &str) -> Result<Self, Failure> {
         let password = in_buffer(password.as_bytes());
@@ -259,7 +259,7 @@ impl Cred {
 }
 
 impl Cred {
-    /// The library would ask each server for confidentiality, wanted or not,
+    /// Asks for no more than is wanted. The library would ask each server for confidentiality, wanted or not,
     /// which makes Samba expect signatures of another length at integrity
     /// level. Versions that always ask refuse this option; all else works with
     /// them.
