@@ -1,19 +1,23 @@
 //! Lists of interfaces, as a server of a small and of a large cluster sends them.
 
 use criterion::{BenchmarkId, Criterion};
-use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::Operation;
+use dcerpc_proto::ndr::{Endian, Reader};
 use smol_str::format_smolstr;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use swnclient_proto::ResourceState;
-use swnclient_proto::wire::{Interface, Version, decode_interface_list, encode_interface_list};
+use swnclient_proto::wire::{GetInterfaceList, Interface, Version, encode_interface_list};
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode an interface list");
     for nodes in [3, 64] {
         let stub = encode_interface_list(Ok(&list(nodes)));
         group.bench_with_input(BenchmarkId::from_parameter(nodes), &stub, |bencher, stub| {
-            bencher.iter(|| decode_interface_list(black_box(stub), Endian::Little));
+            bencher.iter(|| {
+                let mut stub = Reader::new(black_box(stub), Endian::Little);
+                GetInterfaceList::decode_response(&mut stub)
+            });
         });
     }
 }

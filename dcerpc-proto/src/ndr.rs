@@ -56,12 +56,12 @@ impl ContextHandle {
     /// Its length on the wire, in bytes.
     pub const LEN: usize = 20;
 
-    /// A handle from its two fields, as a server makes it.
+    /// Returns a handle from its two fields, as a server makes it.
     pub fn new(attributes: u32, uuid: uuid::Uuid) -> Self {
         Self { attributes, uuid }
     }
 
-    /// Whether this is the null handle, which names nothing.
+    /// Returns whether this is the null handle, which names nothing.
     pub fn is_null(&self) -> bool {
         self.attributes == 0 && self.uuid.is_nil()
     }
@@ -87,12 +87,12 @@ impl<'a> Reader<'a> {
         Self { data, pos: 0, endian }
     }
 
-    /// Where the next value is read, from the first byte.
+    /// Returns where the next value is read, from the first byte.
     pub fn offset(&self) -> usize {
         self.pos
     }
 
-    /// How many bytes are left.
+    /// Returns how many bytes are left.
     pub fn remaining(&self) -> usize {
         self.data.len() - self.pos
     }
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
         self.bytes(self.pos.next_multiple_of(to) - self.pos).map(drop)
     }
 
-    /// The next `len` bytes as they are.
+    /// Reads the next `len` bytes as they are.
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], NdrError> {
         let truncated =
             NdrError::Truncated { offset: self.pos, needed: len, left: self.remaining() };
@@ -112,26 +112,26 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// The next `N` bytes as they are.
+    /// Reads the next `N` bytes as they are.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], NdrError> {
         let mut array = [0; N];
         array.copy_from_slice(self.bytes(N)?);
         Ok(array)
     }
 
-    /// What is left, all of it.
+    /// Reads all that is left.
     pub fn rest(&mut self) -> &'a [u8] {
         let rest = self.data.get(self.pos..).unwrap_or_default();
         self.pos = self.data.len();
         rest
     }
 
-    /// An octet.
+    /// Reads an octet.
     pub fn u8(&mut self) -> Result<u8, NdrError> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// An aligned 16-bit integer.
+    /// Reads an aligned 16-bit integer.
     pub fn u16(&mut self) -> Result<u16, NdrError> {
         self.align(2)?;
         let bytes = self.array()?;
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// An aligned 32-bit integer.
+    /// Reads an aligned 32-bit integer.
     pub fn u32(&mut self) -> Result<u32, NdrError> {
         self.align(4)?;
         let bytes = self.array()?;
@@ -151,24 +151,24 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A UUID (C706 A.1): integers in the sender's order, then eight octets.
+    /// Reads a UUID (C706 A.1): integers in the sender's order, then eight octets.
     pub fn uuid(&mut self) -> Result<uuid::Uuid, NdrError> {
         let (a, b, c) = (self.u32()?, self.u16()?, self.u16()?);
         Ok(uuid::Uuid::from_fields(a, b, c, &self.array()?))
     }
 
-    /// A context handle.
+    /// Reads a context handle.
     pub fn context_handle(&mut self) -> Result<ContextHandle, NdrError> {
         Ok(ContextHandle { attributes: self.u32()?, uuid: self.uuid()? })
     }
 
-    /// The referent identifier of a unique or full pointer: whether there is a
+    /// Reads the referent identifier of a unique or full pointer: whether there is a
     /// referent (C706 14.3.10).
     pub fn pointer(&mut self) -> Result<bool, NdrError> {
         Ok(self.u32()? != 0)
     }
 
-    /// The count of an array whose elements take at least `min_element_len`
+    /// Reads the count of an array whose elements take at least `min_element_len`
     /// bytes each: what it returns fits the data that is left.
     pub fn count(&mut self, min_element_len: usize) -> Result<usize, NdrError> {
         self.align(4)?;
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A conformant and varying string of 16-bit characters, its terminator
+    /// Reads a conformant and varying string of 16-bit characters, its terminator
     /// taken off (C706 14.3.4.2).
     pub fn wide_string(&mut self) -> Result<String, NdrError> {
         let offset = self.pos;
@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
         String::from_utf16(text).map_err(|_| invalid)
     }
 
-    /// `count` 16-bit characters in the sender's byte order. The caller has
+    /// Reads `count` 16-bit characters in the sender's byte order. The caller has
     /// bounded `count`, for example by [`Reader::count`].
     pub fn wide_chars(&mut self, count: usize) -> Result<Vec<u16>, NdrError> {
         let endian = self.endian;
@@ -225,22 +225,22 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty stub.
+    /// Returns an empty stub.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty stub with room for so many bytes.
+    /// Returns an empty stub with room for so many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Self { data: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// The stub's bytes.
+    /// Returns the stub's bytes.
     pub fn finish(self) -> Vec<u8> {
         self.data
     }
 
-    /// How much is written so far, in bytes.
+    /// Returns how much is written so far, in bytes.
     pub fn offset(&self) -> usize {
         self.data.len()
     }
@@ -256,46 +256,46 @@ impl Writer {
         self.data.resize(from + len, 0);
     }
 
-    /// Bytes as they are.
+    /// Writes bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.data.extend_from_slice(bytes);
     }
 
-    /// An octet.
+    /// Writes an octet.
     pub fn u8(&mut self, value: u8) {
         self.data.push(value);
     }
 
-    /// An aligned 16-bit integer.
+    /// Writes an aligned 16-bit integer.
     pub fn u16(&mut self, value: u16) {
         self.align(2);
         self.bytes(&value.to_le_bytes());
     }
 
-    /// An aligned 32-bit integer.
+    /// Writes an aligned 32-bit integer.
     pub fn u32(&mut self, value: u32) {
         self.align(4);
         self.bytes(&value.to_le_bytes());
     }
 
-    /// A length or a count. Saturates: nothing this crate writes comes near.
+    /// Writes a length or a count; one beyond 32 bits as the most there is.
     pub fn len(&mut self, value: usize) {
         self.u32(u32::try_from(value).unwrap_or(u32::MAX));
     }
 
-    /// A UUID.
+    /// Writes a UUID.
     pub fn uuid(&mut self, uuid: &uuid::Uuid) {
         self.align(4);
         self.bytes(&uuid.to_bytes_le());
     }
 
-    /// A context handle.
+    /// Writes a context handle.
     pub fn context_handle(&mut self, handle: &ContextHandle) {
         self.u32(handle.attributes);
         self.uuid(&handle.uuid);
     }
 
-    /// A unique pointer: a fresh referent identifier, or null.
+    /// Writes a unique pointer: a fresh referent identifier, or null.
     pub fn pointer(&mut self, present: bool) {
         if present {
             // Any distinct non-zero values do; these are what other
@@ -308,7 +308,7 @@ impl Writer {
         }
     }
 
-    /// A conformant and varying string of 16-bit characters with terminator.
+    /// Writes a conformant and varying string of 16-bit characters with terminator.
     pub fn wide_string(&mut self, text: &str) {
         let units = text.encode_utf16().count() + 1;
         self.len(units);
@@ -320,7 +320,7 @@ impl Writer {
         self.bytes(&[0, 0]);
     }
 
-    /// A unique pointer to such a string, or null.
+    /// Writes a unique pointer to such a string, or null.
     pub fn unique_wide_string(&mut self, text: Option<&str>) {
         self.pointer(text.is_some());
         if let Some(text) = text {

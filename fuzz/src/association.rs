@@ -2,9 +2,8 @@
 
 use dcerpc_proto::association::{Association, AssociationConfig, Event};
 use dcerpc_proto::epm;
-use dcerpc_proto::security::{
-    AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step,
-};
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
+use dcerpc_proto::security::{Handshake, Protected, Protection, SecurityError, Step};
 use std::ops::RangeInclusive;
 
 /// The server's stream follows the first byte, which says with which provider
@@ -27,7 +26,7 @@ fn play(data: &[u8]) -> usize {
     let mut config = AssociationConfig::new(epm::INTERFACE);
     config.level = AuthLevel::Integrity;
     config.max_response = 1 << 16;
-    let security = security.map(|context| Box::new(context) as Box<dyn SecurityContext>);
+    let security = security.map(|context| Box::new(context) as Box<dyn Handshake>);
     let Ok(mut association) = Association::new(config, security) else {
         return 0;
     };
@@ -88,41 +87,40 @@ impl Gullible {
     }
 }
 
-impl SecurityContext for Gullible {
+impl Handshake for Gullible {
     fn service(&self) -> AuthService {
         self.service
     }
 
-    fn step(&mut self, _token: &[u8]) -> Result<Step, SecurityError> {
-        let expects_reply = self.legs > 0;
-        self.legs = self.legs.saturating_sub(1);
-        Ok(Step { token: vec![0; 40], expects_reply })
+    fn step(mut self: Box<Self>, _: &[u8], _: AuthLevel) -> Result<Step, SecurityError> {
+        let token = vec![0; 40];
+        if self.legs == 0 {
+            return Ok(Step::Done { token, session: Box::new(Believer) });
+        }
+        self.legs -= 1;
+        Ok(Step::Continue { token, handshake: self })
     }
 
     fn may_block(&self) -> bool {
         self.blocks
     }
+}
 
-    fn signature_len(&self, _level: AuthLevel) -> usize {
+/// What believing everything ends in.
+#[derive(Debug)]
+struct Believer;
+
+impl Protection for Believer {
+    fn signature_len(&self) -> usize {
         16
     }
 
-    fn protect(
-        &mut self,
-        _level: AuthLevel,
-        _message: Protected<'_>,
-        signature: &mut Vec<u8>,
-    ) -> Result<(), SecurityError> {
+    fn protect(&mut self, _: Protected<'_>, signature: &mut Vec<u8>) -> Result<(), SecurityError> {
         signature.extend([0; 16]);
         Ok(())
     }
 
-    fn unprotect(
-        &mut self,
-        _level: AuthLevel,
-        message: Protected<'_>,
-        _signature: &[u8],
-    ) -> Result<(), SecurityError> {
+    fn unprotect(&mut self, message: Protected<'_>, _: &[u8]) -> Result<(), SecurityError> {
         // As every provider does, and as must not fail.
         message
             .pdu

@@ -1,10 +1,11 @@
 //! What fuzzing starts from: captured connections and messages as the kernel
 //! sends them.
 
+use dcerpc_proto::Operation;
 use dcerpc_proto::pdu::{Frame, Header, PacketType, Request, Response};
 use std::collections::BTreeMap;
 use swnclient_proto::RegistrationRequest;
-use swnclient_proto::wire::opnum;
+use swnclient_proto::wire::{AsyncNotify, GetInterfaceList, RegisterEx, UnRegister};
 use swnd::kernel::message::{KernelAuth, encode_notify, encode_registration};
 
 macro_rules! captured {
@@ -107,15 +108,15 @@ pub(crate) fn mapper_response() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn interface_list() -> Vec<Vec<u8>> {
-    let mut stubs = responses(opnum::GET_INTERFACE_LIST);
+    let mut stubs = responses(GetInterfaceList::OPNUM);
     stubs.extend(packed!("interfaces"));
     stubs
 }
 
 pub(crate) fn notify_response() -> Vec<Vec<u8>> {
-    let mut stubs = responses(opnum::ASYNC_NOTIFY);
-    stubs.extend(responses(opnum::REGISTER_EX));
-    stubs.extend(responses(opnum::UN_REGISTER));
+    let mut stubs = responses(AsyncNotify::OPNUM);
+    stubs.extend(responses(RegisterEx::OPNUM));
+    stubs.extend(responses(UnRegister::OPNUM));
     stubs.extend(packed!("resource-change"));
     stubs.extend(packed!("client-move"));
     stubs.extend(packed!("handle"));

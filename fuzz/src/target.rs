@@ -1,11 +1,14 @@
 //! The targets.
 
 use crate::{association, seeds};
-use dcerpc_proto::epm;
-use dcerpc_proto::ndr::Endian;
-use dcerpc_proto::security::SecurityContext;
-use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
-use dcerpc_proto::security::spnego::SpnegoContext;
+use dcerpc_proto::Operation;
+use dcerpc_proto::epm::EptMap;
+use dcerpc_proto::ndr::{Endian, Reader};
+use dcerpc_proto::pdu::AuthLevel;
+use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
+use dcerpc_proto::security::spnego::SpnegoInitiator;
+use dcerpc_proto::security::{Handshake, Step};
+use std::time::SystemTime;
 use swnclient_proto::wire;
 use swnd::kernel;
 
@@ -32,59 +35,63 @@ pub const TARGETS: &[Target] = &[
 ];
 
 /// The first byte says in which byte order the rest is.
-fn stub(data: &[u8]) -> (&[u8], Endian) {
-    match data.split_first() {
+fn response<O: Operation>(data: &[u8]) {
+    let (stub, endian) = match data.split_first() {
         Some((first, stub)) if first & 1 == 1 => (stub, Endian::Big),
         Some((_, stub)) => (stub, Endian::Little),
-        None => (&[], Endian::Little),
-    }
+        None => (&[][..], Endian::Little),
+    };
+    let _ = O::decode_response(&mut Reader::new(stub, endian));
 }
 
 /// The endpoint mapper's answer.
 fn mapper_response(data: &[u8]) {
-    let (stub, endian) = stub(data);
-    let _ = epm::decode_response(stub, endian);
+    response::<EptMap>(data);
 }
 
 /// GetInterfaceList's answer.
 fn interface_list(data: &[u8]) {
-    let (stub, endian) = stub(data);
-    let _ = wire::decode_interface_list(stub, endian);
+    response::<wire::GetInterfaceList>(data);
 }
 
 /// AsyncNotify's answer, and those of the other calls.
 fn notify_response(data: &[u8]) {
-    let (stub, endian) = stub(data);
-    let _ = wire::decode_notify_response(stub, endian);
-    let _ = wire::decode_register_response(stub, endian);
-    let _ = wire::decode_status(stub, endian);
+    response::<wire::AsyncNotify>(data);
+    response::<wire::Register>(data);
+    response::<wire::UnRegister>(data);
 }
 
-fn ntlm() -> NtlmContext {
+fn ntlm() -> NtlmInitiator {
     let credentials = NtlmCredentials::from_password("jane", "WORK", "secret");
-    NtlmContext::new(credentials, Some("cifs/node1.work.example"), "LAPTOP")
+    NtlmInitiator::new(credentials, &[0x5a; 24], SystemTime::UNIX_EPOCH)
+        .for_service("cifs/node1.work.example")
+        .from_workstation("LAPTOP")
+}
+
+/// Gives a handshake one token after the other, as long as it goes on.
+fn shake(handshake: Box<dyn Handshake>, tokens: &[&[u8]]) {
+    let mut step = handshake.step(&[], AuthLevel::Privacy);
+    for token in tokens {
+        let Ok(Step::Continue { handshake, .. }) = step else {
+            return;
+        };
+        step = handshake.step(token, AuthLevel::Privacy);
+    }
 }
 
 /// NTLM's CHALLENGE.
 fn ntlm_challenge(data: &[u8]) {
-    let mut context = ntlm();
-    if context.step(&[]).is_ok() {
-        let _ = context.step(data);
-    }
+    shake(Box::new(ntlm()), &[data]);
 }
 
 /// What a server says to SPNEGO: the first byte is the first token's length, in
 /// units of two bytes; the rest are the others, all alike.
 fn spnego_token(data: &[u8]) {
-    let mut context = SpnegoContext::new(vec![Box::new(ntlm())]);
-    let _ = context.step(&[]);
     let Some((units, tokens)) = data.split_first() else {
         return;
     };
     let (first, rest) = tokens.split_at((usize::from(*units) * 2).min(tokens.len()));
-    let _ = context.step(first);
-    let _ = context.step(rest);
-    let _ = context.step(rest);
+    shake(Box::new(SpnegoInitiator::new(vec![Box::new(ntlm())])), &[first, rest, rest]);
 }
 
 /// What the kernel multicasts and its controller answers: a datagram.

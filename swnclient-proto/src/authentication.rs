@@ -1,35 +1,54 @@
-//! From credentials to a security context.
+//! From credentials to a handshake.
 
-use crate::{Config, Credentials};
-use dcerpc_proto::security::SecurityContext;
-use dcerpc_proto::security::kerberos::KerberosContext;
-use dcerpc_proto::security::ntlm::NtlmContext;
-use dcerpc_proto::security::spnego::SpnegoContext;
+use crate::{Config, Credentials, Error};
+use dcerpc_proto::security::Handshake;
+use dcerpc_proto::security::kerberos::KerberosInitiator;
+use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
+use dcerpc_proto::security::spnego::{Mechanism, SpnegoInitiator};
 use smol_str::{SmolStr, StrExt, format_smolstr};
+use std::time::SystemTime;
+use zeroize::Zeroizing;
 
-/// A context that logs on at the service `cifs` of a server that is known by
-/// these names ([MS-SWN] 3.2.4), the last of which is the net name.
-pub(super) fn security_context(
+/// The service that a witness is authenticated as ([MS-SWN] 3.2.4).
+pub(super) const SERVICE: &str = "cifs";
+
+/// Returns a handshake with a server that is known by these names, the last of
+/// which is the net name.
+///
+/// # Errors
+/// [`Error::NoRandom`].
+pub(super) fn handshake(
     credentials: &Credentials,
     hosts: Vec<SmolStr>,
     config: &Config,
-) -> Box<dyn SecurityContext> {
-    let principal = hosts.last().map(|host| format!("cifs/{host}"));
-    let ntlm = |ntlm| Box::new(NtlmContext::new(ntlm, principal.as_deref(), &config.client_name));
-    let kerberos = |kerberos| Box::new(KerberosContext::new(kerberos, hosts, config.auth_level));
-    match credentials {
-        Credentials::Ntlm(it) if config.spnego => {
-            Box::new(SpnegoContext::new(vec![ntlm(it.clone())]))
-        }
-        Credentials::Ntlm(it) => ntlm(it.clone()),
-        Credentials::Kerberos(it) if config.spnego => {
-            Box::new(SpnegoContext::new(vec![kerberos(it.clone())]))
-        }
+) -> Result<Box<dyn Handshake>, Error> {
+    let target = hosts.last().cloned().unwrap_or_default();
+    let ntlm = |credentials: &NtlmCredentials| ntlm(credentials, &target, config);
+    let kerberos =
+        |credentials| Box::new(KerberosInitiator::new(credentials, SERVICE, hosts.clone()));
+    let spnego = |mechanisms: Vec<Box<dyn Mechanism>>| Box::new(SpnegoInitiator::new(mechanisms));
+    Ok(match credentials {
+        Credentials::Ntlm(it) if config.spnego => spnego(vec![ntlm(it)?]),
+        Credentials::Ntlm(it) => ntlm(it)?,
+        Credentials::Kerberos(it) if config.spnego => spnego(vec![kerberos(it.clone())]),
         Credentials::Kerberos(it) => kerberos(it.clone()),
         Credentials::Negotiate(first, second) => {
-            Box::new(SpnegoContext::new(vec![kerberos(first.clone()), ntlm(second.clone())]))
+            spnego(vec![kerberos(first.clone()), ntlm(second)?])
         }
-    }
+    })
+}
+
+fn ntlm(
+    credentials: &NtlmCredentials,
+    target: &str,
+    config: &Config,
+) -> Result<Box<NtlmInitiator>, Error> {
+    let mut random = Zeroizing::new([0; NtlmInitiator::RANDOM_LEN]);
+    getrandom::fill(random.as_mut_slice()).map_err(|_| Error::NoRandom)?;
+    let initiator = NtlmInitiator::new(credentials.clone(), &random, SystemTime::now())
+        .for_service(&format!("{SERVICE}/{target}"))
+        .from_workstation(&config.client_name);
+    Ok(Box::new(initiator))
 }
 
 /// The names under which a server's service principal may be registered, the

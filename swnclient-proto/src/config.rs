@@ -1,6 +1,6 @@
 //! How a client behaves.
 
-use dcerpc_proto::security::AuthLevel;
+use dcerpc_proto::pdu::AuthLevel;
 use smol_str::SmolStr;
 use std::time::Duration;
 

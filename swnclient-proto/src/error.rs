@@ -1,15 +1,82 @@
 //! Errors that say what to do.
 
-use crate::wire::Status;
+use crate::wire::{self, Status};
+use dcerpc_proto::Operation;
 use dcerpc_proto::association::{AssociationError, FaultStatus};
-use dcerpc_proto::epm::EpmError;
+use dcerpc_proto::epm::{EpmError, EptMap};
 use dcerpc_proto::ndr::NdrError;
 use dcerpc_proto::security::kerberos::KerberosError;
 use smol_str::SmolStr;
+use std::fmt;
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-/// Why an attempt to register, or to stay registered, failed.
+/// A call to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Call {
+    /// The bind, before the first call.
+    Bind,
+    /// ept_map, at the endpoint mapper.
+    Map,
+    /// WitnessrGetInterfaceList.
+    GetInterfaceList,
+    /// WitnessrRegister or WitnessrRegisterEx.
+    Register,
+    /// WitnessrUnRegister.
+    UnRegister,
+    /// WitnessrAsyncNotify.
+    AsyncNotify,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bind => "bind",
+            Self::Map => EptMap::NAME,
+            Self::GetInterfaceList => wire::GetInterfaceList::NAME,
+            Self::Register => wire::Register::NAME,
+            Self::UnRegister => wire::UnRegister::NAME,
+            Self::AsyncNotify => wire::AsyncNotify::NAME,
+        })
+    }
+}
+
+/// What a server may take too long for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Awaited {
+    /// The TCP connection to its endpoint mapper.
+    MapperConnection,
+    /// The endpoint mapper's response.
+    Mapping,
+    /// The TCP connection to its witness service.
+    WitnessConnection,
+    /// The bind at its witness service.
+    Bind,
+    /// The response to a call of the witness service.
+    Response(Call),
+    /// The rest of a response that has arrived in part.
+    RestOfResponse,
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MapperConnection => "the connection to its endpoint mapper",
+            Self::Mapping => "the endpoint mapper's call",
+            Self::WitnessConnection => "the connection to its witness service",
+            Self::Bind => "the bind",
+            Self::Response(call) => return call.fmt(f),
+            Self::RestOfResponse => "the rest of an answer",
+        })
+    }
+}
+
+/// Why an attempt to register, or to stay registered, failed. The text of an error
+/// says all there is to say; its `source()` is the error of the layer below, where
+/// there is one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -45,14 +112,14 @@ pub enum Error {
         kind: ErrorKind,
     },
     /// The server did not answer in time.
-    #[error("{address} did not answer {what} within {seconds} s")]
+    #[error("{address} did not answer {awaited} within {} s", after.as_secs())]
     Timeout {
         /// The server.
         address: IpAddr,
-        /// What was asked.
-        what: &'static str,
-        /// How long was waited, in seconds.
-        seconds: u64,
+        /// What did not come.
+        awaited: Awaited,
+        /// How long was waited.
+        after: Duration,
     },
     /// The server offers no witness service.
     #[error("{address} offers no witness service: {error}")]
@@ -60,6 +127,7 @@ pub enum Error {
         /// The server.
         address: IpAddr,
         /// What its endpoint mapper says.
+        #[source]
         error: EpmError,
     },
     /// The server refused the credentials.
@@ -72,14 +140,20 @@ pub enum Error {
         /// How it said so.
         detail: SmolStr,
     },
+    /// The operating system has no randomness to give.
+    #[error("the system's random number generator failed")]
+    NoRandom,
     /// Kerberos has no ticket to offer, or refuses the server's answer.
-    #[error("{0}")]
+    #[error(transparent)]
     Kerberos(KerberosError),
     /// The Kerberos library did not come back.
-    #[error("Kerberos: no ticket within {seconds} s; check the network to the KDC and krb5.conf")]
+    #[error(
+        "Kerberos: no ticket within {} s; check the network to the KDC and krb5.conf",
+        after.as_secs()
+    )]
     KerberosTimeout {
-        /// How long was waited, in seconds.
-        seconds: u64,
+        /// How long was waited.
+        after: Duration,
     },
     /// The server does not take the ticket, and nothing but Kerberos was allowed.
     #[error(
@@ -100,6 +174,7 @@ pub enum Error {
         /// The server.
         address: IpAddr,
         /// How.
+        #[source]
         error: AssociationError,
     },
     /// The server's answer cannot be read.
@@ -108,8 +183,9 @@ pub enum Error {
         /// The server.
         address: IpAddr,
         /// The call.
-        call: &'static str,
+        call: Call,
         /// How it is malformed.
+        #[source]
         error: NdrError,
     },
     /// The cluster lists no other node that could be a witness.
@@ -121,8 +197,9 @@ pub enum Error {
         /// The server.
         address: IpAddr,
         /// The call.
-        call: &'static str,
+        call: Call,
         /// Why.
+        #[source]
         status: Status,
     },
     /// The server's RPC layer refused a call.
@@ -131,8 +208,9 @@ pub enum Error {
         /// The server.
         address: IpAddr,
         /// The call.
-        call: &'static str,
+        call: Call,
         /// Why.
+        #[source]
         status: FaultStatus,
     },
 }

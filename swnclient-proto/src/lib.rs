@@ -28,10 +28,11 @@ pub use api::{
 };
 pub use client::Client;
 pub use config::Config;
+pub use dcerpc_proto::pdu::AuthLevel;
+pub use dcerpc_proto::security::Secret;
 pub use dcerpc_proto::security::kerberos::{KerberosCredentials, KerberosError, KerberosErrorKind};
 pub use dcerpc_proto::security::ntlm::NtlmCredentials;
-pub use dcerpc_proto::security::{AuthLevel, Secret};
-pub use error::Error;
+pub use error::{Awaited, Call, Error};
 
 use dcerpc_proto::association::AuthJob;
 use smol_str::SmolStr;

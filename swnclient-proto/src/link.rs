@@ -3,18 +3,19 @@
 //! association is bound; then any number of registrations share it, as far as
 //! the server multiplexes calls.
 
-use super::authentication::{security_context, service_hosts};
+use super::authentication::{self, service_hosts};
 use super::interning::SharedCredentials;
 use super::{Action, ConnectionId};
 use crate::wire::INTERFACE;
-use crate::{Config, Credentials, Error, RegistrationId};
+use crate::{Awaited, Call, Config, Credentials, Error, RegistrationId};
 use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, AuthOutcome, CallId, Event, FaultStatus,
     Reply,
 };
-use dcerpc_proto::epm::{self, EpmError};
+use dcerpc_proto::epm::{self, EptMap};
 use dcerpc_proto::pdu::RejectReason;
 use dcerpc_proto::security::SecurityError;
+use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -171,19 +172,15 @@ impl Link {
     /// The error that it is not to have come further by its deadline.
     pub(super) fn timeout(&self, config: &Config) -> Error {
         if self.authenticating {
-            return Error::KerberosTimeout { seconds: config.kdc_timeout.as_secs() };
+            return Error::KerberosTimeout { after: config.kdc_timeout };
         }
-        let (address, what) = (self.address, self.waiting_for());
-        Error::Timeout { address, what, seconds: config.connect_timeout.as_secs() }
-    }
-
-    fn waiting_for(&self) -> &'static str {
-        match self.phase {
-            Phase::ConnectingToMapper => "the connection to its endpoint mapper",
-            Phase::Mapping(_) => "the endpoint mapper's call",
-            Phase::ConnectingToWitness => "the connection to its witness service",
-            Phase::Witness(_) => "the bind",
-        }
+        let awaited = match self.phase {
+            Phase::ConnectingToMapper => Awaited::MapperConnection,
+            Phase::Mapping(_) => Awaited::Mapping,
+            Phase::ConnectingToWitness => Awaited::WitnessConnection,
+            Phase::Witness(_) => Awaited::Bind,
+        };
+        Error::Timeout { address: self.address, awaited, after: config.connect_timeout }
     }
 
     /// The link's connection is there.
@@ -199,7 +196,8 @@ impl Link {
                     ..AssociationConfig::new(epm::INTERFACE)
                 };
                 let association = Association::new(association, None).and_then(|mut a| {
-                    a.call_for(Purpose::Map, epm::EPT_MAP, epm::encode_request(&INTERFACE))?;
+                    let map = EptMap::new(INTERFACE);
+                    a.call_for(Purpose::Map, EptMap::OPNUM, map.stub())?;
                     Ok(a)
                 });
                 self.phase = Phase::Mapping(self.check(association)?);
@@ -212,8 +210,8 @@ impl Link {
                     ..AssociationConfig::new(INTERFACE)
                 };
                 let hosts = service_hosts(&self.target, self.group_name.as_deref());
-                let security = security_context(self.credentials.get(), hosts, config);
-                let association = Association::new(association, Some(security));
+                let handshake = authentication::handshake(self.credentials.get(), hosts, config)?;
+                let association = Association::new(association, Some(handshake));
                 self.phase = Phase::Witness(self.check(association)?);
             }
             Phase::Mapping(_) | Phase::Witness(_) => {}
@@ -263,15 +261,16 @@ impl Link {
     }
 
     /// Makes a call; the link is ready.
-    pub(super) fn call(
+    pub(super) fn call<O: Operation>(
         &mut self,
         purpose: Purpose,
-        opnum: u16,
-        stub: Vec<u8>,
+        operation: &O,
         actions: &mut Actions,
     ) -> Result<CallId, Error> {
         let call = match &mut self.phase {
-            Phase::Witness(association) => association.call_for(purpose, opnum, stub),
+            Phase::Witness(association) => {
+                association.call_for(purpose, O::OPNUM, operation.stub())
+            }
             _ => Err(AssociationError::Closed),
         };
         let call = self.check(call)?;
@@ -337,14 +336,11 @@ impl Link {
 
     fn mapped(&self, reply: Result<Reply, FaultStatus>) -> Result<u16, Error> {
         let address = self.address;
-        let reply = reply.map_err(|status| Error::Fault { address, call: "ept_map", status })?;
-        match epm::decode_response(&reply.stub, reply.endian) {
-            Ok(port) => Ok(port),
-            Err(EpmError::Malformed(error)) => {
-                Err(Error::Malformed { address, call: "ept_map", error })
-            }
-            Err(error) => Err(Error::NoService { address, error }),
-        }
+        let reply = reply.map_err(|status| Error::Fault { address, call: Call::Map, status })?;
+        reply.decode::<EptMap>().map_err(|error| match error {
+            ResponseError::Ndr(error) => Error::Malformed { address, call: Call::Map, error },
+            ResponseError::Status(error) => Error::NoService { address, error },
+        })
     }
 
     /// What follows directly leaves in the same write: auth3 with the first request.
@@ -380,7 +376,7 @@ impl Link {
                 smol_str::format_smolstr!("{status}")
             }
             AssociationError::AccessDenied(status) => {
-                return Error::Fault { address, call: "bind", status };
+                return Error::Fault { address, call: Call::Bind, status };
             }
             AssociationError::Rejected(reason @ RejectReason::InvalidChecksum) if logs_on => {
                 smol_str::format_smolstr!("{reason}")
@@ -394,7 +390,8 @@ impl Link {
         };
         match self.credentials.get() {
             Credentials::Kerberos(_) => {
-                let service = smol_str::format_smolstr!("cifs/{}", self.target);
+                let service =
+                    smol_str::format_smolstr!("{}/{}", authentication::SERVICE, self.target);
                 Error::TicketRefused { address, service, detail }
             }
             Credentials::Ntlm(_) | Credentials::Negotiate(..) => {

@@ -6,9 +6,10 @@ use super::client::{Client, TimerKey};
 use super::link::{Link, LinkEvent, LinkId, Purpose};
 use super::registration::State;
 use super::{Action, ConnectionId};
-use crate::wire::{self, Status, opnum};
-use crate::{Error, RegistrationId};
+use crate::wire::{AsyncNotify, GetInterfaceList, Register, Status, UnRegister};
+use crate::{Awaited, Call, Error, RegistrationId};
 use dcerpc_proto::association::{CallId, FaultStatus, Reply};
+use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::time::Instant;
@@ -220,9 +221,7 @@ impl Client {
         }
         link.listing.push(id);
         if link.list_call.is_none() {
-            let stub = Vec::new();
-            let call = link.call(Purpose::List, opnum::GET_INTERFACE_LIST, stub, &mut self.actions);
-            match call {
+            match link.call(Purpose::List, &GetInterfaceList, &mut self.actions) {
                 Ok(call) => {
                     link.list_call = Some(call);
                     link.list_due = Some(now + self.config.call_timeout);
@@ -272,14 +271,17 @@ impl Client {
         if link.list_due.is_some_and(|at| at <= now) {
             self.list_overdue(link_id, now);
         } else if link.release_due.is_some_and(|at| at <= now) {
-            let seconds = self.config.call_timeout.as_secs();
-            let error = Error::Timeout { address: link.address, what: "UnRegister", seconds };
+            let error = self.overdue(link, Awaited::Response(Call::UnRegister));
             self.fail_link(link_id, error, now);
         } else if link.rest_due.is_some_and(|at| at <= now) {
-            let seconds = self.config.call_timeout.as_secs();
-            let what = "the rest of an answer";
-            self.fail_link(link_id, Error::Timeout { address: link.address, what, seconds }, now);
+            let error = self.overdue(link, Awaited::RestOfResponse);
+            self.fail_link(link_id, error, now);
         }
+    }
+
+    /// The error that something took longer than a call may.
+    pub(super) fn overdue(&self, link: &Link, awaited: Awaited) -> Error {
+        Error::Timeout { address: link.address, awaited, after: self.config.call_timeout }
     }
 
     /// The list does not come. That is no reason to give up those who are
@@ -290,8 +292,9 @@ impl Client {
             return;
         };
         link.list_due = None;
-        let seconds = self.config.call_timeout.as_secs();
-        let error = Error::Timeout { address: link.address, what: "GetInterfaceList", seconds };
+        let awaited = Awaited::Response(Call::GetInterfaceList);
+        let after = self.config.call_timeout;
+        let error = Error::Timeout { address: link.address, awaited, after };
         if !link.is_multiplexed() {
             return self.fail_link(link_id, error, now);
         }
@@ -328,9 +331,7 @@ impl Client {
                 link.list_due = None;
                 let asked = std::mem::take(&mut link.listing);
                 let again = std::mem::take(&mut link.list_next);
-                let result = decode(address, "GetInterfaceList", reply, |stub, endian| {
-                    wire::decode_interface_list(stub, endian)
-                });
+                let result = decode::<GetInterfaceList>(address, Call::GetInterfaceList, reply);
                 let result = result.map(|list| self.lists.intern(list.into()));
                 self.arm_link(link_id);
                 for id in again {
@@ -342,7 +343,7 @@ impl Client {
                 self.close_if_idle(link_id);
             }
             Purpose::Register(id) => {
-                let result = decode(address, "Register", reply, wire::decode_register_response);
+                let result = decode::<Register>(address, Call::Register, reply);
                 match result {
                     // It may have registered, under a handle that nobody can
                     // read: it keeps that as long as the connection.
@@ -352,7 +353,7 @@ impl Client {
                 self.check_releases(link_id);
             }
             Purpose::Notify(id) => {
-                let result = decode(address, "AsyncNotify", reply, wire::decode_notify_response);
+                let result = decode::<AsyncNotify>(address, Call::AsyncNotify, reply);
                 self.notify_answered(id, link_id, call, result, now);
             }
             Purpose::Unregister(id) => {
@@ -369,14 +370,12 @@ impl Client {
         let Some(link) = self.links.get(&link_id) else {
             return;
         };
-        let result = decode(link.address, "UnRegister", reply, |stub, endian| {
-            wire::decode_status(stub, endian).map(|status| match status {
-                Status::SUCCESS | Status::NOT_FOUND | Status::INVALID_PARAMETER => Ok(()),
-                refused => Err(refused),
+        match decode::<UnRegister>(link.address, Call::UnRegister, reply) {
+            Ok(())
+            | Err(Error::Refused {
+                status: Status::NOT_FOUND | Status::INVALID_PARAMETER, ..
             })
-        });
-        match result {
-            Ok(()) | Err(Error::Fault { status: FaultStatus::CONTEXT_MISMATCH, .. }) => {
+            | Err(Error::Fault { status: FaultStatus::CONTEXT_MISMATCH, .. }) => {
                 self.check_releases(link_id);
             }
             Err(error) => self.fail_link(link_id, error, now),
@@ -402,25 +401,20 @@ impl Client {
 }
 
 /// One error type for everything that can be wrong with a reply.
-fn decode<T>(
+fn decode<O: Operation<Status = Status>>(
     address: IpAddr,
-    call: &'static str,
+    call: Call,
     reply: Result<Reply, FaultStatus>,
-    decode: impl FnOnce(
-        &[u8],
-        dcerpc_proto::ndr::Endian,
-    ) -> Result<Result<T, Status>, dcerpc_proto::ndr::NdrError>,
-) -> Result<T, Error> {
+) -> Result<O::Output, Error> {
     let reply = reply.map_err(|status| match status.is_access_denied() {
         true => Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") },
         false => Error::Fault { address, call, status },
     })?;
-    match decode(&reply.stub, reply.endian) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(Status::ACCESS_DENIED)) => {
-            Err(Error::AccessDenied { address, detail: "ERROR_ACCESS_DENIED".into() })
+    reply.decode::<O>().map_err(|error| match error {
+        ResponseError::Status(Status::ACCESS_DENIED) => {
+            Error::AccessDenied { address, detail: "ERROR_ACCESS_DENIED".into() }
         }
-        Ok(Err(status)) => Err(Error::Refused { address, call, status }),
-        Err(error) => Err(Error::Malformed { address, call, error }),
-    }
+        ResponseError::Status(status) => Error::Refused { address, call, status },
+        ResponseError::Ndr(error) => Error::Malformed { address, call, error },
+    })
 }

@@ -1,7 +1,6 @@
 //! What a C caller is told where something went wrong.
 
 use core_client::Error;
-use dcerpc_proto::epm::EpmError;
 use std::io::{self, ErrorKind};
 
 /// An errno, never 0.
@@ -43,10 +42,7 @@ impl From<&Error> for Errno {
                 _ => libc::EHOSTUNREACH,
             },
             Error::Timeout { .. } | Error::KerberosTimeout { .. } => libc::ETIMEDOUT,
-            Error::NoWitness
-            | Error::NoService { error: EpmError::NotRegistered | EpmError::Status(_), .. } => {
-                libc::ENOTSUP
-            }
+            Error::NoWitness | Error::NoService { .. } => libc::ENOTSUP,
             // `Error` may grow; whatever a server does wrong is a matter of the
             // protocol.
             _ => libc::EPROTO,
@@ -57,10 +53,11 @@ impl From<&Error> for Errno {
 #[cfg(test)]
 mod tests {
     use super::Errno;
-    use core_client::Error;
+    use core_client::{Awaited, Error};
     use dcerpc_proto::association::AssociationError;
     use dcerpc_proto::epm::EpmError;
     use std::io::ErrorKind;
+    use std::time::Duration;
 
     #[test]
     fn every_failure_has_the_errno_of_the_interface() {
@@ -75,7 +72,14 @@ mod tests {
             (connect(ErrorKind::HostUnreachable), libc::EHOSTUNREACH),
             (connect(ErrorKind::NetworkUnreachable), libc::EHOSTUNREACH),
             (connect(ErrorKind::TimedOut), libc::ETIMEDOUT),
-            (Error::Timeout { address: ip, what: "x", seconds: 5 }, libc::ETIMEDOUT),
+            (
+                Error::Timeout {
+                    address: ip,
+                    awaited: Awaited::Bind,
+                    after: Duration::from_secs(5),
+                },
+                libc::ETIMEDOUT,
+            ),
             (Error::NoWitness, libc::ENOTSUP),
             (Error::Lost { address, kind: ErrorKind::UnexpectedEof }, libc::EHOSTUNREACH),
             (Error::NoService { address: ip, error: EpmError::NotRegistered }, libc::ENOTSUP),

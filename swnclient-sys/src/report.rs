@@ -1,6 +1,6 @@
 //! What happens to registrations, as lines for the log.
 
-use core_client::{Event, Notification, RegistrationRequest, ResourceState};
+use core_client::{Event, Notification, RegistrationRequest};
 
 /// Tells what happened to a registration, which `recovers` by itself or not.
 pub(crate) fn event(info: &RegistrationRequest, event: &Event, recovers: bool) {
@@ -12,11 +12,6 @@ pub(crate) fn event(info: &RegistrationRequest, event: &Event, recovers: bool) {
         }
         Event::Notification(notification) => match notification {
             Notification::ResourceChange { name, state } => {
-                let state = match state {
-                    ResourceState::Unknown => "unknown",
-                    ResourceState::Available => "available",
-                    ResourceState::Unavailable => "unavailable",
-                };
                 log::info!(r"\\{net_name}\{share}: {name} is {state}");
             }
             Notification::ClientMove { address } => {

@@ -10,7 +10,7 @@
 //! | `spnego` | not by the mechanism's own authentication service |
 //! | `integrity` | not sealed |
 
-use dcerpc_proto::security::AuthLevel;
+use dcerpc_proto::pdu::AuthLevel;
 use std::time::{Duration, Instant};
 use swnclient::{
     Client, Config, Credentials, Event, KerberosCredentials, NtlmCredentials, RegistrationRequest,

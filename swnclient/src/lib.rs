@@ -6,7 +6,7 @@ mod driver;
 
 pub use client::{Client, EventSink};
 pub use swnclient_proto::{
-    AuthLevel, Config, Credentials, Error, Event, Interface, KerberosCredentials, KerberosError,
-    KerberosErrorKind, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
-    ResourceState, Secret,
+    AuthLevel, Awaited, Call, Config, Credentials, Error, Event, Interface, KerberosCredentials,
+    KerberosError, KerberosErrorKind, Notification, NtlmCredentials, RegistrationId,
+    RegistrationRequest, ResourceState, Secret,
 };

@@ -1,15 +1,23 @@
 //! The bind: round trips until both sides know each other ([MS-RPCE] 3.3.1.5).
 
-use super::{Association, AssociationError, BIND_CALL, CONTEXT_ID, Event, FaultStatus, Leg, State};
+use super::{
+    Association, AssociationError, AuthJob, BIND_CALL, CONTEXT_ID, Event, FaultStatus, Leg, State,
+};
 use super::{MAX_FRAGMENT, MIN_FRAGMENT};
 use crate::pdu::{
     Bind, BindAck, BindNak, Fault, Frame, NDR20, PacketType, PduError, PduWriter, PfcFlags,
     PresentationContext, RejectReason,
 };
-use crate::security::Step;
+use crate::security::{Handshake, SecurityError, Step};
 
 impl<P> Association<P> {
-    pub(super) fn receive_ack(&mut self, frame: Frame<'_>) -> Result<(), AssociationError> {
+    /// Handles bind_ack and alter_context_resp. `handshake` takes the server's
+    /// token; there is none without authentication.
+    pub(super) fn receive_ack(
+        &mut self,
+        frame: Frame<'_>,
+        handshake: Option<Box<dyn Handshake>>,
+    ) -> Result<(), AssociationError> {
         if frame.header.call_id != BIND_CALL {
             return Err(AssociationError::UnknownCall(frame.header.call_id));
         }
@@ -27,14 +35,16 @@ impl<P> Association<P> {
         if frame.header.packet_type == PacketType::BindAck {
             self.agree(frame.header.flags, &ack)?;
         }
-        let Some(security) = &mut self.security else {
-            return self.bound();
-        };
-        security.check_trailer(&frame)?;
-        self.step(frame.auth_value, Leg::AlterContext)
+        if let Some(security) = &self.security {
+            security.check_trailer(&frame)?;
+        }
+        match handshake {
+            Some(handshake) => self.step(handshake, frame.auth_value, Leg::AlterContext),
+            None => self.bound(),
+        }
     }
 
-    /// What the server grants in its bind_ack.
+    /// Takes over what the server grants in its bind_ack.
     fn agree(&mut self, granted: PfcFlags, ack: &BindAck) -> Result<(), AssociationError> {
         if ack.max_recv_frag < MIN_FRAGMENT {
             return Err(AssociationError::FragmentTooShort(ack.max_recv_frag));
@@ -50,32 +60,44 @@ impl<P> Association<P> {
         Ok(())
     }
 
-    /// Hands the server's token to the security provider.
-    pub(super) fn step(&mut self, token: &[u8], then: Leg) -> Result<(), AssociationError> {
-        let Some(security) = &mut self.security else {
+    /// Hands the server's token to the handshake, here or as a job.
+    pub(super) fn step(
+        &mut self,
+        handshake: Box<dyn Handshake>,
+        token: &[u8],
+        then: Leg,
+    ) -> Result<(), AssociationError> {
+        let level = self.config.level;
+        if handshake.may_block() {
+            self.state = State::Authenticating { then };
+            let job = AuthJob::new(handshake, token, level);
+            self.events.push_back(Event::Authenticate(job));
             return Ok(());
-        };
-        match security.step(token)? {
-            Ok(step) => self.stepped(&step, then),
-            Err(job) => {
-                self.state = State::Authenticating { then };
-                self.events.push_back(Event::Authenticate(job));
-                Ok(())
-            }
         }
+        let step = handshake.step(token, level)?;
+        self.stepped(step, then)
     }
 
-    /// Sends the provider's token by the PDU that fits: the bind, or
+    /// Sends the handshake's token by the PDU that fits: the bind, or
     /// alter_context where the server answers once more, or else auth3, which
     /// leaves in one write with the first request.
-    pub(super) fn stepped(&mut self, step: &Step, then: Leg) -> Result<(), AssociationError> {
-        if then == Leg::Bind || step.expects_reply {
-            return self.send_bind(then, &step.token);
+    pub(super) fn stepped(&mut self, step: Step, then: Leg) -> Result<(), AssociationError> {
+        match step {
+            Step::Continue { token, handshake } => self.send_bind(then, &token, Some(handshake)),
+            Step::Done { token, session } => {
+                if then == Leg::Bind {
+                    let error = SecurityError::Misuse("the server has no part in the handshake");
+                    return Err(error.into());
+                }
+                if let Some(security) = &mut self.security {
+                    security.establish(session);
+                }
+                if !token.is_empty() {
+                    self.send_auth3(&token)?;
+                }
+                self.bound()
+            }
         }
-        if !step.token.is_empty() {
-            self.send_auth3(&step.token)?;
-        }
-        self.bound()
     }
 
     fn bound(&mut self) -> Result<(), AssociationError> {
@@ -84,7 +106,13 @@ impl<P> Association<P> {
         self.send_queued()
     }
 
-    pub(super) fn send_bind(&mut self, leg: Leg, token: &[u8]) -> Result<(), AssociationError> {
+    /// Sends the PDU of a leg; `handshake` takes the token of the answer.
+    pub(super) fn send_bind(
+        &mut self,
+        leg: Leg,
+        token: &[u8],
+        handshake: Option<Box<dyn Handshake>>,
+    ) -> Result<(), AssociationError> {
         let packet_type = match leg {
             Leg::Bind => PacketType::Bind,
             Leg::AlterContext => PacketType::AlterContext,
@@ -106,7 +134,7 @@ impl<P> Association<P> {
             }],
         };
         bind.write(pdu.body());
-        self.state = State::Awaiting(leg);
+        self.state = State::Awaiting { leg, handshake };
         self.send_with_token(pdu, token)
     }
 
@@ -116,7 +144,7 @@ impl<P> Association<P> {
         self.send_with_token(pdu, token)
     }
 
-    /// A token is never spread over several PDUs, so frag_length bounds it.
+    /// Sends a PDU with its token, which is never spread over several PDUs.
     fn send_with_token(
         &mut self,
         mut pdu: PduWriter,
@@ -133,13 +161,13 @@ impl<P> Association<P> {
     }
 }
 
-/// What a bind_nak means.
+/// Returns what a bind_nak means.
 pub(super) fn nak(frame: &Frame<'_>) -> Result<AssociationError, PduError> {
     let nak = BindNak::read(&mut frame.body()?)?;
     Ok(AssociationError::Rejected(RejectReason::from_wire(nak.reason)))
 }
 
-/// What a fault in answer to the bind means. Any status that is not clearly
+/// Returns what a fault in answer to the bind means. Any status that is not clearly
 /// about something else is a refusal of the credentials: an attempt too many
 /// locks an account.
 pub(super) fn fault(frame: &Frame<'_>) -> Result<AssociationError, PduError> {

@@ -29,10 +29,10 @@ pub enum AssociationError {
     },
     /// The server refused the credentials during the bind.
     #[error("the server refused the credentials: {0}")]
-    AccessDenied(FaultStatus),
+    AccessDenied(#[source] FaultStatus),
     /// The server's RPC layer refused the bind for another reason.
     #[error("the server refused the bind: {0}")]
-    BindFault(FaultStatus),
+    BindFault(#[source] FaultStatus),
     /// The security provider refused the server.
     #[error(transparent)]
     Security(#[from] SecurityError),
@@ -97,7 +97,7 @@ impl FaultStatus {
     /// RPC_S_PROCNUM_OUT_OF_RANGE, the Win32 name of [`Self::OP_RNG_ERROR`].
     pub const PROCNUM_OUT_OF_RANGE: Self = Self(0x0000_06d1);
 
-    /// The field's name of the code, where it has one.
+    /// Returns the field's name of the code, where it has one.
     pub fn name(self) -> Option<&'static str> {
         Some(match self {
             Self::ACCESS_DENIED => "access denied",
@@ -115,18 +115,18 @@ impl FaultStatus {
         })
     }
 
-    /// Whether the server refuses who is calling, rather than what is called.
+    /// Returns whether the server refuses who is calling, rather than what is called.
     pub fn is_access_denied(self) -> bool {
         matches!(self, Self::ACCESS_DENIED | Self::SEC_PKG_ERROR | Self::LOGON_DENIED)
     }
 
-    /// Whether the RPC layer itself has failed (`nca_s_*`, C706 appendix E),
+    /// Returns whether the RPC layer itself has failed (`nca_s_*`, C706 appendix E),
     /// which says nothing about who is calling.
     pub fn is_rpc_layer(self) -> bool {
         self.0 >> 24 == 0x1c
     }
 
-    /// Whether the server's interface lacks the operation.
+    /// Returns whether the server's interface lacks the operation.
     pub fn is_unknown_operation(self) -> bool {
         matches!(self, Self::OP_RNG_ERROR | Self::PROCNUM_OUT_OF_RANGE)
     }

@@ -10,19 +10,21 @@
 //! every call on it, and nothing else.
 
 mod bind;
+mod config;
 mod error;
 mod reassembly;
 mod secure;
 
+pub use config::AssociationConfig;
 pub use error::{AssociationError, FaultStatus};
 pub use secure::{AuthJob, AuthOutcome};
 
-use crate::ndr::Endian;
+use crate::ndr::{Endian, Reader};
 use crate::pdu::{
-    Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response, SyntaxId,
-    TRAILER_LEN,
+    Fault, Frame, HEADER_LEN, PacketType, PduWriter, PfcFlags, Request, Response, TRAILER_LEN,
 };
-use crate::security::{AuthLevel, SecurityContext};
+use crate::security::Handshake;
+use crate::{Operation, ResponseError};
 use reassembly::{Frames, Stub};
 use secure::Security;
 use std::collections::VecDeque;
@@ -43,35 +45,6 @@ const REQUEST_STUB: usize = HEADER_LEN + Request::LEN;
 /// ([MS-RPCE] 2.2.2.11), in bytes.
 const PAD_ALIGN: usize = 16;
 
-/// What an association is for and what it accepts.
-#[derive(Debug, Clone)]
-pub struct AssociationConfig {
-    /// The interface to bind to.
-    pub interface: SyntaxId,
-    /// The authentication level, where there is a security context. A server
-    /// that answers with another one is refused.
-    pub level: AuthLevel,
-    /// Whether a server that does not agree to header signing
-    /// ([MS-RPCE] 2.2.2.3) is refused.
-    pub require_header_signing: bool,
-    /// How much may be put together from fragments, in bytes: the longest
-    /// response, and the sum of all that are incomplete at a time.
-    pub max_response: usize,
-}
-
-impl AssociationConfig {
-    /// The defaults for `interface`: privacy, header signing required,
-    /// responses of up to 1 MiB.
-    pub fn new(interface: SyntaxId) -> Self {
-        Self {
-            interface,
-            level: AuthLevel::Privacy,
-            require_header_signing: true,
-            max_response: 1 << 20,
-        }
-    }
-}
-
 /// Names a call within its association.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(u32);
@@ -83,6 +56,16 @@ pub struct Reply {
     pub stub: Vec<u8>,
     /// The byte order the server wrote it in.
     pub endian: Endian,
+}
+
+impl Reply {
+    /// Decodes the response to a call of `O`.
+    ///
+    /// # Errors
+    /// Those of [`Operation::decode_response`].
+    pub fn decode<O: Operation>(&self) -> Result<O::Output, ResponseError<O::Status>> {
+        O::decode_response(&mut Reader::new(&self.stub, self.endian))
+    }
 }
 
 /// What happens on an association.
@@ -99,18 +82,19 @@ pub enum Event<P = ()> {
         /// Its response or the server's fault.
         reply: Result<Reply, FaultStatus>,
     },
-    /// The security provider may wait for something outside: run the job off
-    /// the event loop and bring its outcome to [`Association::authenticated`].
+    /// The next step of the handshake may wait for something outside: run the job
+    /// off the event loop and bring its outcome to [`Association::authenticated`].
     Authenticate(AuthJob),
 }
 
-/// Where the bind stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// State of the bind.
+#[derive(Debug)]
 enum State {
-    /// The security provider works on a token; `then` is the PDU to carry it.
+    /// An [`AuthJob`] has the handshake; `then` is the PDU to carry its token.
     Authenticating { then: Leg },
-    /// A bind or alter_context is on its way.
-    Awaiting(Leg),
+    /// A bind or alter_context is on its way; `handshake` takes the token of its
+    /// answer. There is none without authentication.
+    Awaiting { leg: Leg, handshake: Option<Box<dyn Handshake>> },
     /// Calls flow.
     Bound,
     /// An error or the server has ended it.
@@ -129,7 +113,7 @@ enum Leg {
 struct Call<P> {
     id: CallId,
     stub: Stub,
-    /// `None`: nobody waits for the reply any more.
+    /// `None` once the call has been orphaned.
     purpose: Option<P>,
 }
 
@@ -152,7 +136,7 @@ pub struct Association<P = ()> {
     frames: Frames,
     transmit: Vec<u8>,
     events: VecDeque<Event<P>>,
-    /// By their identifiers. Not many: who shares an association is bounded.
+    /// Sorted by call id; short, since the calls per association are limited.
     calls: Vec<Call<P>>,
     queue: VecDeque<Queued<P>>,
     /// The length of all stubs that lack fragments, in bytes.
@@ -164,6 +148,11 @@ pub struct Association<P = ()> {
 }
 
 impl Association {
+    /// Makes a call of an operation. Its reply is for [`Reply::decode`].
+    pub fn invoke<O: Operation>(&mut self, operation: &O) -> Result<CallId, AssociationError> {
+        self.call_for((), O::OPNUM, operation.stub())
+    }
+
     /// Makes a call that is known by its identifier alone:
     /// [`Association::call_for`] without a purpose.
     pub fn call(&mut self, opnum: u16, stub: Vec<u8>) -> Result<CallId, AssociationError> {
@@ -176,13 +165,14 @@ impl<P> Association<P> {
     /// event is an [`Event::Authenticate`].
     pub fn new(
         config: AssociationConfig,
-        security: Option<Box<dyn SecurityContext>>,
+        handshake: Option<Box<dyn Handshake>>,
     ) -> Result<Self, AssociationError> {
         let level = config.level;
+        let service = handshake.as_ref().map(|handshake| handshake.service());
         let mut this = Self {
             config,
             state: State::Closed,
-            security: security.map(|context| Security::new(context, level)),
+            security: service.map(|service| Security::new(service, level)),
             frames: Frames::default(),
             transmit: Vec::new(),
             events: VecDeque::new(),
@@ -193,46 +183,49 @@ impl<P> Association<P> {
             max_xmit_frag: MIN_FRAGMENT,
             multiplexed: false,
         };
-        if this.security.is_some() {
-            this.step(&[], Leg::Bind)?;
-        } else {
-            this.send_bind(Leg::Bind, &[])?;
+        match handshake {
+            Some(handshake) => this.step(handshake, &[], Leg::Bind)?,
+            None => this.send_bind(Leg::Bind, &[], None)?,
         }
         Ok(this)
     }
 
-    /// Whether the server grants concurrent multiplexing; known once bound.
+    /// Returns whether the server grants concurrent multiplexing; known once bound.
     pub fn is_multiplexed(&self) -> bool {
         self.multiplexed
     }
 
-    /// Whether calls flow.
+    /// Returns whether calls flow.
     pub fn is_bound(&self) -> bool {
-        self.state == State::Bound
+        matches!(self.state, State::Bound)
     }
 
-    /// Whether a PDU or a reply has arrived in part.
+    fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Returns whether a PDU or a reply has arrived in part.
     pub fn is_mid_reply(&self) -> bool {
         self.incomplete > 0 || self.frames.is_mid_pdu()
     }
 
-    /// How many calls wait for their turn or their reply.
+    /// Returns how many calls wait for their turn or their reply.
     pub fn calls_under_way(&self) -> usize {
         self.calls.len() + self.queue.len()
     }
 
-    /// What is to be written to the connection now; empty where nothing is.
+    /// Returns what must be written to the connection now; empty where nothing must.
     pub fn take_transmit(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.transmit)
     }
 
-    /// What the calls are for whose replies are waited for.
+    /// Returns the purposes of the calls whose replies are reported.
     pub fn purposes(&self) -> impl Iterator<Item = &P> {
         let sent = self.calls.iter().filter_map(|call| call.purpose.as_ref());
         sent.chain(self.queue.iter().map(|queued| &queued.purpose))
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<Event<P>> {
         self.events.pop_front()
     }
@@ -245,7 +238,7 @@ impl<P> Association<P> {
         opnum: u16,
         stub: Vec<u8>,
     ) -> Result<CallId, AssociationError> {
-        if self.state == State::Closed {
+        if self.is_closed() {
             return Err(AssociationError::Closed);
         }
         // Call identifiers come round after 2^32 calls; one that still waits
@@ -281,22 +274,20 @@ impl<P> Association<P> {
         }
     }
 
-    /// Brings back what an [`Event::Authenticate`] job came to.
+    /// Resumes the bind with the result of an [`Event::Authenticate`] job.
     pub fn authenticated(&mut self, outcome: AuthOutcome) -> Result<(), AssociationError> {
-        let (State::Authenticating { then }, Some(security)) = (self.state, &mut self.security)
-        else {
+        let State::Authenticating { then } = self.state else {
             return Err(AssociationError::Closed);
         };
-        security.restore(outcome.context);
-        let result =
-            outcome.step.map_err(AssociationError::from).and_then(|step| self.stepped(&step, then));
+        let step = outcome.0.map_err(AssociationError::from);
+        let result = step.and_then(|step| self.stepped(step, then));
         self.close_on_error(result)
     }
 
     /// Takes what has arrived; `data` is used as scratch space. An error ends
     /// the association: close the connection.
     pub fn receive(&mut self, mut data: &mut [u8]) -> Result<(), AssociationError> {
-        if self.state == State::Closed {
+        if self.is_closed() {
             return Err(AssociationError::Closed);
         }
         let result = self.receive_pdus(&mut data);
@@ -325,13 +316,17 @@ impl<P> Association<P> {
 
     fn receive_pdu(&mut self, frame: Frame<'_>) -> Result<(), AssociationError> {
         let packet_type = frame.header.packet_type;
-        match (self.state, packet_type) {
-            (State::Awaiting(Leg::Bind), PacketType::BindAck)
-            | (State::Awaiting(Leg::AlterContext), PacketType::AlterContextResponse) => {
-                self.receive_ack(frame)
+        match (&mut self.state, packet_type) {
+            (State::Awaiting { leg: Leg::Bind, handshake }, PacketType::BindAck)
+            | (
+                State::Awaiting { leg: Leg::AlterContext, handshake },
+                PacketType::AlterContextResponse,
+            ) => {
+                let handshake = handshake.take();
+                self.receive_ack(frame, handshake)
             }
-            (State::Awaiting(_), PacketType::BindNak) => Err(bind::nak(&frame)?),
-            (State::Awaiting(_), PacketType::Fault) => Err(bind::fault(&frame)?),
+            (State::Awaiting { .. }, PacketType::BindNak) => Err(bind::nak(&frame)?),
+            (State::Awaiting { .. }, PacketType::Fault) => Err(bind::fault(&frame)?),
             (State::Bound, PacketType::Response) => self.receive_response(frame),
             (State::Bound, PacketType::Fault) => self.receive_fault(frame),
             (_, PacketType::Shutdown) => Err(AssociationError::Shutdown),
@@ -361,7 +356,7 @@ impl<P> Association<P> {
         }
     }
 
-    /// A fault may come without protection: a server sends it so where the
+    /// Ends a call by a fault, which may come without protection: a server sends it so where the
     /// security context itself is at fault ([MS-RPCE] 3.3.1.5.2). A forged one
     /// can end a call, as could a cut cable; it cannot bring data in.
     fn receive_fault(&mut self, mut frame: Frame<'_>) -> Result<(), AssociationError> {
@@ -378,12 +373,12 @@ impl<P> Association<P> {
         self.end_call(index, Err(FaultStatus(fault.status)))
     }
 
-    /// Where a call stands among those under way, or would.
+    /// Returns the index of the call in `calls`, or its insertion point.
     fn position(&self, call: CallId) -> Result<usize, usize> {
         self.calls.binary_search_by_key(&call, |call| call.id)
     }
 
-    /// The same of a call that the server answers.
+    /// Returns the index of a call that the server answers.
     fn under_way(&self, call: CallId) -> Result<usize, AssociationError> {
         self.position(call).map_err(|_| AssociationError::UnknownCall(call.0))
     }
@@ -403,7 +398,7 @@ impl<P> Association<P> {
 
     /// Sends what may be sent now.
     fn send_queued(&mut self) -> Result<(), AssociationError> {
-        while self.state == State::Bound && (self.multiplexed || self.calls.is_empty()) {
+        while self.is_bound() && (self.multiplexed || self.calls.is_empty()) {
             let Some(Queued { call, purpose, opnum, stub }) = self.queue.pop_front() else {
                 break;
             };
@@ -464,7 +459,7 @@ impl<P> Association<P> {
         self.transmit(pdu.finish(0, &[]));
     }
 
-    /// Most often the one PDU that there is: it stays where it was written.
+    /// Queues a PDU. Most often it is the only one: it stays where it was written.
     fn transmit(&mut self, mut pdu: Vec<u8>) {
         if self.transmit.is_empty() {
             self.transmit = pdu;

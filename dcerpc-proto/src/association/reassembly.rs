@@ -27,12 +27,12 @@ impl PduBytes<'_> {
 }
 
 impl Frames {
-    /// Whether the rest of a PDU is still to come.
+    /// Returns whether the rest of a PDU is still to come.
     pub(super) fn is_mid_pdu(&self) -> bool {
         !self.partial.is_empty()
     }
 
-    /// The next PDU of what has arrived, `data` being what is new; what is
+    /// Returns the next PDU of what has arrived, `data` being what is new; what is
     /// taken from `data` is cut off its front. `None`: `data` is used up.
     pub(super) fn next<'a>(
         &mut self,
@@ -76,7 +76,7 @@ pub(super) struct Stub {
 }
 
 impl Stub {
-    /// How much is there, in bytes.
+    /// Returns how much is there, in bytes.
     pub(super) fn len(&self) -> usize {
         self.data.len()
     }

@@ -2,82 +2,68 @@
 //! 2.2.2.13) and the steps of the security provider.
 
 use super::AssociationError;
-use crate::pdu::{Frame, SecurityTrailer};
-use crate::security::{AuthLevel, Protected, SecurityContext, SecurityError, Step};
+use crate::pdu::{AuthLevel, AuthService, Frame, SecurityTrailer, TRAILER_LEN};
+use crate::security::{Handshake, Protected, Protection, SecurityError, Step};
 
 /// The authentication context's number: one per association.
 const AUTH_CONTEXT_ID: u32 = 1;
 
-/// A step of a security provider that may wait for something outside.
+/// A step of a handshake that may wait for something outside.
 #[derive(Debug)]
 pub struct AuthJob {
-    context: Box<dyn SecurityContext>,
+    handshake: Box<dyn Handshake>,
     token: Vec<u8>,
+    level: AuthLevel,
 }
 
-/// What an [`AuthJob`] came to; for
+/// The result of an [`AuthJob`]; for
 /// [`Association::authenticated`](super::Association::authenticated).
 #[derive(Debug)]
-pub struct AuthOutcome {
-    pub(super) context: Box<dyn SecurityContext>,
-    pub(super) step: Result<Step, SecurityError>,
-}
+pub struct AuthOutcome(pub(super) Result<Step, SecurityError>);
 
 impl AuthJob {
+    pub(super) fn new(handshake: Box<dyn Handshake>, token: &[u8], level: AuthLevel) -> Self {
+        Self { handshake, token: token.to_vec(), level }
+    }
+
     /// Runs the step. May block.
-    pub fn run(mut self) -> AuthOutcome {
-        let step = self.context.step(&self.token);
-        AuthOutcome { context: self.context, step }
+    pub fn run(self) -> AuthOutcome {
+        AuthOutcome(self.handshake.step(&self.token, self.level))
     }
 }
 
-/// The security context with what was agreed about it.
+/// What was agreed about an authenticated association.
 #[derive(Debug)]
 pub(super) struct Security {
-    /// Away while an [`AuthJob`] has it.
-    context: Option<Box<dyn SecurityContext>>,
     trailer: SecurityTrailer,
     pub(super) header_signing: bool,
+    /// `None` until the handshake is done.
+    protection: Option<Box<dyn Protection>>,
 }
 
 impl Security {
-    pub(super) fn new(context: Box<dyn SecurityContext>, level: AuthLevel) -> Self {
-        let trailer = SecurityTrailer {
-            service: context.service(),
-            level,
-            pad_length: 0,
-            context_id: AUTH_CONTEXT_ID,
-        };
-        Self { context: Some(context), trailer, header_signing: false }
+    pub(super) fn new(service: AuthService, level: AuthLevel) -> Self {
+        let trailer =
+            SecurityTrailer { service, level, pad_length: 0, context_id: AUTH_CONTEXT_ID };
+        Self { trailer, header_signing: false, protection: None }
     }
 
-    fn context(&mut self) -> Result<&mut Box<dyn SecurityContext>, AssociationError> {
-        self.context.as_mut().ok_or(AssociationError::Closed)
+    /// Protects from now on what is sent, and insists on protection.
+    pub(super) fn establish(&mut self, protection: Box<dyn Protection>) {
+        self.protection = Some(protection);
     }
 
-    /// The trailer of what this side sends.
+    fn protection(&mut self) -> Result<&mut Box<dyn Protection>, AssociationError> {
+        self.protection.as_mut().ok_or(AssociationError::Unprotected)
+    }
+
+    /// Returns the trailer of what this side sends.
     pub(super) fn trailer(&self) -> SecurityTrailer {
         self.trailer
     }
 
-    /// Takes the provider's next step, or packs it as a job where it may block.
-    pub(super) fn step(&mut self, token: &[u8]) -> Result<Result<Step, AuthJob>, AssociationError> {
-        let context = self.context()?;
-        if !context.may_block() {
-            return Ok(Ok(context.step(token)?));
-        }
-        let context = self.context.take().ok_or(AssociationError::Closed)?;
-        Ok(Err(AuthJob { context, token: token.to_vec() }))
-    }
-
-    /// Takes the context back from a job.
-    pub(super) fn restore(&mut self, context: Box<dyn SecurityContext>) {
-        self.context = Some(context);
-    }
-
     pub(super) fn signature_len(&mut self) -> Result<usize, AssociationError> {
-        let level = self.trailer.level;
-        Ok(self.context()?.signature_len(level))
+        Ok(self.protection()?.signature_len())
     }
 
     /// Protects a PDU that ends with its trailer, the stub starting at `stub`.
@@ -86,22 +72,21 @@ impl Security {
         pdu: &mut Vec<u8>,
         stub: usize,
     ) -> Result<(), AssociationError> {
-        let (level, header_signing) = (self.trailer.level, self.header_signing);
-        let stub = stub..pdu.len() - crate::pdu::TRAILER_LEN;
-        let context = self.context()?;
-        let mut signature = Vec::with_capacity(context.signature_len(level));
-        context.protect(level, Protected { pdu, stub, header_signing }, &mut signature)?;
+        let header_signing = self.header_signing;
+        let stub = stub..pdu.len() - TRAILER_LEN;
+        let protection = self.protection()?;
+        let mut signature = Vec::with_capacity(protection.signature_len());
+        protection.protect(Protected { pdu, stub, header_signing }, &mut signature)?;
         pdu.extend_from_slice(&signature);
         Ok(())
     }
 
-    /// Whether the frame's trailer is the agreed one.
+    /// Returns whether the frame's trailer is the agreed one.
     pub(super) fn check_trailer(&self, frame: &Frame<'_>) -> Result<(), AssociationError> {
-        let agreed = frame.trailer.is_some_and(|trailer| {
-            let SecurityTrailer { service, level, pad_length: _, context_id } = self.trailer;
-            trailer.service == service && trailer.level == level && trailer.context_id == context_id
-        });
-        if agreed { Ok(()) } else { Err(AssociationError::Unprotected) }
+        match frame.trailer {
+            Some(trailer) if trailer.agrees_with(&self.trailer) => Ok(()),
+            _ => Err(AssociationError::Unprotected),
+        }
     }
 
     /// Verifies, and for privacy unseals, a PDU whose stub starts behind
@@ -113,8 +98,7 @@ impl Security {
     ) -> Result<(), AssociationError> {
         self.check_trailer(frame)?;
         let stub = frame.sealed_range(fixed)?;
-        let (level, header_signing) = (self.trailer.level, self.header_signing);
-        let message = Protected { pdu: frame.pdu, stub, header_signing };
-        Ok(self.context()?.unprotect(level, message, frame.auth_value)?)
+        let message = Protected { pdu: frame.pdu, stub, header_signing: self.header_signing };
+        Ok(self.protection()?.unprotect(message, frame.auth_value)?)
     }
 }

@@ -21,9 +21,6 @@ pub const NDR20: SyntaxId =
     SyntaxId { uuid: uuid!("8a885d04-1ceb-11c9-9fe8-08002b104860"), major: 2, minor: 0 };
 
 impl SyntaxId {
-    /// The length on the wire, in bytes.
-    pub const LEN: usize = 20;
-
     fn read(r: &mut Reader<'_>) -> Result<Self, PduError> {
         Ok(Self { uuid: r.uuid()?, major: r.u16()?, minor: r.u16()? })
     }
@@ -187,7 +184,7 @@ pub enum RejectReason {
 }
 
 impl RejectReason {
-    /// The reason as a bind_nak carries it.
+    /// Returns the reason of a code in a bind_nak.
     pub fn from_wire(code: u16) -> Self {
         match code {
             0 => Self::NotSpecified,
@@ -197,6 +194,19 @@ impl RejectReason {
             8 => Self::AuthTypeNotRecognized,
             9 => Self::InvalidChecksum,
             other => Self::Other(other),
+        }
+    }
+
+    /// Returns its code in a bind_nak.
+    pub fn to_wire(self) -> u16 {
+        match self {
+            Self::NotSpecified => 0,
+            Self::TemporaryCongestion => 1,
+            Self::LocalLimitExceeded => 2,
+            Self::ProtocolVersionNotSupported => 4,
+            Self::AuthTypeNotRecognized => 8,
+            Self::InvalidChecksum => 9,
+            Self::Other(code) => code,
         }
     }
 }

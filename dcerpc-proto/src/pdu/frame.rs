@@ -1,15 +1,12 @@
-//! The common header, the security trailer, and what lies between.
+//! The common header, and the PDU between it and the security trailer.
 
+use super::auth::{SecurityTrailer, TRAILER_LEN};
 use crate::ndr::{Endian, NdrError, Reader, Writer};
-use crate::security::{AuthLevel, AuthService};
 
 /// The length of the common header (C706 12.6.3.1), in bytes.
 pub const HEADER_LEN: usize = 16;
 /// The same as `frag_length` counts it.
 const MIN: u16 = 16;
-/// The length of the security trailer without the authentication value
-/// ([MS-RPCE] 2.2.2.11), in bytes.
-pub const TRAILER_LEN: usize = 8;
 
 /// The length that most PDUs stay below, in bytes: room to begin with.
 const TYPICAL: usize = 256;
@@ -183,35 +180,6 @@ impl Header {
     }
 }
 
-/// The security trailer ([MS-RPCE] 2.2.2.11) without the authentication value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SecurityTrailer {
-    /// auth_type.
-    pub service: AuthService,
-    /// auth_level.
-    pub level: AuthLevel,
-    /// auth_pad_length: the padding between stub and trailer, in bytes.
-    pub pad_length: u8,
-    /// auth_context_id.
-    pub context_id: u32,
-}
-
-impl SecurityTrailer {
-    fn read(r: &mut Reader<'_>) -> Result<Self, PduError> {
-        let (service, level, pad_length) = (r.u8()?, r.u8()?, r.u8()?);
-        r.u8()?;
-        let known_service = [AuthService::Spnego, AuthService::Ntlm, AuthService::Kerberos]
-            .into_iter()
-            .find(|s| *s as u8 == service);
-        let known_level =
-            [AuthLevel::Integrity, AuthLevel::Privacy].into_iter().find(|l| *l as u8 == level);
-        let (Some(service), Some(level)) = (known_service, known_level) else {
-            return Err(PduError::Security { service, level });
-        };
-        Ok(Self { service, level, pad_length, context_id: r.u32()? })
-    }
-}
-
 /// One whole PDU, split by its header's lengths.
 #[derive(Debug)]
 pub struct Frame<'a> {
@@ -251,7 +219,7 @@ impl<'a> Frame<'a> {
         Ok(Self { header, trailer: Some(trailer), pdu, auth_value, body_end })
     }
 
-    /// The body behind the common header, without padding and trailer.
+    /// Returns the body behind the common header, without padding and trailer.
     /// Alignment counts from the header's first byte, hence the reader stands
     /// behind the header.
     pub fn body(&self) -> Result<Reader<'_>, PduError> {
@@ -261,7 +229,7 @@ impl<'a> Frame<'a> {
         Ok(r)
     }
 
-    /// Where the stub and its authentication padding lie within `pdu`, for a
+    /// Returns where the stub and its authentication padding lie within `pdu`, for a
     /// PDU type that has a stub behind `fixed` bytes of body.
     pub fn sealed_range(&self, fixed: usize) -> Result<std::ops::Range<usize>, PduError> {
         let start = HEADER_LEN + fixed;
@@ -297,7 +265,7 @@ impl PduWriter {
         Self { writer }
     }
 
-    /// The body behind the header.
+    /// Returns the body behind the header, to write to.
     pub fn body(&mut self) -> &mut Writer {
         &mut self.writer
     }
@@ -309,9 +277,7 @@ impl PduWriter {
         self.writer.pad(from, align);
         let pad = self.writer.offset() - unpadded;
         trailer.pad_length = u8::try_from(pad).unwrap_or(0);
-        let SecurityTrailer { service, level, pad_length, .. } = trailer;
-        self.writer.bytes(&[service as u8, level as u8, pad_length, 0]);
-        self.writer.bytes(&trailer.context_id.to_le_bytes());
+        trailer.write(&mut self.writer);
     }
 
     /// Ends a PDU whose last `auth_length` bytes are the authentication value.

@@ -1,8 +1,10 @@
 //! Security providers ([MS-RPCE] 2.2.1.1.7): what authenticates an association
 //! and signs or seals its PDUs.
 //!
-//! A provider is sans-IO: tokens go in and out as bytes, and it never waits for
-//! the network, save where [`SecurityContext::may_block`] says so.
+//! A [`Handshake`] exchanges tokens with the peer until it is done, and ends in a
+//! [`Protection`], which signs and seals. Both are sans-IO: tokens and PDUs go in
+//! and out as bytes, the clock's reading and random numbers are parameters, and
+//! nothing waits for the network, save where [`Handshake::may_block`] says so.
 
 #[cfg(any(test, feature = "acceptor"))]
 mod acceptor;
@@ -14,42 +16,72 @@ pub mod spnego;
 mod testing;
 
 #[cfg(any(test, feature = "acceptor"))]
-pub use acceptor::AcceptorContext;
+pub use acceptor::Accepted;
 pub use secret::Secret;
 
+use crate::pdu::{AuthLevel, AuthService};
+use std::fmt::Debug;
 use std::ops::Range;
 
-/// The authentication service of the security trailer ([MS-RPCE] 2.2.1.1.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum AuthService {
-    /// SPNEGO ([MS-SPNG]), RPC_C_AUTHN_GSS_NEGOTIATE.
-    Spnego = 9,
-    /// NTLM ([MS-NLMP]), RPC_C_AUTHN_WINNT.
-    Ntlm = 10,
-    /// Kerberos ([MS-KILE]), RPC_C_AUTHN_GSS_KERBEROS.
-    Kerberos = 16,
+/// One side of an authentication, before its next step: an initiator's, which
+/// ends in a [`Protection`], or an acceptor's, which ends in an `Accepted`
+/// (feature `acceptor`).
+pub trait Handshake<S = Box<dyn Protection>>: Send + Debug {
+    /// Returns the authentication service that the security trailer names.
+    fn service(&self) -> AuthService;
+
+    /// Returns whether the next step may wait for something outside this
+    /// process, such as a KDC. It then belongs off the event loop.
+    fn may_block(&self) -> bool {
+        false
+    }
+
+    /// Takes the peer's token (empty for an initiator's first step) and gives the
+    /// next one. `level` is that of the PDUs to come, the same at each step.
+    ///
+    /// # Errors
+    /// The authentication has failed, and the handshake is gone.
+    fn step(self: Box<Self>, token: &[u8], level: AuthLevel) -> Result<Step<S>, SecurityError>;
 }
 
-/// The authentication level of the security trailer ([MS-RPCE] 2.2.1.1.8).
-/// Only the two levels a witness server accepts are offered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum AuthLevel {
-    /// RPC_C_AUTHN_LEVEL_PKT_INTEGRITY: every PDU is signed.
-    Integrity = 5,
-    /// RPC_C_AUTHN_LEVEL_PKT_PRIVACY: every PDU is signed and its stub sealed.
-    Privacy = 6,
-}
-
-/// What a provider answers to a token.
+/// How far a step has brought a [`Handshake`].
 #[derive(Debug)]
-pub struct Step {
-    /// The token for the server; may be empty only when `expects_reply` is false.
-    pub token: Vec<u8>,
-    /// Whether the server answers this token with another one. Where not, the
-    /// context is complete as soon as the token has been sent.
-    pub expects_reply: bool,
+pub enum Step<S = Box<dyn Protection>> {
+    /// The peer answers this token with another one, for the next step.
+    Continue {
+        /// The token for the peer.
+        token: Vec<u8>,
+        /// The handshake from here on.
+        handshake: Box<dyn Handshake<S>>,
+    },
+    /// This side is done as soon as the token has been sent.
+    Done {
+        /// The token for the peer; empty where it expects none.
+        token: Vec<u8>,
+        /// What the handshake was for.
+        session: S,
+    },
+}
+
+/// What protects the PDUs of an authenticated association: the same for an
+/// initiator and an acceptor.
+pub trait Protection: Send + Debug {
+    /// Returns the length of each PDU's signature, in bytes.
+    fn signature_len(&self) -> usize;
+
+    /// Signs, and for privacy seals, an outgoing PDU in place; appends the
+    /// signature to `signature`.
+    fn protect(
+        &mut self,
+        message: Protected<'_>,
+        signature: &mut Vec<u8>,
+    ) -> Result<(), SecurityError>;
+
+    /// Unseals and verifies an incoming PDU in place.
+    ///
+    /// # Errors
+    /// [`SecurityError::BadSignature`].
+    fn unprotect(&mut self, message: Protected<'_>, signature: &[u8]) -> Result<(), SecurityError>;
 }
 
 /// The bytes of a PDU that a signature covers, in place.
@@ -67,7 +99,8 @@ pub struct Protected<'a> {
     pub header_signing: bool,
 }
 
-/// Why a provider refused.
+/// Why a provider refused. The texts are written for an initiator; an acceptor's
+/// peer is the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecurityError {
     /// The server's token breaks its format or the protocol.
@@ -89,52 +122,14 @@ pub enum SecurityError {
     /// A signature does not verify: the PDU was altered, replayed or lost.
     #[error("the server's signature does not verify")]
     BadSignature,
-    /// The operating system has no randomness to give.
-    #[error("the system's random number generator failed")]
-    NoRandom,
     /// Credentials cannot be used, or the server rejects them.
     #[error("{0}")]
     Credentials(String),
     /// Kerberos gives no ticket, or refuses the server's answer.
     #[error(transparent)]
     Kerberos(#[from] kerberos::KerberosError),
-    /// The caller broke the order of calls, for example protected a PDU before
-    /// the context was complete.
-    #[error("the security context cannot do this now: {0}")]
+    /// The caller has asked for what can't be, for example to protect a stub that
+    /// lies outside of its PDU.
+    #[error("the security provider cannot do this: {0}")]
     Misuse(&'static str),
-}
-
-/// An initiator's security context: one per association.
-pub trait SecurityContext: Send + std::fmt::Debug {
-    /// The authentication service that the security trailer names.
-    fn service(&self) -> AuthService;
-
-    /// Takes the server's token (empty at first) and gives the next one.
-    fn step(&mut self, token: &[u8]) -> Result<Step, SecurityError>;
-
-    /// Whether [`SecurityContext::step`] may wait for something outside this
-    /// process, such as a KDC. The owner then runs it off its event loop.
-    fn may_block(&self) -> bool {
-        false
-    }
-
-    /// The length of the signature for a PDU at `level`, in bytes.
-    fn signature_len(&self, level: AuthLevel) -> usize;
-
-    /// Signs, and for privacy seals, an outgoing PDU in place; appends the
-    /// signature to `signature`.
-    fn protect(
-        &mut self,
-        level: AuthLevel,
-        message: Protected<'_>,
-        signature: &mut Vec<u8>,
-    ) -> Result<(), SecurityError>;
-
-    /// Unseals and verifies an incoming PDU in place.
-    fn unprotect(
-        &mut self,
-        level: AuthLevel,
-        message: Protected<'_>,
-        signature: &[u8],
-    ) -> Result<(), SecurityError>;
 }

@@ -17,7 +17,7 @@ impl Secret {
         Self(Arc::new(Zeroizing::new(String::from(text))))
     }
 
-    /// The text itself.
+    /// Returns the text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }

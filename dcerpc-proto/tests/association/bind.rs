@@ -6,10 +6,9 @@ use crate::support::{
 };
 use dcerpc_proto::association::{Association, AssociationError, Event, FaultStatus};
 use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{BindNak, NDR20, PacketType, PfcFlags, PresentationContext, RejectReason};
-use dcerpc_proto::security::{
-    AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step,
-};
+use dcerpc_proto::security::{Handshake, Protected, Protection as Protects, SecurityError, Step};
 
 const NTLM: Protection = Some((AuthService::Ntlm, AuthLevel::Privacy));
 const SPNEGO: Protection = Some((AuthService::Spnego, AuthLevel::Privacy));
@@ -322,54 +321,78 @@ fn each_leg_has_its_own_answer() {
     }
 }
 
-/// A provider that another one hides in.
+/// A handshake that another one hides in.
 #[derive(Debug)]
 struct Wrapped {
-    inner: Box<dyn SecurityContext>,
+    inner: Box<dyn Handshake>,
     blocks: bool,
     padding: usize,
     broken: bool,
 }
 
-impl SecurityContext for Wrapped {
+impl Handshake for Wrapped {
     fn service(&self) -> AuthService {
         self.inner.service()
     }
 
-    fn step(&mut self, token: &[u8]) -> Result<Step, SecurityError> {
-        let mut step = self.inner.step(token)?;
-        step.token.resize(step.token.len() + self.padding, 0);
-        Ok(step)
+    fn step(mut self: Box<Self>, token: &[u8], level: AuthLevel) -> Result<Step, SecurityError> {
+        Ok(match self.inner.step(token, level)? {
+            Step::Continue { mut token, handshake } => {
+                token.resize(token.len() + self.padding, 0);
+                self.inner = handshake;
+                Step::Continue { token, handshake: self }
+            }
+            Step::Done { token, session } if self.broken => {
+                Step::Done { token, session: Box::new(Broken(session.signature_len())) }
+            }
+            done => done,
+        })
     }
 
     fn may_block(&self) -> bool {
         self.blocks
     }
+}
 
-    fn signature_len(&self, level: AuthLevel) -> usize {
-        self.inner.signature_len(level)
+/// A session that can't protect.
+#[derive(Debug)]
+struct Broken(usize);
+
+impl Protects for Broken {
+    fn signature_len(&self) -> usize {
+        self.0
     }
 
-    fn protect(
-        &mut self,
-        level: AuthLevel,
-        message: Protected<'_>,
-        signature: &mut Vec<u8>,
-    ) -> Result<(), SecurityError> {
-        if self.broken {
-            return Err(SecurityError::Misuse("broken"));
-        }
-        self.inner.protect(level, message, signature)
+    fn protect(&mut self, _: Protected<'_>, _: &mut Vec<u8>) -> Result<(), SecurityError> {
+        Err(SecurityError::Misuse("broken"))
     }
 
-    fn unprotect(
-        &mut self,
-        level: AuthLevel,
-        message: Protected<'_>,
-        signature: &[u8],
-    ) -> Result<(), SecurityError> {
-        self.inner.unprotect(level, message, signature)
+    fn unprotect(&mut self, _: Protected<'_>, _: &[u8]) -> Result<(), SecurityError> {
+        Err(SecurityError::Misuse("broken"))
     }
+}
+
+/// A handshake that wants no answer.
+#[derive(Debug)]
+struct OneSided;
+
+impl Handshake for OneSided {
+    fn service(&self) -> AuthService {
+        AuthService::Kerberos
+    }
+
+    fn step(self: Box<Self>, _: &[u8], _: AuthLevel) -> Result<Step, SecurityError> {
+        Ok(Step::Done { token: b"token".to_vec(), session: Box::new(Broken(16)) })
+    }
+}
+
+#[test]
+fn a_handshake_without_the_server_is_refused() {
+    let result = <Association>::new(config(NTLM), Some(Box::new(OneSided)));
+    let error = AssociationError::Security(SecurityError::Misuse(
+        "the server has no part in the handshake",
+    ));
+    assert_eq!(result.unwrap_err(), error);
 }
 
 fn wrapped(protection: Protection, blocks: bool, padding: usize) -> Box<Wrapped> {
@@ -446,7 +469,9 @@ fn a_job_s_failure_ends_the_association() {
 #[test]
 fn a_token_that_no_pdu_holds_is_refused() {
     let start = |padding| <Association>::new(config(NTLM), Some(wrapped(NTLM, false, padding)));
-    let token = security(AuthService::Ntlm, "secret").step(&[]).unwrap().token.len();
+    let first = security(AuthService::Ntlm, "secret").step(&[], AuthLevel::Privacy);
+    let Ok(Step::Continue { token, .. }) = first else { panic!("{first:?}") };
+    let token = token.len();
     // bind, with one context, and trailer take 80 bytes.
     let fits = usize::from(u16::MAX) - 80 - token;
     let pdu = start(fits).unwrap().take_transmit();

@@ -3,14 +3,15 @@
 //! stream is cut. `tests/data/README.md` says how they were captured.
 
 use crate::support::{INTERFACE, replies};
+use dcerpc_proto::Operation;
 use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, Event, FaultStatus, Reply,
 };
-use dcerpc_proto::epm;
+use dcerpc_proto::epm::{self, EptMap};
+use dcerpc_proto::ndr::{Endian, Reader};
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{Frame, Header, PacketType, Request};
-use dcerpc_proto::security::{
-    AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step,
-};
+use dcerpc_proto::security::{Handshake, Protected, Protection, SecurityError, Step};
 use std::collections::VecDeque;
 
 /// One connection.
@@ -69,36 +70,36 @@ struct Playback {
     signatures: VecDeque<Vec<u8>>,
 }
 
-impl SecurityContext for Playback {
+impl Handshake for Playback {
     fn service(&self) -> AuthService {
         self.service
     }
 
-    fn step(&mut self, _token: &[u8]) -> Result<Step, SecurityError> {
-        let (token, expects_reply) = self.tokens.pop_front().unwrap_or_default();
-        Ok(Step { token, expects_reply })
+    fn step(mut self: Box<Self>, _: &[u8], _: AuthLevel) -> Result<Step, SecurityError> {
+        Ok(match self.tokens.pop_front() {
+            Some((token, true)) => Step::Continue { token, handshake: self },
+            last => {
+                let token = last.unwrap_or_default().0;
+                Step::Done { token, session: Box::new(Signatures(self.signatures)) }
+            }
+        })
     }
+}
 
-    fn signature_len(&self, _level: AuthLevel) -> usize {
+#[derive(Debug)]
+struct Signatures(VecDeque<Vec<u8>>);
+
+impl Protection for Signatures {
+    fn signature_len(&self) -> usize {
         16
     }
 
-    fn protect(
-        &mut self,
-        _level: AuthLevel,
-        _message: Protected<'_>,
-        signature: &mut Vec<u8>,
-    ) -> Result<(), SecurityError> {
-        signature.extend(self.signatures.pop_front().unwrap());
+    fn protect(&mut self, _: Protected<'_>, signature: &mut Vec<u8>) -> Result<(), SecurityError> {
+        signature.extend(self.0.pop_front().unwrap());
         Ok(())
     }
 
-    fn unprotect(
-        &mut self,
-        _level: AuthLevel,
-        message: Protected<'_>,
-        signature: &[u8],
-    ) -> Result<(), SecurityError> {
+    fn unprotect(&mut self, message: Protected<'_>, signature: &[u8]) -> Result<(), SecurityError> {
         assert!(message.header_signing);
         assert_eq!(message.stub.len() % 16, 0);
         assert_eq!(signature.len(), 16);
@@ -107,7 +108,7 @@ impl SecurityContext for Playback {
 }
 
 impl Recording {
-    fn security(&self) -> Option<Box<dyn SecurityContext>> {
+    fn security(&self) -> Option<Box<dyn Handshake>> {
         let mut playback = Playback {
             service: self.security?,
             tokens: VecDeque::new(),
@@ -176,10 +177,10 @@ fn samba_s_endpoint_mapper_is_understood() {
         let (replies, result) = MAPPER.play(part);
         assert_eq!(result, Ok(()));
         let [Ok(reply)] = &replies[..] else { panic!("{replies:?}") };
-        assert_eq!(epm::decode_response(&reply.stub, reply.endian), Ok(49_153));
+        assert_eq!(reply.decode::<EptMap>(), Ok(49_153));
     }
     let calls = MAPPER.calls();
-    assert_eq!(calls, [(epm::EPT_MAP, epm::encode_request(&INTERFACE))]);
+    assert_eq!(calls, [(EptMap::OPNUM, EptMap::new(INTERFACE).stub())]);
 }
 
 /// Samba's own client asks for one tower and names its referents differently;
@@ -187,10 +188,10 @@ fn samba_s_endpoint_mapper_is_understood() {
 #[test]
 fn the_endpoint_mapper_is_asked_as_samba_s_client_asks() {
     let samba = recording!("mapper-samba", None);
-    let [(epm::EPT_MAP, theirs)] = &samba.calls()[..] else { panic!() };
-    let request = epm::MapRequest { interface: INTERFACE, max_towers: 1 };
-    assert_eq!(epm::decode_request(theirs, dcerpc_proto::ndr::Endian::Little), Ok(request));
-    let mut ours = epm::encode_request(&INTERFACE);
+    let [(EptMap::OPNUM, theirs)] = &samba.calls()[..] else { panic!() };
+    let call = EptMap { interface: INTERFACE, max_towers: 1 };
+    assert_eq!(EptMap::decode(&mut Reader::new(theirs, Endian::Little)), Ok(call));
+    let mut ours = EptMap::new(INTERFACE).stub();
     assert_eq!(ours.len(), theirs.len());
     for range in [0..4, 20..24, ours.len() - 4..ours.len()] {
         ours[range.clone()].copy_from_slice(&theirs[range]);

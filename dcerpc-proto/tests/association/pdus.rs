@@ -2,12 +2,12 @@
 
 use crate::support::{Encode, Encoder};
 use dcerpc_proto::ndr::{Endian, NdrError, Reader, Writer};
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{
     Bind, BindAck, BindNak, ContextResult, Fault, Frame, HEADER_LEN, Header, NDR20, PacketType,
     PduError, PduWriter, PfcFlags, PresentationContext, Request, Response, SecurityTrailer,
     SyntaxId,
 };
-use dcerpc_proto::security::{AuthLevel, AuthService};
 use proptest::prelude::*;
 
 const MAX: u16 = 5840;

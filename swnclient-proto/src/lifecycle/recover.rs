@@ -5,8 +5,8 @@ use crate::client::Client;
 use crate::lifecycle::reselect::{LASTING, goes_on};
 use crate::link::{Link, LinkId, Purpose};
 use crate::registration::{Attempt, Registered, Reselection, State, Unregistering};
-use crate::wire::{self, opnum};
-use crate::{Error, Event, RegistrationId};
+use crate::wire::UnRegister;
+use crate::{Awaited, Call, Error, Event, RegistrationId};
 use dcerpc_proto::ndr::ContextHandle;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -89,8 +89,7 @@ impl Client {
     /// the link, which is found out anyway.
     pub(crate) fn release(&mut self, link_id: LinkId, handle: &ContextHandle, now: Instant) {
         if let Some(link) = self.links.get_mut(&link_id) {
-            let stub = wire::encode_context_handle(handle);
-            let _ = link.call(Purpose::Release, opnum::UN_REGISTER, stub, &mut self.actions);
+            let _ = link.call(Purpose::Release, &UnRegister(*handle), &mut self.actions);
             self.expect_release(link_id, now);
         }
     }
@@ -152,7 +151,7 @@ impl Client {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
-        let (link, what) = match &registration.state {
+        let (link, call) = match &registration.state {
             State::Waiting => {
                 registration.last_attempt = Some(now);
                 return self.register_next(id, now);
@@ -166,10 +165,10 @@ impl Client {
                 return self.expect_release(link, now);
             }
             State::Resolving => return,
-            State::Listing { link } => (*link, "GetInterfaceList"),
-            State::Registering(Attempt { link, .. }) => (*link, "Register"),
+            State::Listing { link } => (*link, Call::GetInterfaceList),
+            State::Registering(Attempt { link, .. }) => (*link, Call::Register),
         };
-        self.call_overdue(link, what, now);
+        self.call_overdue(link, call, now);
     }
 
     /// The next deadline of a registration in force has come.
@@ -187,7 +186,7 @@ impl Client {
         match registration.reselection {
             Reselection::Due(at) if at <= now => return self.start_reselection(id, now),
             Reselection::Registering(Attempt { link, call: Some((.., at)) }) if at <= now => {
-                return self.call_overdue(link, "Register", now);
+                return self.call_overdue(link, Call::Register, now);
             }
             _ => {}
         }
@@ -196,17 +195,17 @@ impl Client {
         } else if due(registered.notify_due) {
             match registered.notify {
                 None => self.send_notify(id, now),
-                Some(_) => return self.call_overdue(registered.link, "AsyncNotify", now),
+                Some(_) => return self.call_overdue(registered.link, Call::AsyncNotify, now),
             }
         }
         self.arm_registered(id);
     }
 
     /// The response to a call does not come: the link is of no use any more.
-    fn call_overdue(&mut self, link: LinkId, what: &'static str, now: Instant) {
-        if let Some(address) = self.links.get(&link).map(|link| link.address) {
-            let seconds = self.config.call_timeout.as_secs();
-            self.fail_link(link, Error::Timeout { address, what, seconds }, now);
+    fn call_overdue(&mut self, link_id: LinkId, call: Call, now: Instant) {
+        if let Some(link) = self.links.get(&link_id) {
+            let error = self.overdue(link, Awaited::Response(call));
+            self.fail_link(link_id, error, now);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::{COPIES, Overlap, Told};
 use crate::registration::{Attempt, Missed, Registered, State, Unregistering};
-use crate::wire::{self, Status, Version, opnum};
+use crate::wire::{Register, RegisterEx, Status, Version};
 use crate::{Error, Event, RegistrationId};
 use dcerpc_proto::association::CallId;
 use dcerpc_proto::ndr::ContextHandle;
@@ -31,21 +31,21 @@ impl Client {
         };
         let request = &registration.request;
         let ip_address = registration.served_by.map(|ip| ip.to_smolstr());
-        let arguments = wire::Register {
+        let register = Register {
             version: version.to_wire(),
-            net_name: Some(&request.net_name),
-            share_name: request.share_name.as_deref().filter(|_| request.share_name_notify),
-            ip_address: ip_address.as_deref(),
-            client_name: Some(&self.config.client_name),
+            net_name: Some(request.net_name.clone()),
+            share_name: request.share_name.clone().filter(|_| request.share_name_notify),
+            ip_address,
+            client_name: Some(self.config.client_name.clone()),
             ip_notify: request.ip_notify,
             keep_alive: u32::try_from(self.config.keep_alive.as_secs()).unwrap_or(u32::MAX),
         };
-        let stub = wire::encode_register(version, &arguments);
-        let opnum = match version {
-            Version::V1 => opnum::REGISTER,
-            Version::V2 => opnum::REGISTER_EX,
+        let purpose = Purpose::Register(id);
+        let call = match version {
+            Version::V1 => link.call(purpose, &register, &mut self.actions),
+            Version::V2 => link.call(purpose, &RegisterEx(register), &mut self.actions),
         };
-        match link.call(Purpose::Register(id), opnum, stub, &mut self.actions) {
+        match call {
             Ok(call) => {
                 let due = now + self.config.call_timeout;
                 registration.told = Told::default();

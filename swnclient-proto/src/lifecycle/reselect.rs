@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::{COPIES, OVERLAP, Overlap};
 use crate::registration::{Attempt, Missed, Registered, Reselect, Reselection, State};
-use crate::wire::{self, Interface, opnum};
+use crate::wire::{AsyncNotify, Interface};
 use crate::{Error, Event, RegistrationId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -175,8 +175,8 @@ impl Client {
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
-        let stub = wire::encode_context_handle(&previous.handle);
-        match link.call(Purpose::Notify(id), opnum::ASYNC_NOTIFY, stub, &mut self.actions) {
+        let call = AsyncNotify(previous.handle);
+        match link.call(Purpose::Notify(id), &call, &mut self.actions) {
             Ok(call) => previous.notify = Some((call, now)),
             Err(error) => self.fail_link(link_id, error, now),
         }

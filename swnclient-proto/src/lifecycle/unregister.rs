@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::registration::{State, Unregistering};
-use crate::wire::{self, opnum};
+use crate::wire::UnRegister;
 use crate::{Event, RegistrationId};
 use dcerpc_proto::association::CallId;
 use dcerpc_proto::ndr::ContextHandle;
@@ -25,8 +25,7 @@ impl Client {
             // UnRegister gets its turn when AsyncNotify has ended.
             link.cancel(call, &mut self.actions);
         }
-        let stub = wire::encode_context_handle(&handle);
-        match link.call(Purpose::Unregister(id), opnum::UN_REGISTER, stub, &mut self.actions) {
+        match link.call(Purpose::Unregister(id), &UnRegister(handle), &mut self.actions) {
             Ok(_) => {
                 let unregistering = Unregistering { link: link_id, register: None, notify };
                 self.set_state(id, State::Unregistering(unregistering), now);

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::COPIES;
 use crate::registration::{Attempt, Missed, Registered, Reselection, State, Unregistering};
-use crate::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
+use crate::wire::{AddressInfo, AsyncNotify, NotifyMessages, Status, Version};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc_proto::association::CallId;
 use smol_str::{SmolStr, ToSmolStr};
@@ -52,8 +52,8 @@ impl Client {
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
-        let stub = wire::encode_context_handle(&registered.handle);
-        match link.call(Purpose::Notify(id), opnum::ASYNC_NOTIFY, stub, &mut self.actions) {
+        let call = AsyncNotify(registered.handle);
+        match link.call(Purpose::Notify(id), &call, &mut self.actions) {
             Ok(call) => {
                 registered.notify = Some((call, now));
                 // Version 1 has no keep-alive: no news can last for ever, and

@@ -2,7 +2,8 @@
 
 use super::Status;
 use crate::ResourceState;
-use dcerpc_proto::ndr::{Endian, NdrError, Reader, Writer};
+use dcerpc_proto::ndr::{NdrError, Reader, Writer};
+use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -61,29 +62,37 @@ impl From<&Interface> for crate::Interface {
     }
 }
 
-/// Decodes the response: the interfaces, or what the server returned instead.
-pub fn decode_interface_list(
-    stub: &[u8],
-    endian: Endian,
-) -> Result<Result<Vec<Interface>, Status>, NdrError> {
-    let mut r = Reader::new(stub, endian);
-    let mut interfaces = Vec::new();
-    if r.pointer()? {
-        let num = r.u32()?;
+/// WitnessrGetInterfaceList: the addresses of the cluster's nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GetInterfaceList;
+
+impl Operation for GetInterfaceList {
+    const OPNUM: u16 = 0;
+    const NAME: &'static str = "GetInterfaceList";
+    type Output = Vec<Interface>;
+    type Status = Status;
+
+    fn encode(&self, _: &mut Writer) {}
+
+    fn decode_response(r: &mut Reader<'_>) -> Result<Vec<Interface>, ResponseError<Status>> {
+        let mut interfaces = Vec::new();
         if r.pointer()? {
-            let offset = r.offset();
-            let count = r.count(INTERFACE_LEN)?;
-            if usize::try_from(num) != Ok(count) {
-                return Err(NdrError::Invalid { offset, what: "number of interfaces" });
-            }
-            interfaces.reserve_exact(count);
-            for _ in 0..count {
-                interfaces.push(read_interface(&mut r)?);
+            let num = r.u32()?;
+            if r.pointer()? {
+                let offset = r.offset();
+                let count = r.count(INTERFACE_LEN)?;
+                if usize::try_from(num) != Ok(count) {
+                    return Err(NdrError::Invalid { offset, what: "number of interfaces" }.into());
+                }
+                interfaces.reserve_exact(count);
+                for _ in 0..count {
+                    interfaces.push(read_interface(r)?);
+                }
             }
         }
+        Status(r.u32()?).into_result()?;
+        Ok(interfaces)
     }
-    let status = Status(r.u32()?);
-    Ok(if status == Status::SUCCESS { Ok(interfaces) } else { Err(status) })
 }
 
 fn read_interface(r: &mut Reader<'_>) -> Result<Interface, NdrError> {
@@ -91,11 +100,7 @@ fn read_interface(r: &mut Reader<'_>) -> Result<Interface, NdrError> {
     let name = name.split(|unit| *unit == 0).next().unwrap_or_default();
     let group_name = String::from_utf16_lossy(name).into();
     let version = r.u32()?;
-    let state = match r.u16()? {
-        0x0001 => ResourceState::Available,
-        0x00ff => ResourceState::Unavailable,
-        _ => ResourceState::Unknown,
-    };
+    let state = ResourceState::from_wire(r.u16()?.into());
     r.align(4)?;
     // Addresses are in network order whatever the data representation says.
     let ipv4 = Ipv4Addr::from(r.array()?);
@@ -140,11 +145,7 @@ fn write_interface(w: &mut Writer, interface: &Interface) {
     }
     w.bytes(&vec![0; start + 2 * GROUP_NAME_CHARS - w.offset()]);
     w.u32(interface.version);
-    w.u16(match interface.state {
-        ResourceState::Unknown => 0,
-        ResourceState::Available => 1,
-        ResourceState::Unavailable => 0xff,
-    });
+    w.u16(interface.state.code().into());
     w.align(4);
     w.bytes(&interface.ipv4.unwrap_or(Ipv4Addr::UNSPECIFIED).octets());
     w.bytes(&interface.ipv6.unwrap_or(Ipv6Addr::UNSPECIFIED).octets());

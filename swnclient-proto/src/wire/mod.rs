@@ -1,20 +1,16 @@
-//! The messages of the witness interface ([MS-SWN] 2.2 and 3.1.4), as stubs of
-//! DCE/RPC calls. Both directions are here, so that a server for tests needs
-//! no codec of its own.
+//! The messages of the witness interface ([MS-SWN] 2.2 and 3.1.4): an
+//! [`Operation`](dcerpc_proto::Operation) for each of its calls. Both directions
+//! are here, so that a server for tests needs no codec of its own.
 
 mod interfaces;
 mod notify;
 mod register;
+mod state;
 mod status;
 
-pub use interfaces::{Interface, InterfaceFlags, decode_interface_list, encode_interface_list};
-pub use notify::{
-    AddressFlags, AddressInfo, NotifyMessages, decode_notify_response, encode_notify_response,
-};
-pub use register::{
-    ReceivedRegister, Register, decode_context_handle, decode_register, decode_register_response,
-    decode_status, encode_context_handle, encode_register, encode_register_response, encode_status,
-};
+pub use interfaces::{GetInterfaceList, Interface, InterfaceFlags, encode_interface_list};
+pub use notify::{AddressFlags, AddressInfo, AsyncNotify, NotifyMessages, encode_notify_response};
+pub use register::{Register, RegisterEx, UnRegister, encode_register_response, encode_status};
 pub use status::Status;
 
 use dcerpc_proto::pdu::SyntaxId;
@@ -23,16 +19,6 @@ use uuid::uuid;
 /// The witness interface ([MS-SWN] 1.9), version 1.1.
 pub const INTERFACE: SyntaxId =
     SyntaxId { uuid: uuid!("ccd8c074-d0e5-4a40-92b4-d074faa6ba28"), major: 1, minor: 1 };
-
-/// The operation numbers ([MS-SWN] 3.1.4).
-#[allow(missing_docs)]
-pub mod opnum {
-    pub const GET_INTERFACE_LIST: u16 = 0;
-    pub const REGISTER: u16 = 1;
-    pub const UN_REGISTER: u16 = 2;
-    pub const ASYNC_NOTIFY: u16 = 3;
-    pub const REGISTER_EX: u16 = 4;
-}
 
 /// The version of the witness protocol that a registration speaks
 /// ([MS-SWN] 2.2.2.2 Version).

@@ -6,7 +6,8 @@
 
 use super::Status;
 use crate::ResourceState;
-use dcerpc_proto::ndr::{Endian, NdrError, Reader, Writer};
+use dcerpc_proto::ndr::{ContextHandle, NdrError, Reader, Writer};
+use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -87,31 +88,41 @@ pub enum NotifyMessages {
     IpChange(Vec<AddressInfo>),
 }
 
-/// Decodes the response. `Ok(Ok(None))`: success without a message, which some
-/// servers send; there is nothing new then.
-pub fn decode_notify_response(
-    stub: &[u8],
-    endian: Endian,
-) -> Result<Result<Option<NotifyMessages>, Status>, NdrError> {
-    let mut r = Reader::new(stub, endian);
-    let mut messages = None;
-    if r.pointer()? {
-        let offset = r.offset();
-        let (kind, length, _count) = (r.u32()?, r.u32()?, r.u32()?);
-        if r.pointer()? {
-            let len = r.count(1)?;
-            if usize::try_from(length) != Ok(len) {
-                return Err(NdrError::Invalid { offset, what: "message length" });
-            }
-            messages = read_messages(kind, r.bytes(len)?)
-                .ok_or(NdrError::Invalid { offset, what: "notification" })
-                .map(Some)?;
-        }
+/// WitnessrAsyncNotify: answered once there is something to tell about the
+/// registration with this handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsyncNotify(pub ContextHandle);
+
+impl Operation for AsyncNotify {
+    const OPNUM: u16 = 3;
+    const NAME: &'static str = "AsyncNotify";
+    /// `None`: success without a message, which some servers send; there is
+    /// nothing new then.
+    type Output = Option<NotifyMessages>;
+    type Status = Status;
+
+    fn encode(&self, w: &mut Writer) {
+        w.context_handle(&self.0);
     }
-    Ok(match Status(r.u32()?) {
-        Status::SUCCESS => Ok(messages),
-        status => Err(status),
-    })
+
+    fn decode_response(r: &mut Reader<'_>) -> Result<Self::Output, ResponseError<Status>> {
+        let mut messages = None;
+        if r.pointer()? {
+            let offset = r.offset();
+            let (kind, length, _count) = (r.u32()?, r.u32()?, r.u32()?);
+            if r.pointer()? {
+                let len = r.count(1)?;
+                if usize::try_from(length) != Ok(len) {
+                    return Err(NdrError::Invalid { offset, what: "message length" }.into());
+                }
+                messages = read_messages(kind, r.bytes(len)?)
+                    .ok_or(NdrError::Invalid { offset, what: "notification" })
+                    .map(Some)?;
+            }
+        }
+        Status(r.u32()?).into_result()?;
+        Ok(messages)
+    }
 }
 
 fn read_messages(kind: u32, block: &[u8]) -> Option<NotifyMessages> {
@@ -137,11 +148,7 @@ fn read_resource_changes(mut block: &[u8]) -> Option<Vec<(SmolStr, ResourceState
     let mut changes = Vec::new();
     while !block.is_empty() {
         let (state, name) = split_message(&mut block)?.split_first_chunk()?;
-        let state = match u32::from_le_bytes(*state) {
-            0x01 => ResourceState::Available,
-            0xff => ResourceState::Unavailable,
-            _ => ResourceState::Unknown,
-        };
+        let state = ResourceState::from_wire(u32::from_le_bytes(*state));
         if name.len() % 2 != 0 {
             return None;
         }
@@ -200,13 +207,7 @@ fn write_messages(messages: &NotifyMessages) -> (u32, usize, Vec<u8>) {
         NotifyMessages::ResourceChange(changes) => {
             let mut block = Vec::new();
             for (name, state) in changes {
-                let mut message = match state {
-                    ResourceState::Unknown => 0u32,
-                    ResourceState::Available => 1,
-                    ResourceState::Unavailable => 0xff,
-                }
-                .to_le_bytes()
-                .to_vec();
+                let mut message = u32::from(state.code()).to_le_bytes().to_vec();
                 message.extend(name.encode_utf16().chain([0]).flat_map(u16::to_le_bytes));
                 push_message(&mut block, &message);
             }

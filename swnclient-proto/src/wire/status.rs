@@ -1,5 +1,7 @@
 //! The Win32 error codes that witness calls return ([MS-SWN] 2.2.3, [MS-ERREF] 2.2).
 
+use dcerpc_proto::ResponseError;
+
 /// The return value of a witness call.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Status(pub u32);
@@ -44,6 +46,18 @@ statuses! {
         "the server does not serve this address, or no share of a cluster; \
          mount a continuously available share by the cluster's name";
 }
+
+impl Status {
+    /// Returns the status as an error, unless it is success.
+    pub(super) fn into_result(self) -> Result<(), ResponseError<Self>> {
+        match self {
+            Self::SUCCESS => Ok(()),
+            status => Err(ResponseError::Status(status)),
+        }
+    }
+}
+
+impl std::error::Error for Status {}
 
 impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -9,3 +9,14 @@
 mod hostile;
 mod round_trip;
 mod samba;
+
+use dcerpc_proto::ndr::{Endian, Reader};
+use dcerpc_proto::{Operation, ResponseError};
+
+/// Decodes a response.
+fn decode<O: Operation>(
+    stub: &[u8],
+    endian: Endian,
+) -> Result<O::Output, ResponseError<O::Status>> {
+    O::decode_response(&mut Reader::new(stub, endian))
+}

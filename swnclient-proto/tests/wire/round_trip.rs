@@ -1,15 +1,16 @@
 //! What is encoded is decoded again, whatever the values.
 
-use dcerpc_proto::ndr::{ContextHandle, Endian};
+use crate::decode;
+use dcerpc_proto::ndr::{ContextHandle, Endian, Reader};
+use dcerpc_proto::{Operation, ResponseError};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use swnclient_proto::ResourceState;
 use swnclient_proto::wire::{
-    AddressFlags, AddressInfo, Interface, NotifyMessages, ReceivedRegister, Register, Status,
-    Version, decode_context_handle, decode_interface_list, decode_notify_response, decode_register,
-    decode_register_response, decode_status, encode_context_handle, encode_interface_list,
-    encode_notify_response, encode_register, encode_register_response, encode_status,
+    AddressFlags, AddressInfo, AsyncNotify, GetInterfaceList, Interface, NotifyMessages, Register,
+    RegisterEx, Status, UnRegister, Version, encode_interface_list, encode_notify_response,
+    encode_register_response, encode_status,
 };
 
 const LITTLE: Endian = Endian::Little;
@@ -74,26 +75,19 @@ proptest! {
         version: u32, ip_notify: bool, keep_alive: u32,
     ) {
         let [net_name, share_name, ip_address, client_name] =
-            [0, 1, 2, 3].map(|n| names[n].then(|| text[n].as_str()));
+            [0, 1, 2, 3].map(|n| names[n].then(|| text[n].as_str().into()));
         let sent = Register {
             version, net_name, share_name, ip_address, client_name, ip_notify, keep_alive,
         };
-        let owned = |name: Option<&str>| name.map(String::from);
-        let full = ReceivedRegister {
-            version,
-            net_name: owned(net_name),
-            share_name: owned(share_name),
-            ip_address: owned(ip_address),
-            client_name: owned(client_name),
-            ip_notify,
-            keep_alive,
+        let received = |version, stub: &[u8]| {
+            Register::decode(version, &mut Reader::new(stub, LITTLE))
         };
-        let stub = encode_register(Version::V2, &sent);
-        prop_assert_eq!(decode_register(Version::V2, &stub, LITTLE), Ok(full.clone()));
+        let stub = RegisterEx(sent.clone()).stub();
+        prop_assert_eq!(received(Version::V2, &stub), Ok(sent.clone()));
         // Version 1 knows no share, no address notification and no keep-alive.
-        let stub = encode_register(Version::V1, &sent);
-        let less = ReceivedRegister { share_name: None, ip_notify: false, keep_alive: 0, ..full };
-        prop_assert_eq!(decode_register(Version::V1, &stub, LITTLE), Ok(less));
+        let stub = sent.stub();
+        let less = Register { share_name: None, ip_notify: false, keep_alive: 0, ..sent };
+        prop_assert_eq!(received(Version::V1, &stub), Ok(less));
     }
 
     #[test]
@@ -101,35 +95,42 @@ proptest! {
         prop_assume!(!handle.is_null());
         for answer in [Ok(handle), Err(failure)] {
             let stub = encode_register_response(answer);
-            prop_assert_eq!(decode_register_response(&stub, LITTLE), Ok(answer));
+            let expected = answer.map_err(ResponseError::Status);
+            prop_assert_eq!(decode::<Register>(&stub, LITTLE), expected);
+            prop_assert_eq!(decode::<RegisterEx>(&stub, LITTLE), expected);
         }
     }
 
     #[test]
     fn context_handle_and_status(handle in handle(), status: u32) {
-        let stub = encode_context_handle(&handle);
-        prop_assert_eq!(stub.len(), ContextHandle::LEN);
-        prop_assert_eq!(decode_context_handle(&stub, LITTLE), Ok(handle));
+        for stub in [AsyncNotify(handle).stub(), UnRegister(handle).stub()] {
+            prop_assert_eq!(stub.len(), ContextHandle::LEN);
+            prop_assert_eq!(Reader::new(&stub, LITTLE).context_handle(), Ok(handle));
+        }
         let status = Status(status);
-        prop_assert_eq!(decode_status(&encode_status(status), LITTLE), Ok(status));
+        let expected = match status {
+            Status::SUCCESS => Ok(()),
+            status => Err(ResponseError::Status(status)),
+        };
+        prop_assert_eq!(decode::<UnRegister>(&encode_status(status), LITTLE), expected);
     }
 
     #[test]
     fn interface_list(list in vec(interface(), 0..5), failure in failure()) {
         let stub = encode_interface_list(Ok(&list));
-        prop_assert_eq!(decode_interface_list(&stub, LITTLE), Ok(Ok(list)));
+        prop_assert_eq!(decode::<GetInterfaceList>(&stub, LITTLE), Ok(list));
         let stub = encode_interface_list(Err(failure));
-        prop_assert_eq!(decode_interface_list(&stub, LITTLE), Ok(Err(failure)));
+        prop_assert_eq!(decode::<GetInterfaceList>(&stub, LITTLE), Err(ResponseError::Status(failure)));
     }
 
     #[test]
     fn notification(messages in messages(), failure in failure()) {
         let stub = encode_notify_response(Ok(Some(&messages)));
-        prop_assert_eq!(decode_notify_response(&stub, LITTLE), Ok(Ok(Some(messages))));
+        prop_assert_eq!(decode::<AsyncNotify>(&stub, LITTLE), Ok(Some(messages)));
         let stub = encode_notify_response(Ok(None));
-        prop_assert_eq!(decode_notify_response(&stub, LITTLE), Ok(Ok(None)));
+        prop_assert_eq!(decode::<AsyncNotify>(&stub, LITTLE), Ok(None));
         let stub = encode_notify_response(Err(failure));
-        prop_assert_eq!(decode_notify_response(&stub, LITTLE), Ok(Err(failure)));
+        prop_assert_eq!(decode::<AsyncNotify>(&stub, LITTLE), Err(ResponseError::Status(failure)));
     }
 
     #[test]
@@ -151,7 +152,7 @@ fn a_group_name_is_cut_to_what_its_field_holds() {
         witness: false,
     };
     let stub = encode_interface_list(Ok(&[named(&"n".repeat(300))]));
-    let list = decode_interface_list(&stub, LITTLE).unwrap().unwrap();
+    let list = decode::<GetInterfaceList>(&stub, LITTLE).unwrap();
     assert_eq!(list, [named(&"n".repeat(259))]);
 }
 

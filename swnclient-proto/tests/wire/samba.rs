@@ -3,16 +3,17 @@
 //! `data/README.md` says how the files were made; `data/capture.py` has the
 //! calls of the session in their order.
 
-use dcerpc_proto::ndr::{ContextHandle, Endian};
+use crate::decode;
+use dcerpc_proto::ndr::{ContextHandle, Endian, NdrError, Reader};
 use dcerpc_proto::pdu::{Fault, Frame, Header, PacketType, Request, Response};
+use dcerpc_proto::{Operation, ResponseError};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use swnclient_proto::ResourceState;
 use swnclient_proto::wire::{
-    AddressFlags, AddressInfo, Interface, NotifyMessages, ReceivedRegister, Register, Status,
-    Version, decode_context_handle, decode_interface_list, decode_notify_response, decode_register,
-    decode_register_response, decode_status, encode_context_handle, encode_interface_list,
-    encode_notify_response, encode_register, encode_register_response, encode_status, opnum,
+    AddressFlags, AddressInfo, AsyncNotify, GetInterfaceList, Interface, NotifyMessages, Register,
+    RegisterEx, Status, UnRegister, Version, encode_interface_list, encode_notify_response,
+    encode_register_response, encode_status,
 };
 
 const LITTLE: Endian = Endian::Little;
@@ -53,7 +54,7 @@ pub(crate) fn session() -> Vec<Call> {
     calls.into_values().collect()
 }
 
-fn stub(mut body: dcerpc_proto::ndr::Reader<'_>) -> Vec<u8> {
+fn stub(mut body: Reader<'_>) -> Vec<u8> {
     body.rest().to_vec()
 }
 
@@ -95,63 +96,63 @@ fn address(flags: u32, ipv4: &str, ipv6: &str) -> AddressInfo {
 #[test]
 fn the_session_is_whole() {
     let opnums: Vec<u16> = session().iter().map(|call| call.opnum).collect();
-    let notify = opnum::ASYNC_NOTIFY;
+    let notify = AsyncNotify::OPNUM;
     let expected = [
-        &[opnum::GET_INTERFACE_LIST, opnum::REGISTER, opnum::REGISTER_EX, opnum::REGISTER_EX][..],
-        &[opnum::REGISTER, opnum::REGISTER, opnum::UN_REGISTER, opnum::UN_REGISTER],
-        &[opnum::REGISTER_EX],
+        &[GetInterfaceList::OPNUM, Register::OPNUM, RegisterEx::OPNUM, RegisterEx::OPNUM][..],
+        &[Register::OPNUM, Register::OPNUM, UnRegister::OPNUM, UnRegister::OPNUM],
+        &[RegisterEx::OPNUM],
         &[notify; 14],
-        &[opnum::UN_REGISTER, 9],
+        &[UnRegister::OPNUM, 9],
     ];
     assert_eq!(opnums, expected.concat());
 }
 
 #[test]
 fn samba_s_interface_list_is_decoded() {
-    let [call] = &calls_of(opnum::GET_INTERFACE_LIST)[..] else { panic!() };
+    let [call] = &calls_of(GetInterfaceList::OPNUM)[..] else { panic!() };
     // It has no arguments. Samba's client puts a verification trailer
     // ([MS-RPCE] 2.2.2.13) into its first request.
     assert!(call.request.starts_with(b"\x8a\xe3\x13\x71\x02\xf4\x36\x71"));
-    let list = decode_interface_list(call.response.as_ref().unwrap(), LITTLE);
+    let list = decode::<GetInterfaceList>(call.response.as_ref().unwrap(), LITTLE);
     // Node 1, which was asked, holds the second address.
     let expected = vec![
         interface([10, 77, 0, 103], true),
         interface([10, 77, 0, 102], false),
         interface([10, 77, 0, 101], true),
     ];
-    assert_eq!(list, Ok(Ok(expected)));
+    assert_eq!(list, Ok(expected));
+}
+
+/// What a server reads in a request of version `version`.
+fn received(version: Version, call: &Call) -> Result<Register, NdrError> {
+    Register::decode(version, &mut Reader::new(&call.request, LITTLE))
+}
+
+/// What the server returned.
+fn returned<O: Operation<Status = Status>>(call: &Call) -> Result<O::Output, Status> {
+    match decode::<O>(call.response.as_ref().unwrap(), LITTLE) {
+        Ok(output) => Ok(output),
+        Err(ResponseError::Status(status)) => Err(status),
+        Err(ResponseError::Ndr(error)) => panic!("{error}"),
+    }
 }
 
 #[test]
 fn register_is_encoded_and_answered_as_between_samba_s_client_and_server() {
-    let calls = calls_of(opnum::REGISTER);
-    let register = |net_name| Register {
-        version: Version::V1.to_wire(),
-        net_name,
-        share_name: None,
-        ip_address: Some("10.77.0.101"),
-        client_name: Some("capture"),
-        ip_notify: false,
-        keep_alive: 0,
+    let calls = calls_of(Register::OPNUM);
+    let register = |net_name: Option<&str>| Register {
+        version: 0x0001_0001,
+        net_name: net_name.map(Into::into),
+        ip_address: Some("10.77.0.101".into()),
+        client_name: Some("capture".into()),
+        ..Register::default()
     };
     let net_names = [Some("nosuch"), None, Some("witclu")];
     for (call, net_name) in calls.iter().zip(net_names) {
-        assert_eq!(encode_register(Version::V1, &register(net_name)), call.request);
-        assert_eq!(
-            decode_register(Version::V1, &call.request, LITTLE),
-            Ok(ReceivedRegister {
-                version: 0x0001_0001,
-                net_name: net_name.map(Into::into),
-                ip_address: Some("10.77.0.101".into()),
-                client_name: Some("capture".into()),
-                ..ReceivedRegister::default()
-            })
-        );
+        assert_eq!(register(net_name).stub(), call.request);
+        assert_eq!(received(Version::V1, call), Ok(register(net_name)));
     }
-    let answers = calls
-        .iter()
-        .map(|call| decode_register_response(call.response.as_ref().unwrap(), LITTLE).unwrap());
-    let answers: Vec<_> = answers.collect();
+    let answers: Vec<_> = calls.iter().map(returned::<Register>).collect();
     assert_eq!(answers[0], Err(Status::INVALID_PARAMETER));
     assert_eq!(answers[1], Err(Status::INVALID_PARAMETER));
     assert!(!answers[2].unwrap().is_null());
@@ -159,44 +160,34 @@ fn register_is_encoded_and_answered_as_between_samba_s_client_and_server() {
 
 #[test]
 fn register_ex_is_encoded_and_answered_as_between_samba_s_client_and_server() {
-    let calls = calls_of(opnum::REGISTER_EX);
+    let calls = calls_of(RegisterEx::OPNUM);
     let refused = Register {
         version: Version::V2.to_wire(),
-        net_name: Some("witclu"),
+        net_name: Some("witclu".into()),
         share_name: None,
-        ip_address: Some("10.77.0.99"),
-        client_name: Some("capture"),
+        ip_address: Some("10.77.0.99".into()),
+        client_name: Some("capture".into()),
         ip_notify: false,
         keep_alive: 30,
     };
     let old = Register {
         version: Version::V1.to_wire(),
-        ip_address: Some("10.77.0.101"),
+        ip_address: Some("10.77.0.101".into()),
         ..refused.clone()
     };
     let full = Register {
-        net_name: Some("witclu.wit.test"),
-        share_name: Some("data"),
-        ip_address: Some("10.77.0.101"),
+        net_name: Some("witclu.wit.test".into()),
+        share_name: Some("data".into()),
+        ip_address: Some("10.77.0.101".into()),
         ip_notify: true,
         keep_alive: 2,
         ..refused.clone()
     };
-    for (call, register) in calls.iter().zip([&refused, &old, &full]) {
-        assert_eq!(encode_register(Version::V2, register), call.request);
-        let received = decode_register(Version::V2, &call.request, LITTLE).unwrap();
-        assert_eq!(received.version, register.version);
-        assert_eq!(received.net_name.as_deref(), register.net_name);
-        assert_eq!(received.share_name.as_deref(), register.share_name);
-        assert_eq!(received.ip_address.as_deref(), register.ip_address);
-        assert_eq!(received.client_name.as_deref(), register.client_name);
-        assert_eq!(received.ip_notify, register.ip_notify);
-        assert_eq!(received.keep_alive, register.keep_alive);
+    for (call, register) in calls.iter().zip([refused, old, full]) {
+        assert_eq!(RegisterEx(register.clone()).stub(), call.request);
+        assert_eq!(received(Version::V2, call), Ok(register));
     }
-    let answers = calls
-        .iter()
-        .map(|call| decode_register_response(call.response.as_ref().unwrap(), LITTLE).unwrap());
-    let answers: Vec<_> = answers.collect();
+    let answers: Vec<_> = calls.iter().map(returned::<RegisterEx>).collect();
     assert_eq!(answers[0], Err(Status::INVALID_STATE));
     assert_eq!(answers[1], Err(Status::REVISION_MISMATCH));
     assert!(!answers[2].unwrap().is_null());
@@ -204,23 +195,22 @@ fn register_ex_is_encoded_and_answered_as_between_samba_s_client_and_server() {
 
 #[test]
 fn context_handles_go_back_to_the_server_as_they_came() {
-    let version_1 = calls_of(opnum::REGISTER).pop().unwrap();
-    let version_2 = calls_of(opnum::REGISTER_EX).pop().unwrap();
-    let mut handles = [version_1, version_2]
-        .map(|call| decode_register_response(&call.response.unwrap(), LITTLE).unwrap().unwrap());
-    let unregister = calls_of(opnum::UN_REGISTER);
+    let version_1 = calls_of(Register::OPNUM).pop().unwrap();
+    let version_2 = calls_of(RegisterEx::OPNUM).pop().unwrap();
+    let mut handles = [version_1, version_2].map(|call| returned::<Register>(&call).unwrap());
+    let unregister = calls_of(UnRegister::OPNUM);
     let [first, again, second] = &unregister[..] else { panic!() };
-    for (call, handle, status) in [
-        (first, handles[0], Status::SUCCESS),
-        (again, handles[0], Status::NOT_FOUND),
-        (second, handles[1], Status::SUCCESS),
+    for (call, handle, result) in [
+        (first, handles[0], Ok(())),
+        (again, handles[0], Err(Status::NOT_FOUND)),
+        (second, handles[1], Ok(())),
     ] {
-        assert_eq!(encode_context_handle(&handle), call.request);
-        assert_eq!(decode_context_handle(&call.request, LITTLE), Ok(handle));
-        assert_eq!(decode_status(call.response.as_ref().unwrap(), LITTLE), Ok(status));
+        assert_eq!(UnRegister(handle).stub(), call.request);
+        assert_eq!(Reader::new(&call.request, LITTLE).context_handle(), Ok(handle));
+        assert_eq!(returned::<UnRegister>(call), result);
     }
-    for call in calls_of(opnum::ASYNC_NOTIFY) {
-        assert_eq!(call.request, encode_context_handle(&handles[1]));
+    for call in calls_of(AsyncNotify::OPNUM) {
+        assert_eq!(call.request, AsyncNotify(handles[1]).stub());
     }
     handles.sort_by_key(|handle| format!("{handle:?}"));
     assert_ne!(handles[0], handles[1]);
@@ -264,11 +254,10 @@ fn samba_s_notifications_of_all_types_are_decoded() {
         Ok(Some(NotifyMessages::ShareMove(one()))),
         Ok(Some(NotifyMessages::ClientMove(vec![address(0x09, "10.77.0.101", "::")]))),
     ];
-    let calls = calls_of(opnum::ASYNC_NOTIFY);
+    let calls = calls_of(AsyncNotify::OPNUM);
     assert_eq!(calls.len(), expected.len());
     for (call, expected) in calls.iter().zip(expected) {
-        let response = call.response.as_ref().unwrap();
-        assert_eq!(decode_notify_response(response, LITTLE), Ok(expected));
+        assert_eq!(returned::<AsyncNotify>(call), expected);
     }
 }
 
@@ -285,16 +274,17 @@ fn the_server_side_is_encoded_as_samba_encodes_it() {
     for call in session() {
         let Ok(response) = &call.response else { continue };
         let encoded = match call.opnum {
-            opnum::GET_INTERFACE_LIST => {
-                let list = decode_interface_list(response, LITTLE).unwrap();
-                encode_interface_list(list.as_deref().map_err(|status| *status))
+            GetInterfaceList::OPNUM => encode_interface_list(
+                returned::<GetInterfaceList>(&call).as_deref().map_err(|s| *s),
+            ),
+            Register::OPNUM | RegisterEx::OPNUM => {
+                encode_register_response(returned::<Register>(&call))
             }
-            opnum::REGISTER | opnum::REGISTER_EX => {
-                encode_register_response(decode_register_response(response, LITTLE).unwrap())
+            UnRegister::OPNUM => {
+                encode_status(returned::<UnRegister>(&call).err().unwrap_or(Status::SUCCESS))
             }
-            opnum::UN_REGISTER => encode_status(decode_status(response, LITTLE).unwrap()),
             _ => {
-                let decoded = decode_notify_response(response, LITTLE).unwrap();
+                let decoded = returned::<AsyncNotify>(&call);
                 // The number of messages.
                 if response.get(12..16).is_some_and(|num| !matches!(num, [1 | 3, 0, 0, 0])) {
                     continue;
@@ -346,7 +336,7 @@ fn interfaces_with_ipv6_are_decoded_in_both_byte_orders() {
         },
     ];
     for (endian, stub) in packed!("interfaces") {
-        let list = decode_interface_list(stub, endian).unwrap().unwrap();
+        let list = decode::<GetInterfaceList>(stub, endian).unwrap();
         assert_eq!(list, interfaces, "{endian:?}");
     }
     let encoded = encode_interface_list(Ok(&interfaces));
@@ -357,8 +347,8 @@ fn interfaces_with_ipv6_are_decoded_in_both_byte_orders() {
 fn context_handles_are_decoded_in_both_byte_orders() {
     let uuid = uuid::uuid!("00112233-4455-6677-8899-aabbccddeeff");
     for (endian, stub) in packed!("handle") {
-        let handle = decode_register_response(stub, endian);
-        assert_eq!(handle, Ok(Ok(ContextHandle::new(1, uuid))));
+        let handle = decode::<Register>(stub, endian);
+        assert_eq!(handle, Ok(ContextHandle::new(1, uuid)));
     }
 }
 
@@ -368,15 +358,15 @@ fn notifications_are_decoded_in_both_byte_orders() {
     for (endian, stub) in packed!("resource-change") {
         let expected = vec![("node1".into(), ResourceState::Unavailable)];
         assert_eq!(
-            decode_notify_response(stub, endian),
-            Ok(Ok(Some(NotifyMessages::ResourceChange(expected))))
+            decode::<AsyncNotify>(stub, endian),
+            Ok(Some(NotifyMessages::ResourceChange(expected)))
         );
     }
     for (endian, stub) in packed!("client-move") {
         let expected = vec![address(0x0b, "192.0.2.1", "2001:db8::1")];
         assert_eq!(
-            decode_notify_response(stub, endian),
-            Ok(Ok(Some(NotifyMessages::ClientMove(expected))))
+            decode::<AsyncNotify>(stub, endian),
+            Ok(Some(NotifyMessages::ClientMove(expected)))
         );
     }
 }

@@ -252,7 +252,7 @@ pub fn encode_notify(
     }
     if let Notification::ResourceChange { name, state } = notification {
         message.text(Attribute::ResourceName, cut(name, RESOURCE_NAME_MAX))?;
-        message.attribute(Attribute::ResourceState, &state_code(*state).to_ne_bytes())?;
+        message.attribute(Attribute::ResourceState, &u32::from(state.code()).to_ne_bytes())?;
     }
     message.finish()
 }
@@ -269,11 +269,10 @@ pub fn decode_notify(payload: &[u8]) -> Result<(u32, Notification), DecodeError>
                 .string(Attribute::ResourceName)?
                 .ok_or(DecodeError::Missing(Attribute::ResourceName))?
                 .into(),
-            state: match fields.integer(Attribute::ResourceState)? {
-                0 => ResourceState::Unknown,
-                1 => ResourceState::Available,
-                0xff => ResourceState::Unavailable,
-                other => return Err(DecodeError::Value(Attribute::ResourceState, other)),
+            state: {
+                let code = fields.integer(Attribute::ResourceState)?;
+                ResourceState::from_code(code)
+                    .ok_or(DecodeError::Value(Attribute::ResourceState, code))?
             },
         },
         2 => Notification::ClientMove { address: fields.address()? },
@@ -371,15 +370,6 @@ fn decode_address(storage: &[u8; SOCKADDR_STORAGE]) -> Result<IpAddr, DecodeErro
 /// `AF_INET` and `AF_INET6` in the width of `sa_family_t`.
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
-
-/// `enum cifs_swn_resource_state`.
-fn state_code(state: ResourceState) -> u32 {
-    match state {
-        ResourceState::Unknown => 0,
-        ResourceState::Available => 1,
-        ResourceState::Unavailable => 0xff,
-    }
-}
 
 /// The longest beginning of `text` that fits `max` bytes.
 fn cut(text: &str, max: usize) -> &str {

@@ -5,7 +5,7 @@ use crate::connection::ConnId;
 use crate::rpc::{Answer, Body, Shape};
 use crate::{Stage, Time, What};
 use dcerpc_proto::association::FaultStatus;
-use dcerpc_proto::epm;
+use dcerpc_proto::epm::EptMap;
 use std::net::Ipv4Addr;
 use swnclient_proto::wire::{self, Status};
 
@@ -99,8 +99,8 @@ fn returning(stage: Stage, status: Status) -> Body {
         Stage::AsyncNotify => wire::encode_notify_response(Err(status)),
         Stage::UnRegister => wire::encode_status(status),
         Stage::EptMap => {
-            let request = epm::MapRequest { interface: wire::INTERFACE, max_towers: 1 };
-            epm::encode_response(&request, None, Ipv4Addr::UNSPECIFIED)
+            let request = EptMap { interface: wire::INTERFACE, max_towers: 1 };
+            request.encode_response(None, Ipv4Addr::UNSPECIFIED)
         }
         Stage::MapperConnect | Stage::MapperBind | Stage::Connect | Stage::Bind | Stage::Auth => {
             return Body::Fault(FaultStatus(status.0));

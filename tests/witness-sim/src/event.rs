@@ -6,7 +6,6 @@ use crate::{NodeId, Service, Stage, Step, Time, What};
 use dcerpc_proto::association::FaultStatus;
 use smol_str::SmolStr;
 use std::net::{IpAddr, SocketAddr};
-use swnclient_proto::ResourceState;
 use swnclient_proto::wire::{AddressInfo, NotifyMessages, Status};
 
 /// Something that happened.
@@ -115,14 +114,7 @@ pub(crate) fn describe(notice: &Notice) -> String {
         Err(status) => format!("{status:?}"),
         Ok(None) => "nothing, with success".into(),
         Ok(Some(NotifyMessages::ResourceChange(changes))) => {
-            let words = changes.iter().map(|(name, state)| {
-                let state = match state {
-                    ResourceState::Unknown => "unknown",
-                    ResourceState::Available => "available",
-                    ResourceState::Unavailable => "unavailable",
-                };
-                format!("{name} is {state}")
-            });
+            let words = changes.iter().map(|(name, state)| format!("{name} is {state}"));
             words.collect::<Vec<_>>().join(", ")
         }
         Ok(Some(NotifyMessages::ClientMove(to))) => format!("client move to {}", list(to)),

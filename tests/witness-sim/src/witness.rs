@@ -9,8 +9,9 @@ use crate::registration::{Due, Notice, Pending, Registration, RegistrationId, Wa
 use crate::rpc::{Answer, Call};
 use crate::topology::Address;
 use crate::{NodeId, Service, Stage, Time, What};
+use dcerpc_proto::Operation;
 use dcerpc_proto::association::FaultStatus;
-use dcerpc_proto::epm;
+use dcerpc_proto::epm::EptMap;
 use dcerpc_proto::ndr::{ContextHandle, NdrError};
 use smol_str::{SmolStr, ToSmolStr};
 use std::collections::VecDeque;
@@ -18,7 +19,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 use swnclient_proto::ResourceState;
 use swnclient_proto::wire::{
-    self, Interface, NotifyMessages, ReceivedRegister, Status, Version, opnum,
+    self, AsyncNotify, GetInterfaceList, Interface, NotifyMessages, Register, RegisterEx, Status,
+    UnRegister, Version,
 };
 
 /// RPC_S_SERVER_UNAVAILABLE: what Samba answers to a call that was orphaned.
@@ -40,12 +42,12 @@ impl Cluster {
             return;
         }
         let stage = match (service, call.opnum) {
-            (Service::Mapper, epm::EPT_MAP) => Some(Stage::EptMap),
-            (Service::Witness, opnum::GET_INTERFACE_LIST) => Some(Stage::GetInterfaceList),
-            (Service::Witness, opnum::REGISTER) => Some(Stage::Register),
-            (Service::Witness, opnum::UN_REGISTER) => Some(Stage::UnRegister),
-            (Service::Witness, opnum::ASYNC_NOTIFY) => Some(Stage::AsyncNotify),
-            (Service::Witness, opnum::REGISTER_EX) => {
+            (Service::Mapper, EptMap::OPNUM) => Some(Stage::EptMap),
+            (Service::Witness, GetInterfaceList::OPNUM) => Some(Stage::GetInterfaceList),
+            (Service::Witness, Register::OPNUM) => Some(Stage::Register),
+            (Service::Witness, UnRegister::OPNUM) => Some(Stage::UnRegister),
+            (Service::Witness, AsyncNotify::OPNUM) => Some(Stage::AsyncNotify),
+            (Service::Witness, RegisterEx::OPNUM) => {
                 self.config.traits.version_2.then_some(Stage::RegisterEx)
             }
             _ => None,
@@ -123,11 +125,7 @@ impl Cluster {
 
     /// ept_map.
     fn map(&self, conn: ConnId, call: &Call) -> Result<Vec<u8>, NdrError> {
-        let wanted = match epm::decode_request(&call.stub, call.endian) {
-            Ok(wanted) => wanted,
-            Err(epm::EpmError::Malformed(error)) => return Err(error),
-            Err(_) => epm::MapRequest { interface: wire::INTERFACE, max_towers: 1 },
-        };
+        let wanted = EptMap::decode(&mut call.reader())?;
         let connection = self.connections.get(&conn);
         let port = connection
             .and_then(|connection| self.topology.node(connection.node)?.witness_port)
@@ -136,7 +134,7 @@ impl Cluster {
             Some(IpAddr::V4(address)) => address,
             _ => Ipv4Addr::UNSPECIFIED,
         };
-        Ok(epm::encode_response(&wanted, port, address))
+        Ok(wanted.encode_response(port, address))
     }
 
     /// What a node lists.
@@ -208,10 +206,10 @@ impl Cluster {
         version: Version,
         call: &Call,
     ) -> Result<Vec<u8>, NdrError> {
-        let request = wire::decode_register(version, &call.stub, call.endian)?;
+        let request = Register::decode(version, &mut call.reader())?;
         let result = self.try_register(now, conn, version, &request);
         if let (Err(status), Some(connection)) = (result, self.connections.get(&conn)) {
-            let (node, client) = (connection.node, request.client_name.map(SmolStr::from));
+            let (node, client) = (connection.node, request.client_name);
             let status_event = Happening::RegisterRefused { node, client, status };
             self.happened(now, status_event);
         }
@@ -223,7 +221,7 @@ impl Cluster {
         now: Time,
         conn: ConnId,
         version: Version,
-        request: &ReceivedRegister,
+        request: &Register,
     ) -> Result<ContextHandle, Status> {
         if request.version != version.to_wire() {
             return Err(Status::REVISION_MISMATCH);
@@ -251,10 +249,10 @@ impl Cluster {
             node,
             group,
             version,
-            net_name: net_name.into(),
-            share_name: request.share_name.as_ref().map(SmolStr::from),
+            net_name: net_name.clone(),
+            share_name: request.share_name.clone(),
             address,
-            client: client.into(),
+            client: client.clone(),
             ip_notify: request.ip_notify,
             keep_alive: Duration::from_secs(request.keep_alive.into()),
             waiting: VecDeque::new(),
@@ -271,7 +269,7 @@ impl Cluster {
     }
 
     fn find(&self, conn: ConnId, call: &Call) -> Result<Option<RegistrationId>, NdrError> {
-        let handle = wire::decode_context_handle(&call.stub, call.endian)?;
+        let handle = call.reader().context_handle()?;
         let connection = self.connections.get(&conn);
         Ok(connection.and_then(|connection| self.registrations.find(&handle, connection.group)))
     }

@@ -5,11 +5,14 @@
 mod common;
 
 use common::{Bench, Logon, SECOND, request};
+use dcerpc_proto::ResponseError;
 use dcerpc_proto::association::{AssociationError, FaultStatus};
-use dcerpc_proto::epm;
-use dcerpc_proto::security::AuthLevel;
+use dcerpc_proto::epm::{self, EptMap};
+use dcerpc_proto::pdu::AuthLevel;
 use swnclient_proto::ResourceState;
-use swnclient_proto::wire::{self, AddressInfo, NotifyMessages, Status, Version, opnum};
+use swnclient_proto::wire::{
+    self, AddressInfo, GetInterfaceList, NotifyMessages, RegisterEx, Status, UnRegister, Version,
+};
 use witness_sim::{ClusterConfig, NodeId, Profile};
 
 fn changed(name: &str, state: ResourceState) -> common::Told {
@@ -47,22 +50,23 @@ fn a_registration_lives_from_list_to_unregister_by_every_logon() {
 fn the_mapper_names_the_port_of_its_own_node() {
     let mut b = Bench::new(Profile::Samba);
     let conn = b.open_as(b.mapper(2), epm::INTERFACE, Logon::Nobody, "");
-    let call = b.call(conn, epm::EPT_MAP, epm::encode_request(&wire::INTERFACE));
+    let call = b.call(conn, &EptMap::new(wire::INTERFACE));
     let reply = b.reply(conn, call).unwrap().unwrap();
-    let port = epm::decode_response(&reply.stub, reply.endian).unwrap();
+    let port = reply.decode::<EptMap>().unwrap();
     assert_eq!(port, b.endpoint(2).port());
 
     b.step("service node 2 stop");
-    let call = b.call(conn, epm::EPT_MAP, epm::encode_request(&wire::INTERFACE));
+    let call = b.call(conn, &EptMap::new(wire::INTERFACE));
     let reply = b.reply(conn, call).unwrap().unwrap();
-    assert_eq!(epm::decode_response(&reply.stub, reply.endian), Err(epm::EpmError::NotRegistered));
+    let error = reply.decode::<EptMap>().unwrap_err();
+    assert_eq!(error, ResponseError::Status(epm::EpmError::NotRegistered));
 }
 
 #[test]
 fn a_wrong_password_is_refused_at_the_first_call() {
     let mut b = Bench::new(Profile::Samba);
     let conn = b.open_as(b.endpoint(1), wire::INTERFACE, Logon::PRIVACY, "wrong");
-    let call = b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+    let call = b.call(conn, &GetInterfaceList);
     assert_eq!(b.reply(conn, call), Some(Err(FaultStatus::ACCESS_DENIED)));
     assert_eq!(b.link(conn).closed, Some(false));
 }
@@ -82,7 +86,7 @@ fn a_wrong_password_inside_spnego_is_refused_during_the_bind() {
 fn a_call_without_logon_is_refused() {
     let mut b = Bench::new(Profile::Samba);
     let conn = b.open(1, Logon::Nobody);
-    let call = b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+    let call = b.call(conn, &GetInterfaceList);
     assert_eq!(b.reply(conn, call), Some(Err(FaultStatus::ACCESS_DENIED)));
 }
 
@@ -117,7 +121,7 @@ fn what_is_wrong_with_a_registration_has_a_code_of_its_own() {
         }),
         (Status::INVALID_PARAMETER, {
             let mut r = right.clone();
-            r.net_name = Some("OTHER");
+            r.net_name = Some("OTHER".into());
             r
         }),
         (Status::INVALID_PARAMETER, {
@@ -127,7 +131,7 @@ fn what_is_wrong_with_a_registration_has_a_code_of_its_own() {
         }),
         (Status::INVALID_STATE, {
             let mut r = right.clone();
-            r.ip_address = Some("192.0.2.1");
+            r.ip_address = Some("192.0.2.1".into());
             r
         }),
     ];
@@ -136,7 +140,7 @@ fn what_is_wrong_with_a_registration_has_a_code_of_its_own() {
     }
     for name in ["cluster", "Cluster.Example.Test"] {
         let mut register = right.clone();
-        register.net_name = Some(name);
+        register.net_name = Some(name.into());
         let registered = b.try_register(conn, Version::V2, &register);
         assert!(matches!(registered, Ok(Ok(_))));
     }
@@ -272,8 +276,7 @@ fn without_multiplexing_calls_take_turns() {
     assert!(!b.link(conn).association.is_multiplexed());
     let handle = b.register(conn, Version::V2, 1);
     let waiting = b.notify(conn, &handle);
-    let stub = wire::encode_context_handle(&handle);
-    let queued = b.call(conn, opnum::UN_REGISTER, stub);
+    let queued = b.call(conn, &UnRegister(handle));
     assert_eq!(b.reply(conn, queued), None);
     b.step("answer all ERROR_TIMEOUT");
     assert_eq!(b.told(conn, waiting), Some(Err(Status::TIMEOUT)));
@@ -305,7 +308,7 @@ fn windows_lists_nothing_until_there_is_a_witness() {
     b.step("node 3 down");
     b.pass(SECOND);
     let conn = b.open(1, Logon::PRIVACY);
-    let call = b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+    let call = b.call(conn, &GetInterfaceList);
     assert_eq!(b.reply(conn, call), None);
     b.step("node 3 up");
     b.pass(SECOND);
@@ -322,7 +325,7 @@ fn windows_tells_a_client_with_aliases_once() {
     let mut calls = Vec::new();
     for name in ["CLUSTER", "files"] {
         let mut register = request(Version::V2, &ip);
-        register.net_name = Some(name);
+        register.net_name = Some(name.into());
         let registered = b.try_register(conn, Version::V2, &register);
         let handle = registered.unwrap().unwrap();
         calls.push(b.notify(conn, &handle));
@@ -395,7 +398,7 @@ fn a_long_request_comes_in_fragments() {
         let conn = b.open(2, logon);
         let (ip, name) = (b.address(1).to_string(), "x".repeat(10_000));
         let mut register = request(Version::V2, &ip);
-        register.client_name = Some(&name);
+        register.client_name = Some(name.as_str().into());
         let registered = b.try_register(conn, Version::V2, &register);
         assert!(matches!(registered, Ok(Ok(_))));
         assert_eq!(b.registrations()[0].client, name);
@@ -411,8 +414,8 @@ fn requests_that_were_altered_anywhere_are_refused_and_hurt_nobody() {
     for _ in 0..300 {
         let conn = b.open(2, Logon::PRIVACY);
         let ip = b.address(1).to_string();
-        let stub = wire::encode_register(Version::V2, &request(Version::V2, &ip));
-        b.link(conn).association.call(opnum::REGISTER_EX, stub).unwrap();
+        let call = RegisterEx(request(Version::V2, &ip));
+        b.link(conn).association.invoke(&call).unwrap();
         let mut bytes = b.link(conn).association.take_transmit();
         let at = rng.usize(..bytes.len());
         bytes[at] ^= 1 << rng.u8(..8);

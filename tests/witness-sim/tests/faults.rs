@@ -6,10 +6,11 @@ mod common;
 
 use common::{Bench, Logon, SECOND, request};
 use dcerpc_proto::association::{AssociationError, FaultStatus};
-use dcerpc_proto::epm;
+use dcerpc_proto::epm::{self, EptMap};
+use dcerpc_proto::pdu::AuthLevel;
 use dcerpc_proto::pdu::{PduError, RejectReason};
-use dcerpc_proto::security::{AuthLevel, SecurityError};
-use swnclient_proto::wire::{self, Status, Version, opnum};
+use dcerpc_proto::security::SecurityError;
+use swnclient_proto::wire::{self, AsyncNotify, GetInterfaceList, RegisterEx, Status, Version};
 use witness_sim::{ConnId, Connect, Profile};
 
 fn bench() -> Bench {
@@ -22,7 +23,7 @@ fn listing(what: &str) -> (Bench, ConnId) {
     let conn = b.open(1, Logon::PRIVACY);
     b.list(conn);
     b.step(&format!("fault list {what}"));
-    b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+    b.call(conn, &GetInterfaceList);
     (b, conn)
 }
 
@@ -63,7 +64,7 @@ fn an_answer_is_lost_or_the_whole_connection() {
     assert_eq!(b.list(conn).len(), 3, "the next call is answered");
 
     let (mut b, conn) = listing("drop");
-    let call = b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+    let call = b.call(conn, &GetInterfaceList);
     assert_eq!(b.reply(conn, call), None);
     assert!(b.link(conn).silent);
     assert_eq!(b.link(conn).closed, None);
@@ -106,7 +107,7 @@ fn an_answer_lies_about_itself() {
         let (mut b, conn) = listing(what);
         let (_, reply) = b.link(conn).replies.pop_last().unwrap();
         let reply = reply.unwrap();
-        assert!(wire::decode_interface_list(&reply.stub, reply.endian).is_err(), "{what}");
+        assert!(reply.decode::<GetInterfaceList>().is_err(), "{what}");
     }
 }
 
@@ -115,9 +116,9 @@ fn huge_counts_are_everywhere() {
     let mut b = bench();
     b.step("fault ept-map huge-counts");
     let conn = b.open_as(b.mapper(1), epm::INTERFACE, Logon::Nobody, "");
-    let call = b.call(conn, epm::EPT_MAP, epm::encode_request(&wire::INTERFACE));
+    let call = b.call(conn, &EptMap::new(wire::INTERFACE));
     let reply = b.reply(conn, call).unwrap().unwrap();
-    assert!(epm::decode_response(&reply.stub, reply.endian).is_err());
+    assert!(reply.decode::<EptMap>().is_err());
 
     b.step("fault bind huge-counts");
     let conn = b.open(1, Logon::PRIVACY);
@@ -129,7 +130,7 @@ fn huge_counts_are_everywhere() {
     b.step("fault notify huge-counts");
     let call = b.notify(conn, &handle);
     let reply = b.reply(conn, call).unwrap().unwrap();
-    assert!(wire::decode_notify_response(&reply.stub, reply.endian).is_err());
+    assert!(reply.decode::<AsyncNotify>().is_err());
 }
 
 #[test]
@@ -147,7 +148,7 @@ fn a_logon_is_refused_whichever_way_it_ends() {
     let mut b = bench();
     b.step("fault auth fault 5");
     let conn = b.open(1, Logon::PRIVACY);
-    let call = b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+    let call = b.call(conn, &GetInterfaceList);
     assert_eq!(b.reply(conn, call), Some(Err(FaultStatus::ACCESS_DENIED)));
 
     b.step("fault auth fault 5");
@@ -184,8 +185,7 @@ fn a_lost_answer_leaves_the_registration_behind() {
     let conn = b.open(2, Logon::PRIVACY);
     b.step("fault register-ex no-reply");
     let ip = b.address(1).to_string();
-    let stub = wire::encode_register(Version::V2, &request(Version::V2, &ip));
-    b.call(conn, opnum::REGISTER_EX, stub);
+    b.call(conn, &RegisterEx(request(Version::V2, &ip)));
     assert_eq!(b.registrations().len(), 1);
 }
 
@@ -224,7 +224,7 @@ fn a_cut_node_keeps_what_was_sent_to_it() {
     b.step("node 2 cut");
     assert!(b.link(conn).silent);
     b.step("client-move all to node 3");
-    let list = b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+    let list = b.call(conn, &GetInterfaceList);
     assert_eq!(b.told(conn, call), None);
     b.step("node 2 up");
     assert!(!b.link(conn).silent);
@@ -266,7 +266,7 @@ fn a_password_changes() {
     let mut b = bench();
     b.step("password alice other");
     let conn = b.open(1, Logon::PRIVACY);
-    let call = b.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+    let call = b.call(conn, &GetInterfaceList);
     assert_eq!(b.reply(conn, call), Some(Err(FaultStatus::ACCESS_DENIED)));
     let conn = b.open_as(b.endpoint(1), wire::INTERFACE, Logon::PRIVACY, "other");
     assert_eq!(b.list(conn).len(), 3);

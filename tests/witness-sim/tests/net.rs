@@ -3,14 +3,17 @@
 #![cfg(feature = "net")]
 #![allow(clippy::unwrap_used)]
 
+use dcerpc_proto::Operation;
 use dcerpc_proto::association::{Association, AssociationConfig, Event, Reply};
-use dcerpc_proto::epm;
+use dcerpc_proto::epm::{self, EptMap};
 use dcerpc_proto::pdu::SyntaxId;
-use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
+use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::time::Duration;
-use swnclient_proto::wire::{self, NotifyMessages, Register, Version, opnum};
+use std::time::{Duration, SystemTime};
+use swnclient_proto::wire::{
+    self, AsyncNotify, GetInterfaceList, NotifyMessages, Register, RegisterEx, Version,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -31,7 +34,7 @@ impl Client {
         let stream = TcpStream::connect(to).await.unwrap();
         let config = AssociationConfig::new(interface);
         let credentials = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
-        let ntlm = NtlmContext::new(credentials, None, "WS1");
+        let ntlm = NtlmInitiator::new(credentials, &[0x5a; 24], SystemTime::now());
         let association = if interface == wire::INTERFACE {
             Association::new(config, Some(Box::new(ntlm)))
         } else {
@@ -40,8 +43,8 @@ impl Client {
         Self { stream, association: association.unwrap() }
     }
 
-    async fn send(&mut self, opnum: u16, stub: Vec<u8>) {
-        self.association.call(opnum, stub).unwrap();
+    async fn send<O: Operation>(&mut self, operation: &O) {
+        self.association.invoke(operation).unwrap();
         let bytes = self.association.take_transmit();
         self.stream.write_all(&bytes).await.unwrap();
     }
@@ -64,9 +67,12 @@ impl Client {
         }
     }
 
-    async fn call(&mut self, opnum: u16, stub: Vec<u8>) -> Reply {
-        self.send(opnum, stub).await;
-        self.reply().await.unwrap()
+    async fn call<O: Operation>(&mut self, operation: &O) -> O::Output
+    where
+        O::Status: std::fmt::Debug,
+    {
+        self.send(operation).await;
+        self.reply().await.unwrap().decode::<O>().unwrap()
     }
 }
 
@@ -80,9 +86,7 @@ async fn start(profile: Profile) -> RunningCluster {
 async fn endpoint(cluster: &RunningCluster, node: u8) -> SocketAddr {
     let ip = cluster.with(move |cluster, _| cluster.config().address(NodeId(node)).unwrap()).await;
     let mut mapper = Client::connect((ip, MAPPER_PORT).into(), epm::INTERFACE).await;
-    let stub = epm::encode_request(&wire::INTERFACE);
-    let reply = mapper.call(epm::EPT_MAP, stub).await;
-    let port = epm::decode_response(&reply.stub, reply.endian).unwrap();
+    let port = mapper.call(&EptMap::new(wire::INTERFACE)).await;
     (ip, port).into()
 }
 
@@ -95,25 +99,22 @@ async fn a_client_move_arrives_over_tcp() {
     let mut client = Client::connect(to, wire::INTERFACE).await;
     let register = Register {
         version: Version::V2.to_wire(),
-        net_name: Some("cluster.example.test"),
-        share_name: Some("data"),
-        ip_address: Some(&address),
-        client_name: Some("ws1"),
+        net_name: Some("cluster.example.test".into()),
+        share_name: Some("data".into()),
+        ip_address: Some(address.into()),
+        client_name: Some("ws1".into()),
         ip_notify: true,
         keep_alive: 120,
     };
-    let stub = wire::encode_register(Version::V2, &register);
-    let reply = client.call(opnum::REGISTER_EX, stub).await;
-    let handle = wire::decode_register_response(&reply.stub, reply.endian).unwrap().unwrap();
-    let stub = wire::encode_context_handle(&handle);
-    client.send(opnum::ASYNC_NOTIFY, stub).await;
+    let handle = client.call(&RegisterEx(register)).await;
+    client.send(&AsyncNotify(handle)).await;
     let waiting =
         cluster.wait_until(SOON, |cluster| cluster.registrations().any(|r| !r.waiting.is_empty()));
     waiting.await.unwrap();
     let step: Step = "client-move all to node 3".parse().unwrap();
     cluster.run(step).await;
     let reply = client.reply().await.unwrap();
-    let told = wire::decode_notify_response(&reply.stub, reply.endian).unwrap();
+    let told = reply.decode::<AsyncNotify>();
     assert!(matches!(told, Ok(Some(NotifyMessages::ClientMove(_)))));
 
     let mut notified = false;
@@ -128,7 +129,7 @@ async fn a_killed_node_resets_and_refuses() {
     let cluster = start(Profile::Samba).await;
     let to = endpoint(&cluster, 1).await;
     let mut client = Client::connect(to, wire::INTERFACE).await;
-    client.call(opnum::GET_INTERFACE_LIST, Vec::new()).await;
+    client.call(&GetInterfaceList).await;
     let node = NodeId(1);
     cluster.run(Step::NodeDown { node, silent: false }).await;
     let error = client.reply().await.unwrap_err();
@@ -149,11 +150,11 @@ async fn a_node_that_vanished_does_not_answer_until_it_is_back() {
     let cluster = start(Profile::OneFs).await;
     let to = endpoint(&cluster, 1).await;
     let mut client = Client::connect(to, wire::INTERFACE).await;
-    client.call(opnum::GET_INTERFACE_LIST, Vec::new()).await;
+    client.call(&GetInterfaceList).await;
     let node = NodeId(1);
     cluster.run(Step::NodeDown { node, silent: true }).await;
     let shortly = Duration::from_millis(300);
-    client.send(opnum::GET_INTERFACE_LIST, Vec::new()).await;
+    client.send(&GetInterfaceList).await;
     assert!(timeout(shortly, client.reply()).await.is_err());
     assert!(timeout(shortly, TcpStream::connect(to)).await.is_err());
 
@@ -161,7 +162,7 @@ async fn a_node_that_vanished_does_not_answer_until_it_is_back() {
     let error = client.reply().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     let mut client = Client::connect(to, wire::INTERFACE).await;
-    client.call(opnum::GET_INTERFACE_LIST, Vec::new()).await;
+    client.call(&GetInterfaceList).await;
 }
 
 #[tokio::test]
@@ -169,10 +170,10 @@ async fn a_cut_node_goes_on_where_it_was_when_the_way_is_open_again() {
     let cluster = start(Profile::OneFs).await;
     let to = endpoint(&cluster, 1).await;
     let mut client = Client::connect(to, wire::INTERFACE).await;
-    client.call(opnum::GET_INTERFACE_LIST, Vec::new()).await;
+    client.call(&GetInterfaceList).await;
     let node = NodeId(1);
     cluster.run(Step::NodeCut { node }).await;
-    client.send(opnum::GET_INTERFACE_LIST, Vec::new()).await;
+    client.send(&GetInterfaceList).await;
     let shortly = Duration::from_millis(300);
     assert!(timeout(shortly, client.reply()).await.is_err());
     cluster.run(Step::NodeUp { node }).await;

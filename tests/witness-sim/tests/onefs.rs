@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+use dcerpc_proto::Operation;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient_proto::wire::opnum;
+use swnclient_proto::wire::RegisterEx;
 use swnclient_proto::{Client, Config};
 use swnclient_proto::{
     Credentials, Event, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
@@ -53,7 +54,7 @@ fn seen(world: &mut World<Client>) -> Vec<Seen> {
                 Happening::Called { node, stage: Stage::GetInterfaceList, .. } => {
                     Seen::Listed(node)
                 }
-                Happening::CallRefused { node, opnum: opnum::REGISTER_EX, .. } => {
+                Happening::CallRefused { node, opnum: RegisterEx::OPNUM, .. } => {
                     Seen::RegisterExRefused(node)
                 }
                 Happening::Registered { registration, .. } => Seen::Registered {

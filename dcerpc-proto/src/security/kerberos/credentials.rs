@@ -25,26 +25,26 @@ pub(super) enum Source {
 }
 
 impl KerberosCredentials {
-    /// The process's default credential cache, and where it has a client keytab
+    /// Uses the process's default credential cache, and where it has a client keytab
     /// (`KRB5_CLIENT_KTNAME`, krb5.conf's `default_client_keytab_name`) that.
     pub fn from_environment() -> Self {
         Source::Default.into()
     }
 
-    /// A credential cache, for example `FILE:/run/krb5cc_smb`, `KEYRING:...` or
+    /// Uses a credential cache, for example `FILE:/run/krb5cc_smb`, `KEYRING:...` or
     /// a path.
     pub fn from_cache(cache: &str) -> Self {
         Source::Cache(cache.into()).into()
     }
 
-    /// A keytab: a path, or a name with a type, for example `FILE:/etc/krb5.keytab`.
+    /// Uses a keytab: a path, or a name with a type, for example `FILE:/etc/krb5.keytab`.
     /// Without a principal its first entry's is used. Tickets are kept in
     /// memory, shared by all contexts of this process, and renewed in time.
     pub fn from_keytab(keytab: &str, principal: Option<&str>) -> Self {
         Source::Keytab { keytab: keytab.into(), principal: principal.map(SmolStr::new) }.into()
     }
 
-    /// A user and their password, which is kept for as long as this value is.
+    /// Uses a user and their password, which is kept for as long as this value is.
     ///
     /// | user | domain | principal |
     /// | --- | --- | --- |
@@ -57,7 +57,7 @@ impl KerberosCredentials {
         Source::Password { principal: principal(user, domain), password }.into()
     }
 
-    /// These, and where they have no ticket to give, `others`.
+    /// Uses these, and where they have no ticket to give, `others`.
     #[must_use]
     pub fn or(mut self, others: Self) -> Self {
         self.sources.extend(others.sources);

@@ -43,12 +43,10 @@ pub enum KerberosErrorKind {
 }
 
 impl KerberosErrorKind {
-    /// What to do about it.
+    /// Returns what to do about it.
     fn advice(self) -> &'static str {
         match self {
-            Self::NotBuilt => {
-                "install a build with the feature kerberos, or mount with sec=ntlmssp"
-            }
+            Self::NotBuilt => "use a build with the feature kerberos, or another mechanism",
             Self::NoTicket => "get a ticket for that cache with kinit, or use a keytab",
             Self::TicketExpired => "renew the tickets with kinit, or use a keytab",
             Self::Keytab => "check the keytab with klist -k, or name its principal",
@@ -58,8 +56,8 @@ impl KerberosErrorKind {
             Self::Realm => "check default_realm, [realms] and [domain_realm] in krb5.conf",
             Self::UnknownClient => "check the user's or the machine account's name and realm",
             Self::UnknownService => {
-                "register cifs/ and the name that is mounted as the cluster's service principal, \
-                 mount by the name that is registered, or check [domain_realm] in krb5.conf"
+                "register it as the server's service principal, connect by a name that is \
+                 registered, or check [domain_realm] in krb5.conf"
             }
             Self::Refused => "check the password and whether the account is locked or expired",
             Self::OldKey => "get a new keytab: the account's password has changed since",
@@ -75,19 +73,19 @@ impl KerberosError {
         Self { kind, what: what.into() }
     }
 
-    /// What kind of thing is wrong.
+    /// Returns what kind of thing is wrong.
     pub fn kind(&self) -> KerberosErrorKind {
         self.kind
     }
 
-    /// Whether another source of tickets may have what this one lacks.
+    /// Returns whether another source of tickets may have what this one lacks.
     #[cfg(feature = "kerberos")]
     pub(super) fn is_about_source(&self) -> bool {
         use KerberosErrorKind::{Keytab, NoTicket, OldKey, TicketExpired};
         matches!(self.kind, NoTicket | TicketExpired | Keytab | OldKey)
     }
 
-    /// Whether trying again with the same credentials may lock the account: to
+    /// Returns whether trying again with the same credentials may lock the account: to
     /// the KDC an old key is a wrong password.
     pub fn may_lock_account(&self) -> bool {
         matches!(self.kind, KerberosErrorKind::Refused | KerberosErrorKind::OldKey)
@@ -113,12 +111,12 @@ pub(super) struct Failure {
 
 #[cfg(feature = "kerberos")]
 impl Failure {
-    /// A failure on this side of the library.
+    /// Returns a failure on this side of the library.
     pub(super) fn new(text: &str) -> Self {
         Self { major: 0, code: 0, text: text.into() }
     }
 
-    /// A server's error, by its code of RFC 4120 7.5.9.
+    /// Returns a server's error, by its code of RFC 4120 7.5.9.
     pub(super) fn from_server(code: i32) -> Self {
         let text = format!("the server refuses the ticket with error {code} of RFC 4120");
         Self { major: 0, code: ERROR_TABLE_BASE + code, text }

@@ -7,7 +7,7 @@ use crate::security::spnego::der::{Reader, tag};
 const APPLICATION_30: u8 = 0x7e;
 const INTEGER: u8 = 0x02;
 
-/// The error code (RFC 4120 7.5.9), where the token is a KRB-ERROR.
+/// Returns the error code (RFC 4120 7.5.9), where the token is a KRB-ERROR.
 pub(super) fn code(token: &[u8]) -> Option<i32> {
     let content = Reader::sole(token, APPLICATION_30)?;
     let mut fields = Reader::new(Reader::sole(content, tag::SEQUENCE)?);

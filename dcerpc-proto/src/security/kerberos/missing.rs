@@ -3,65 +3,35 @@
 use super::KERBEROS_OIDS;
 use super::credentials::KerberosCredentials;
 use super::error::{KerberosError, KerberosErrorKind};
+use crate::pdu::{AuthLevel, AuthService};
 use crate::security::spnego::{Mechanism, Oid};
-use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
+use crate::security::{Handshake, SecurityError, Step};
 use smol_str::SmolStr;
 
 /// A Kerberos initiator that can't: this build has no Kerberos.
 #[derive(Debug)]
-pub struct KerberosContext(());
+pub struct KerberosInitiator(());
 
-const MISUSE: SecurityError = SecurityError::Misuse("Kerberos is not built in");
-
-impl KerberosContext {
-    /// A context whose first step fails.
-    pub fn new(_: KerberosCredentials, _: Vec<SmolStr>, _: AuthLevel) -> Self {
+impl KerberosInitiator {
+    /// Returns an initiator whose first step fails.
+    pub fn new(_: KerberosCredentials, _: &str, _: Vec<SmolStr>) -> Self {
         Self(())
     }
 }
 
-impl SecurityContext for KerberosContext {
+impl<S> Handshake<S> for KerberosInitiator {
     fn service(&self) -> AuthService {
         AuthService::Kerberos
     }
 
-    fn step(&mut self, _: &[u8]) -> Result<Step, SecurityError> {
+    fn step(self: Box<Self>, _: &[u8], _: AuthLevel) -> Result<Step<S>, SecurityError> {
         let what = "this program was built without it";
         Err(KerberosError::new(KerberosErrorKind::NotBuilt, what).into())
     }
-
-    fn signature_len(&self, _: AuthLevel) -> usize {
-        0
-    }
-
-    fn protect(
-        &mut self,
-        _: AuthLevel,
-        _: Protected<'_>,
-        _: &mut Vec<u8>,
-    ) -> Result<(), SecurityError> {
-        Err(MISUSE)
-    }
-
-    fn unprotect(&mut self, _: AuthLevel, _: Protected<'_>, _: &[u8]) -> Result<(), SecurityError> {
-        Err(MISUSE)
-    }
 }
 
-impl Mechanism for KerberosContext {
+impl Mechanism for KerberosInitiator {
     fn oids(&self) -> &'static [Oid] {
         KERBEROS_OIDS
-    }
-
-    fn wants_mic(&self) -> bool {
-        false
-    }
-
-    fn get_mic(&mut self, _: &[u8]) -> Result<Vec<u8>, SecurityError> {
-        Err(MISUSE)
-    }
-
-    fn verify_mic(&mut self, _: &[u8], _: &[u8]) -> Result<(), SecurityError> {
-        Err(MISUSE)
     }
 }

@@ -1,15 +1,15 @@
 //! Kerberos ([MS-KILE], RFC 4121) by the system's GSSAPI, so that krb5.conf,
 //! credential caches and keytabs work as everywhere else on the machine.
 //!
-//! Built with the feature `kerberos`. Without it [`KerberosContext`] is there
+//! Built with the feature `kerberos`. Without it [`KerberosInitiator`] is there
 //! too, and says at its first step that it can't.
 
-#[cfg(feature = "kerberos")]
-mod context;
 mod credentials;
 mod error;
 #[cfg(feature = "kerberos")]
 mod gssapi;
+#[cfg(feature = "kerberos")]
+mod initiator;
 #[cfg(feature = "kerberos")]
 mod krb_error;
 #[cfg(not(feature = "kerberos"))]
@@ -17,12 +17,12 @@ mod missing;
 #[cfg(feature = "kerberos")]
 mod sys;
 
-#[cfg(feature = "kerberos")]
-pub use context::KerberosContext;
 pub use credentials::KerberosCredentials;
 pub use error::{KerberosError, KerberosErrorKind};
+#[cfg(feature = "kerberos")]
+pub use initiator::{KerberosInitiator, KerberosSession};
 #[cfg(not(feature = "kerberos"))]
-pub use missing::KerberosContext;
+pub use missing::KerberosInitiator;
 
 use crate::security::spnego::Oid;
 

@@ -2,17 +2,19 @@
 
 use ctutils::CtEq;
 use smol_str::SmolStr;
+use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use super::av_pair::{self, AvPairs, FLAG_MIC, id};
-use super::context::{filetime_now, invalid};
 use super::credentials::NtlmCredentials;
 use super::flags::Flags;
+use super::initiator::invalid;
 use super::keys::{self, Sender};
 use super::messages::{self, Authenticate, Challenge, MIC_LEN, Negotiate};
-use super::session::{SIGNATURE_LEN, Session};
-use super::wire::{array, utf16le};
-use crate::security::{AcceptorContext, AuthLevel, AuthService, Protected, SecurityError};
+use super::session::{Agreed, NtlmSession};
+use super::wire::{array, filetime, utf16le};
+use crate::pdu::{AuthLevel, AuthService};
+use crate::security::{Accepted, Handshake, SecurityError, Step};
 
 /// What the server calls itself in CHALLENGE.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,43 +44,47 @@ pub struct Logon {
     pub mic: bool,
 }
 
+/// What an [`NtlmAcceptor`] ends in.
+#[derive(Debug)]
+pub struct NtlmLogon {
+    /// Protects the PDUs from now on.
+    pub session: NtlmSession,
+    /// Who has logged on.
+    pub logon: Logon,
+}
+
+impl From<NtlmLogon> for Accepted {
+    fn from(NtlmLogon { session, logon }: NtlmLogon) -> Self {
+        Self { protection: session.into(), logon }
+    }
+}
+
 /// An NTLMv2 acceptor that knows its users' NT hashes: one logon, then one
 /// session.
 pub struct NtlmAcceptor {
     accounts: Vec<NtlmCredentials>,
     names: ServerNames,
     timestamp: bool,
-    /// How far its clock is ahead of this machine's, in seconds.
-    clock_ahead: i64,
-    state: State,
+    server_challenge: [u8; 8],
+    /// FILETIME.
+    now: u64,
 }
 
 /// How old or early a response may be, in units of 100 ns: 30 minutes, as the
 /// strictest servers have it ([MS-NLMP] 3.2.5.1.2, MaxLifetime).
 const MAX_LIFETIME: u64 = 30 * 60 * 10_000_000;
 
-enum State {
-    /// NEGOTIATE awaited.
-    Start,
-    /// CHALLENGE sent, AUTHENTICATE awaited.
-    Challenged {
-        negotiate: Vec<u8>,
-        challenge: Vec<u8>,
-        server_challenge: [u8; 8],
-        flags: Flags,
-    },
-    Established {
-        session: Box<Session>,
-        logon: Logon,
-    },
-    Failed,
-}
-
 impl NtlmAcceptor {
-    /// An acceptor that lets these users in. An account without a domain is
-    /// found under any.
-    pub fn new(accounts: Vec<NtlmCredentials>, names: ServerNames) -> Self {
-        Self { accounts, names, timestamp: true, clock_ahead: 0, state: State::Start }
+    /// Returns an acceptor that lets these users in. An account without a domain is
+    /// found under any. `server_challenge` comes from a cryptographically secure
+    /// generator and differs for each logon; `now` is the time by the server's clock.
+    pub fn new(
+        accounts: Vec<NtlmCredentials>,
+        names: ServerNames,
+        server_challenge: [u8; 8],
+        now: SystemTime,
+    ) -> Self {
+        Self { accounts, names, timestamp: true, server_challenge, now: filetime(now) }
     }
 
     /// Sends no MsvAvTimestamp, as servers before Windows Server 2008 R2, so
@@ -89,84 +95,25 @@ impl NtlmAcceptor {
         self
     }
 
-    /// Its clock is so many seconds ahead of this machine's.
-    #[must_use]
-    pub fn with_clock_ahead(mut self, seconds: i64) -> Self {
-        self.clock_ahead = seconds;
-        self
-    }
-
-    fn now(&self) -> u64 {
-        filetime_now().saturating_add_signed(self.clock_ahead.saturating_mul(10_000_000))
-    }
-
-    /// Who has logged on; `None` until then.
-    pub fn logon(&self) -> Option<&Logon> {
-        match &self.state {
-            State::Established { logon, .. } => Some(logon),
-            _ => None,
-        }
-    }
-
-    /// As [`NtlmContext::get_mic`](super::NtlmContext::get_mic).
-    ///
-    /// # Errors
-    /// [`SecurityError::Misuse`] before the logon is complete.
-    pub fn get_mic(&mut self, message: &[u8]) -> Result<[u8; 16], SecurityError> {
-        Ok(self.session()?.sign(message))
-    }
-
-    /// As [`NtlmContext::verify_mic`](super::NtlmContext::verify_mic).
-    ///
-    /// # Errors
-    /// [`SecurityError::BadSignature`]; [`SecurityError::Misuse`] before the
-    /// logon is complete.
-    pub fn verify_mic(&mut self, message: &[u8], mic: &[u8]) -> Result<(), SecurityError> {
-        self.session()?.verify(message, mic)
-    }
-
-    /// As [`NtlmContext::restart_ciphers`](super::NtlmContext::restart_ciphers).
-    ///
-    /// # Errors
-    /// [`SecurityError::Misuse`] before the logon is complete.
-    pub fn restart_ciphers(&mut self) -> Result<(), SecurityError> {
-        self.session()?.restart_ciphers();
-        Ok(())
-    }
-
-    fn session(&mut self) -> Result<&mut Session, SecurityError> {
-        match &mut self.state {
-            State::Established { session, .. } => Ok(session),
-            _ => Err(SecurityError::Misuse("NTLM is not established")),
-        }
-    }
-
-    /// CHALLENGE in answer to NEGOTIATE ([MS-NLMP] 3.2.5.1.1).
-    fn challenge(&self, token: &[u8]) -> Result<(Vec<u8>, State), SecurityError> {
+    /// Answers NEGOTIATE by CHALLENGE ([MS-NLMP] 3.2.5.1.1).
+    fn challenge(self, token: &[u8], level: AuthLevel) -> Result<Challenged, SecurityError> {
         let negotiate =
             Negotiate::decode(token).ok_or(invalid("it is not a well-formed NEGOTIATE"))?;
-        let flags = Flags::agree(negotiate.flags)? | Flags::TARGET_INFO | Flags::TARGET_TYPE_SERVER;
-        let mut server_challenge = [0; 8];
-        getrandom::fill(&mut server_challenge).map_err(|_| SecurityError::NoRandom)?;
+        let agreed = Flags::agree(negotiate.flags, level)?;
+        let flags = agreed | Flags::TARGET_INFO | Flags::TARGET_TYPE_SERVER;
         let challenge = self
             .target_info()
             .and_then(|target_info| {
                 Challenge {
                     flags,
-                    server_challenge,
+                    server_challenge: self.server_challenge,
                     target_name: &utf16le(&self.names.netbios_computer),
                     target_info: &target_info,
                 }
                 .encode()
             })
             .ok_or(SecurityError::Misuse("the server's names are too long"))?;
-        let state = State::Challenged {
-            negotiate: token.to_vec(),
-            challenge: challenge.clone(),
-            server_challenge,
-            flags,
-        };
-        Ok((challenge, state))
+        Ok(Challenged { acceptor: self, negotiate: token.to_vec(), challenge, flags })
     }
 
     fn target_info(&self) -> Option<Vec<u8>> {
@@ -180,24 +127,63 @@ impl NtlmAcceptor {
             av_pair::push(&mut list, identifier, &utf16le(name))?;
         }
         if self.timestamp {
-            av_pair::push(&mut list, id::TIMESTAMP, &self.now().to_le_bytes())?;
+            av_pair::push(&mut list, id::TIMESTAMP, &self.now.to_le_bytes())?;
         }
         av_pair::push(&mut list, id::EOL, &[])?;
         Some(list)
     }
 
+    fn account(&self, user: &str, domain: &str) -> Option<&NtlmCredentials> {
+        let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+        self.accounts.iter().find(|account| {
+            let any_domain = account.domain().is_empty() || domain.is_empty();
+            same(account.user(), user) && (any_domain || same(account.domain(), domain))
+        })
+    }
+}
+
+impl<S: From<NtlmLogon>> Handshake<S> for NtlmAcceptor {
+    fn service(&self) -> AuthService {
+        AuthService::Ntlm
+    }
+
+    fn step(self: Box<Self>, token: &[u8], level: AuthLevel) -> Result<Step<S>, SecurityError> {
+        let challenged = self.challenge(token, level)?;
+        let token = challenged.challenge.clone();
+        Ok(Step::Continue { token, handshake: Box::new(challenged) })
+    }
+}
+
+/// The acceptor that awaits AUTHENTICATE.
+#[derive(Debug)]
+struct Challenged {
+    acceptor: NtlmAcceptor,
+    /// NEGOTIATE as it came.
+    negotiate: Vec<u8>,
+    /// CHALLENGE as it was sent.
+    challenge: Vec<u8>,
+    /// What CHALLENGE offers.
+    flags: Flags,
+}
+
+impl<S: From<NtlmLogon>> Handshake<S> for Challenged {
+    fn service(&self) -> AuthService {
+        AuthService::Ntlm
+    }
+
+    fn step(self: Box<Self>, token: &[u8], level: AuthLevel) -> Result<Step<S>, SecurityError> {
+        let logon = self.verify_logon(token, level)?;
+        Ok(Step::Done { token: Vec::new(), session: logon.into() })
+    }
+}
+
+impl Challenged {
     /// Verifies AUTHENTICATE ([MS-NLMP] 3.2.5.1.2).
-    fn verify_logon(
-        &self,
-        negotiate: &[u8],
-        challenge: &[u8],
-        server_challenge: [u8; 8],
-        offered: Flags,
-        token: &[u8],
-    ) -> Result<State, SecurityError> {
+    fn verify_logon(&self, token: &[u8], level: AuthLevel) -> Result<NtlmLogon, SecurityError> {
+        let Self { acceptor, negotiate, challenge, flags: offered } = self;
         let message =
             Authenticate::decode(token).ok_or(invalid("it is not a well-formed AUTHENTICATE"))?;
-        let flags = Flags::agree(message.flags)? & offered;
+        let flags = Flags::agree(message.flags, level)? & *offered;
         let (proof, client_challenge) = message
             .nt_response
             .split_first_chunk::<16>()
@@ -208,17 +194,17 @@ impl NtlmAcceptor {
             .ok_or(invalid("its response is not NTLMv2"))?;
 
         let time = array::<8>(client_challenge, 8).map(u64::from_le_bytes);
-        if time.is_none_or(|time| time.abs_diff(self.now()) > MAX_LIFETIME) {
+        if time.is_none_or(|time| time.abs_diff(acceptor.now) > MAX_LIFETIME) {
             return Err(SecurityError::Credentials("the response is too old or too early".into()));
         }
 
         let (user, domain) = (text(message.user)?, text(message.domain)?);
-        let account = self
+        let account = acceptor
             .account(&user, &domain)
             .ok_or_else(|| SecurityError::Credentials("no such user".into()))?;
         let response_key = keys::ntowf_v2(account.nt_hash(), &user, &domain);
         let (expected, key_exchange_key) =
-            keys::prove(&response_key, server_challenge, client_challenge);
+            keys::prove(&response_key, acceptor.server_challenge, client_challenge);
         if !expected.ct_eq(proof).to_bool() {
             return Err(SecurityError::Credentials("the password is wrong".into()));
         }
@@ -242,8 +228,9 @@ impl NtlmAcceptor {
             }
         }
 
-        Ok(State::Established {
-            session: Box::new(Session::new(&exported_session_key, flags, Sender::Acceptor)),
+        let agreed = Agreed { flags, level, has_mic: promises_mic };
+        Ok(NtlmLogon {
+            session: NtlmSession::new(&exported_session_key, &agreed, Sender::Acceptor),
             logon: Logon {
                 user: user.into(),
                 domain: domain.into(),
@@ -251,14 +238,6 @@ impl NtlmAcceptor {
                 target: pairs.get(id::TARGET_NAME).map(text).transpose()?.map(SmolStr::from),
                 mic: promises_mic,
             },
-        })
-    }
-
-    fn account(&self, user: &str, domain: &str) -> Option<&NtlmCredentials> {
-        let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
-        self.accounts.iter().find(|account| {
-            let any_domain = account.domain().is_empty() || domain.is_empty();
-            same(account.user(), user) && (any_domain || same(account.domain(), domain))
         })
     }
 }
@@ -271,69 +250,8 @@ fn text(utf16le: &[u8]) -> Result<String, SecurityError> {
         .ok_or(invalid("a name is not in Unicode"))
 }
 
-impl AcceptorContext for NtlmAcceptor {
-    fn service(&self) -> AuthService {
-        AuthService::Ntlm
-    }
-
-    fn step(&mut self, token: &[u8]) -> Result<Vec<u8>, SecurityError> {
-        match std::mem::replace(&mut self.state, State::Failed) {
-            State::Start => {
-                let (reply, state) = self.challenge(token)?;
-                self.state = state;
-                Ok(reply)
-            }
-            State::Challenged { negotiate, challenge, server_challenge, flags } => {
-                self.state =
-                    self.verify_logon(&negotiate, &challenge, server_challenge, flags, token)?;
-                Ok(Vec::new())
-            }
-            established @ State::Established { .. } => {
-                self.state = established;
-                Err(SecurityError::Misuse("NTLM is established already"))
-            }
-            State::Failed => Err(SecurityError::Misuse("NTLM has failed before")),
-        }
-    }
-
-    fn is_established(&self) -> bool {
-        matches!(self.state, State::Established { .. })
-    }
-
-    fn signature_len(&self, _level: AuthLevel) -> usize {
-        SIGNATURE_LEN
-    }
-
-    fn protect(
-        &mut self,
-        level: AuthLevel,
-        message: Protected<'_>,
-        signature: &mut Vec<u8>,
-    ) -> Result<(), SecurityError> {
-        self.session()?.protect(level, message, signature)
-    }
-
-    fn unprotect(
-        &mut self,
-        level: AuthLevel,
-        message: Protected<'_>,
-        signature: &[u8],
-    ) -> Result<(), SecurityError> {
-        self.session()?.unprotect(level, message, signature)
-    }
-}
-
 impl std::fmt::Debug for NtlmAcceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = match &self.state {
-            State::Start => "start",
-            State::Challenged { .. } => "challenged",
-            State::Established { .. } => "established",
-            State::Failed => "failed",
-        };
-        f.debug_struct("NtlmAcceptor")
-            .field("state", &state)
-            .field("names", &self.names)
-            .finish_non_exhaustive()
+        f.debug_struct("NtlmAcceptor").field("names", &self.names).finish_non_exhaustive()
     }
 }

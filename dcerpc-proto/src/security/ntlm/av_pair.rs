@@ -42,7 +42,7 @@ impl<'a> AvPairs<'a> {
         }
     }
 
-    /// The pairs in order, without the end.
+    /// Returns the pairs in order, without the end.
     pub(super) fn iter(self) -> impl Iterator<Item = (u16, &'a [u8])> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
@@ -52,12 +52,12 @@ impl<'a> AvPairs<'a> {
         })
     }
 
-    /// The first pair of this kind.
+    /// Returns the first pair of this kind.
     pub(super) fn get(self, identifier: u16) -> Option<&'a [u8]> {
         self.iter().find_map(|(found, value)| (found == identifier).then_some(value))
     }
 
-    /// MsvAvTimestamp, a FILETIME; `None` where it is absent or isn't one.
+    /// Returns MsvAvTimestamp, a FILETIME; `None` where it is absent or isn't one.
     pub(super) fn timestamp(self) -> Option<u64> {
         match self.get(id::TIMESTAMP)? {
             value if value.len() == 8 => array(value, 0).map(u64::from_le_bytes),
@@ -65,7 +65,7 @@ impl<'a> AvPairs<'a> {
         }
     }
 
-    /// MsvAvFlags; 0 where it is absent or isn't four bytes long.
+    /// Returns MsvAvFlags; 0 where it is absent or isn't four bytes long.
     pub(super) fn flags(self) -> u32 {
         match self.get(id::FLAGS) {
             Some(value) if value.len() == 4 => array(value, 0).map_or(0, u32::from_le_bytes),
@@ -74,7 +74,7 @@ impl<'a> AvPairs<'a> {
     }
 }
 
-/// The pair that `bytes` starts with.
+/// Returns the pair that `bytes` starts with.
 fn pair(bytes: &[u8]) -> Option<(u16, &[u8])> {
     let length = usize::from(u16_at(bytes, 2)?);
     let value = bytes.get(4..length.checked_add(4)?)?;
@@ -90,7 +90,7 @@ pub(super) fn push(list: &mut Vec<u8>, identifier: u16, value: &[u8]) -> Option<
     Some(())
 }
 
-/// What the client sends back ([MS-NLMP] 3.1.5.1.2): the server's pairs, then
+/// Returns what the client sends back ([MS-NLMP] 3.1.5.1.2): the server's pairs, then
 /// its own, namely the promise of a MIC where there is a timestamp, channel
 /// bindings of zeros (there is no channel to bind to), and the name of the
 /// service it means to talk to. A server that sends these itself is not

@@ -23,7 +23,7 @@ pub struct NtlmCredentials {
 impl NtlmCredentials {
     /// Takes what a person types. The password itself is not kept.
     ///
-    /// Where `domain` is empty, `user` may name it, as with mount.cifs:
+    /// Where `domain` is empty, `user` may name it:
     ///
     /// | user | domain | logs on as |
     /// | --- | --- | --- |
@@ -53,12 +53,12 @@ impl NtlmCredentials {
         Self { user: user.into(), domain: domain.into(), nt_hash: place }
     }
 
-    /// The user's name, without a domain in front.
+    /// Returns the user's name, without a domain in front.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The domain; empty where the server is to find it.
+    /// Returns the domain; empty where the server has to find it.
     pub fn domain(&self) -> &str {
         &self.domain
     }

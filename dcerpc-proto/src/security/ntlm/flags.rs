@@ -1,5 +1,6 @@
 //! The NTLM feature flags ([MS-NLMP] 2.2.2.5).
 
+use crate::pdu::AuthLevel;
 use crate::security::SecurityError;
 
 bitflags::bitflags! {
@@ -51,16 +52,20 @@ impl Flags {
         .union(Self::KEY_128)
         .union(Self::KEY_EXCHANGE);
 
-    /// The features both sides have, given those the peer named.
+    /// Returns the features both sides have, given those the peer named.
     ///
     /// # Errors
     /// [`SecurityError::Downgrade`] where one is missing without which a
-    /// message can't be signed under a strong key. Sealing is checked when
-    /// something is to be sealed.
-    pub(super) fn agree(peer: Self) -> Result<Self, SecurityError> {
+    /// message can't be protected at `level` under a strong key.
+    pub(super) fn agree(peer: Self, level: AuthLevel) -> Result<Self, SecurityError> {
+        let sealing = match level {
+            AuthLevel::Integrity => Self::empty(),
+            AuthLevel::Privacy => Self::SEAL,
+        };
         let required = [
             (Self::UNICODE, "Unicode strings"),
             (Self::SIGN, "signing"),
+            (sealing, "sealing"),
             (Self::EXTENDED_SESSION_SECURITY, "extended session security"),
             (Self::KEY_128, "128-bit session keys"),
         ];

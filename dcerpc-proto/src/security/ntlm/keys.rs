@@ -11,7 +11,7 @@ use super::wire::utf16le;
 /// A key that is wiped when it is dropped.
 pub(super) type Key = Zeroizing<[u8; 16]>;
 
-/// HMAC_MD5 over the parts in a row.
+/// Computes HMAC_MD5 over the parts in a row.
 pub(super) fn hmac_md5(key: &[u8; 16], parts: &[&[u8]]) -> [u8; 16] {
     let mut mac = keyed(key);
     for part in parts {
@@ -20,29 +20,29 @@ pub(super) fn hmac_md5(key: &[u8; 16], parts: &[&[u8]]) -> [u8; 16] {
     mac.finalize().into_bytes().into()
 }
 
-/// HMAC_MD5 with its key worked in, which is half of the work for a short
+/// Returns HMAC_MD5 with its key worked in, which is half of the work for a short
 /// message. Wiped when dropped.
 pub(super) fn keyed(key: &[u8; 16]) -> Hmac<Md5> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-/// RC4 with a key of 128 bits.
+/// Returns RC4 with a key of 128 bits.
 pub(super) fn rc4(key: &[u8; 16]) -> Rc4 {
     Rc4::new_from_slice(key).expect("RC4 takes keys of 1 to 256 bytes")
 }
 
-/// NTOWFv1: the NT hash of a password in UTF-16LE ([MS-NLMP] 3.3.1).
+/// Computes NTOWFv1: the NT hash of a password in UTF-16LE ([MS-NLMP] 3.3.1).
 pub(super) fn nt_hash(password_utf16: &[u8]) -> Key {
     Zeroizing::new(Md4::digest(password_utf16).into())
 }
 
-/// NTOWFv2, which is LMOWFv2 too ([MS-NLMP] 3.3.2).
+/// Computes NTOWFv2, which is LMOWFv2 too ([MS-NLMP] 3.3.2).
 pub(super) fn ntowf_v2(nt_hash: &[u8; 16], user: &str, domain: &str) -> Key {
     let user: String = user.chars().map(to_upper).collect();
     Zeroizing::new(hmac_md5(nt_hash, &[&utf16le(&user), &utf16le(domain)]))
 }
 
-/// Uppercase as Windows has it: one UTF-16 unit becomes one. A letter whose
+/// Returns uppercase as Windows has it: one UTF-16 unit becomes one. A letter whose
 /// capital belongs to another letter as well (dotless i, long s, the micro
 /// sign, ß, which has two) stays as it is, save the final sigma.
 pub(super) fn to_upper(letter: char) -> char {
@@ -56,7 +56,7 @@ pub(super) fn to_upper(letter: char) -> char {
     if one_unit && (sole_owner || letter == FINAL_SIGMA) { capital } else { letter }
 }
 
-/// An NTLMv2 response and the key that comes of it.
+/// An NTLMv2 response and the key that follows from it.
 pub(super) struct Response {
     /// NtChallengeResponse: NTLMv2_RESPONSE ([MS-NLMP] 2.2.2.8).
     pub(super) nt_response: Vec<u8>,
@@ -76,7 +76,7 @@ pub(super) struct ResponseInput<'a> {
     pub(super) target_info: &'a [u8],
 }
 
-/// ComputeResponse of NTLMv2 ([MS-NLMP] 3.3.2).
+/// Answers a challenge: ComputeResponse of NTLMv2 ([MS-NLMP] 3.3.2).
 pub(super) fn respond(response_key: &[u8; 16], input: &ResponseInput<'_>) -> Response {
     // NTLMv2_CLIENT_CHALLENGE ([MS-NLMP] 2.2.2.7): versions 1 and 1, reserved,
     // time, challenge, reserved, AV pairs, and the four zeros of 3.3.2.
@@ -100,7 +100,7 @@ pub(super) fn respond(response_key: &[u8; 16], input: &ResponseInput<'_>) -> Res
     Response { nt_response, lm_response, key_exchange_key }
 }
 
-/// NTProofStr and SessionBaseKey for an NTLMv2_CLIENT_CHALLENGE.
+/// Computes NTProofStr and SessionBaseKey for an NTLMv2_CLIENT_CHALLENGE.
 pub(super) fn prove(
     response_key: &[u8; 16],
     server_challenge: [u8; 8],
@@ -111,14 +111,14 @@ pub(super) fn prove(
     (proof, key)
 }
 
-/// RC4K of a session key: encrypts and decrypts alike ([MS-NLMP] 3.1.5.1.2).
+/// Computes RC4K of a session key: encrypts and decrypts alike ([MS-NLMP] 3.1.5.1.2).
 pub(super) fn exchange_key(key_exchange_key: &[u8; 16], session_key: &[u8; 16]) -> [u8; 16] {
     let mut key = *session_key;
     rc4(key_exchange_key).apply_keystream(&mut key);
     key
 }
 
-/// The MIC of AUTHENTICATE: over all three messages, with zeros in the MIC's
+/// Computes the MIC of AUTHENTICATE: over all three messages, with zeros in the MIC's
 /// place ([MS-NLMP] 3.1.5.1.2).
 pub(super) fn mic(
     exported_session_key: &[u8; 16],
@@ -136,7 +136,7 @@ pub(super) enum Sender {
     Acceptor,
 }
 
-/// SIGNKEY with extended session security ([MS-NLMP] 3.4.5.2).
+/// Derives SIGNKEY with extended session security ([MS-NLMP] 3.4.5.2).
 pub(super) fn sign_key(exported_session_key: &[u8; 16], sender: Sender) -> Key {
     let purpose: &[u8] = match sender {
         Sender::Initiator => b"session key to client-to-server signing key magic constant\0",
@@ -145,7 +145,7 @@ pub(super) fn sign_key(exported_session_key: &[u8; 16], sender: Sender) -> Key {
     derive(exported_session_key, purpose)
 }
 
-/// SEALKEY with extended session security and 128 bits ([MS-NLMP] 3.4.5.3).
+/// Derives SEALKEY with extended session security and 128 bits ([MS-NLMP] 3.4.5.3).
 pub(super) fn seal_key(exported_session_key: &[u8; 16], sender: Sender) -> Key {
     let purpose: &[u8] = match sender {
         Sender::Initiator => b"session key to client-to-server sealing key magic constant\0",

@@ -14,7 +14,7 @@ pub(super) const MIC_OFFSET: usize = 72;
 /// How long the MIC is, in bytes.
 pub(super) const MIC_LEN: usize = 16;
 
-/// The message's type, where it is an NTLM message at all.
+/// Returns the message's type, where it is an NTLM message at all.
 fn message_type(bytes: &[u8]) -> Option<u32> {
     bytes.strip_prefix(SIGNATURE)?;
     u32_at(bytes, 8)
@@ -114,7 +114,7 @@ impl<'a> Authenticate<'a> {
     const TYPE: u32 = 3;
     const FIXED_LEN: usize = MIC_OFFSET + MIC_LEN;
 
-    /// The message with a MIC of zeros; `None` where a field is too long.
+    /// Encodes the message with a MIC of zeros; `None` where a field is too long.
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
         let mut writer = MessageWriter::new(Self::FIXED_LEN);
         writer.bytes(SIGNATURE);
@@ -148,7 +148,7 @@ impl<'a> Authenticate<'a> {
     }
 }
 
-/// The MIC of an encoded AUTHENTICATE; `None` where it is too short for one.
+/// Returns the MIC of an encoded AUTHENTICATE; `None` where it is too short for one.
 pub(super) fn mic_mut(authenticate: &mut [u8]) -> Option<&mut [u8; MIC_LEN]> {
     authenticate.get_mut(MIC_OFFSET..)?.first_chunk_mut()
 }

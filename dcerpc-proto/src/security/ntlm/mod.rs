@@ -6,9 +6,9 @@
 #[cfg(any(test, feature = "acceptor"))]
 mod acceptor;
 mod av_pair;
-mod context;
 mod credentials;
 mod flags;
+mod initiator;
 mod keys;
 mod messages;
 mod session;
@@ -19,6 +19,7 @@ mod vectors;
 mod wire;
 
 #[cfg(any(test, feature = "acceptor"))]
-pub use acceptor::{Logon, NtlmAcceptor, ServerNames};
-pub use context::NtlmContext;
+pub use acceptor::{Logon, NtlmAcceptor, NtlmLogon, ServerNames};
 pub use credentials::NtlmCredentials;
+pub use initiator::NtlmInitiator;
+pub use session::NtlmSession;

@@ -10,7 +10,9 @@ use rc4::{Rc4, StreamCipher};
 
 use super::flags::Flags;
 use super::keys::{self, Key, Sender};
-use crate::security::{AuthLevel, Protected, SecurityError};
+use crate::pdu::AuthLevel;
+use crate::security::spnego::MechanismSession;
+use crate::security::{Protected, Protection, SecurityError};
 
 /// NTLMSSP_MESSAGE_SIGNATURE ([MS-NLMP] 2.2.2.9.2): version, checksum, number.
 pub(super) const SIGNATURE_LEN: usize = 16;
@@ -40,7 +42,7 @@ impl Direction {
         }
     }
 
-    /// The next message's checksum, not yet encrypted ([MS-NLMP] 3.4.4.2).
+    /// Computes the next message's checksum, not yet encrypted ([MS-NLMP] 3.4.4.2).
     fn checksum(&mut self, message: &[u8]) -> Checksum {
         let sequence = self.sequence;
         self.sequence = self.sequence.wrapping_add(1);
@@ -51,7 +53,7 @@ impl Direction {
         Checksum { checksum: [c0, c1, c2, c3, c4, c5, c6, c7], sequence }
     }
 
-    /// The signature. With key exchange the checksum is encrypted, and comes
+    /// Makes the signature. With key exchange the checksum is encrypted, and comes
     /// after the message it belongs to in the key stream.
     fn signature(&mut self, mut checksum: Checksum, key_exchange: bool) -> Signature {
         if key_exchange {
@@ -68,17 +70,27 @@ struct Checksum {
     sequence: u32,
 }
 
-/// Both directions, and what was agreed.
-pub(super) struct Session {
+/// An established session: both directions, and what was agreed.
+pub struct NtlmSession {
     send: Direction,
     receive: Direction,
     key_exchange: bool,
-    seal: bool,
+    level: AuthLevel,
+    /// Whether AUTHENTICATE had a MIC that the server checks.
+    has_mic: bool,
 }
 
-impl Session {
-    /// The session as its `side` sees it. `flags` are the agreed ones.
-    pub(super) fn new(exported_session_key: &[u8; 16], flags: Flags, side: Sender) -> Self {
+/// What an [`NtlmSession`] is made from.
+pub(super) struct Agreed {
+    /// The features that both sides have.
+    pub(super) flags: Flags,
+    pub(super) level: AuthLevel,
+    pub(super) has_mic: bool,
+}
+
+impl NtlmSession {
+    /// Makes the session as its `side` sees it.
+    pub(super) fn new(exported_session_key: &[u8; 16], agreed: &Agreed, side: Sender) -> Self {
         let peer = match side {
             Sender::Initiator => Sender::Acceptor,
             Sender::Acceptor => Sender::Initiator,
@@ -86,19 +98,24 @@ impl Session {
         Self {
             send: Direction::new(exported_session_key, side),
             receive: Direction::new(exported_session_key, peer),
-            key_exchange: flags.contains(Flags::KEY_EXCHANGE),
-            seal: flags.contains(Flags::SEAL),
+            key_exchange: agreed.flags.contains(Flags::KEY_EXCHANGE),
+            level: agreed.level,
+            has_mic: agreed.has_mic,
         }
     }
 
-    /// GSS_GetMICEx ([MS-NLMP] 3.4.8): the next outgoing message's signature.
-    pub(super) fn sign(&mut self, message: &[u8]) -> Signature {
+    /// Signs the next outgoing message: GSS_GetMICEx ([MS-NLMP] 3.4.8).
+    pub(in crate::security) fn sign(&mut self, message: &[u8]) -> Signature {
         let checksum = self.send.checksum(message);
         self.send.signature(checksum, self.key_exchange)
     }
 
-    /// GSS_VerifyMICEx ([MS-NLMP] 3.4.9): the next incoming message's signature.
-    pub(super) fn verify(&mut self, message: &[u8], signature: &[u8]) -> Result<(), SecurityError> {
+    /// Verifies the next incoming message: GSS_VerifyMICEx ([MS-NLMP] 3.4.9).
+    pub(in crate::security) fn verify(
+        &mut self,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), SecurityError> {
         let checksum = self.receive.checksum(message);
         let expected = self.receive.signature(checksum, self.key_exchange);
         if expected.as_slice().ct_eq(signature).to_bool() {
@@ -108,29 +125,30 @@ impl Session {
         }
     }
 
-    /// Starts both key streams anew; sequence numbers go on. Both sides do so
-    /// after the mechListMIC of SPNEGO ([MS-SPNG] 3.3.5.1), which is signed as if
-    /// it came from a handle of its own.
-    pub(super) fn restart_ciphers(&mut self) {
+    /// Restarts both key streams; sequence numbers go on. Both sides do so after
+    /// the mechListMIC of SPNEGO ([MS-SPNG] 3.3.5.1), which is signed as if it
+    /// came from a handle of its own.
+    pub(in crate::security) fn restart_ciphers(&mut self) {
         for direction in [&mut self.send, &mut self.receive] {
             direction.cipher = keys::rc4(&direction.seal_key);
         }
     }
+}
 
-    /// Signs, and for privacy seals, an outgoing PDU
-    /// ([`SecurityContext::protect`](crate::security::SecurityContext::protect)).
-    ///
-    /// The signature covers all of the PDU, whether or not header signing was
-    /// agreed ([MS-NLMP] 3.4.6.1, 3.4.9.1: buffers not to be signed included).
-    pub(super) fn protect(
+/// The signature covers all of a PDU, whether or not header signing was agreed
+/// ([MS-NLMP] 3.4.6.1, 3.4.9.1: buffers not to be signed included).
+impl Protection for NtlmSession {
+    fn signature_len(&self) -> usize {
+        SIGNATURE_LEN
+    }
+
+    fn protect(
         &mut self,
-        level: AuthLevel,
         message: Protected<'_>,
         signature: &mut Vec<u8>,
     ) -> Result<(), SecurityError> {
-        self.check_level(level)?;
         let checksum = self.send.checksum(message.pdu);
-        if level == AuthLevel::Privacy {
+        if self.level == AuthLevel::Privacy {
             let stub = stub(message.pdu, message.stub)?;
             self.send.cipher.apply_keystream(stub);
         }
@@ -139,31 +157,54 @@ impl Session {
         Ok(())
     }
 
-    /// Unseals and verifies an incoming PDU
-    /// ([`SecurityContext::unprotect`](crate::security::SecurityContext::unprotect)).
-    pub(super) fn unprotect(
-        &mut self,
-        level: AuthLevel,
-        message: Protected<'_>,
-        signature: &[u8],
-    ) -> Result<(), SecurityError> {
-        self.check_level(level)?;
-        if level == AuthLevel::Privacy {
+    fn unprotect(&mut self, message: Protected<'_>, signature: &[u8]) -> Result<(), SecurityError> {
+        if self.level == AuthLevel::Privacy {
             let stub = stub(message.pdu, message.stub)?;
             self.receive.cipher.apply_keystream(stub);
         }
         self.verify(message.pdu, signature)
     }
+}
 
-    fn check_level(&self, level: AuthLevel) -> Result<(), SecurityError> {
-        if level == AuthLevel::Privacy && !self.seal {
-            return Err(SecurityError::Downgrade { missing: "sealing" });
-        }
-        Ok(())
+impl MechanismSession for NtlmSession {
+    /// Servers that see a MIC in AUTHENTICATE expect one of the list as well.
+    fn wants_mic(&self) -> bool {
+        self.has_mic
+    }
+
+    fn get_mic(&mut self, mech_types: &[u8]) -> Result<Vec<u8>, SecurityError> {
+        Ok(self.sign(mech_types).to_vec())
+    }
+
+    fn verify_mic(&mut self, mech_types: &[u8], mic: &[u8]) -> Result<(), SecurityError> {
+        self.verify(mech_types, mic)
+    }
+
+    fn into_protection(mut self: Box<Self>) -> Box<dyn Protection> {
+        self.restart_ciphers();
+        self
     }
 }
 
-/// What privacy encrypts.
+impl From<NtlmSession> for Box<dyn Protection> {
+    fn from(session: NtlmSession) -> Self {
+        Box::new(session)
+    }
+}
+
+impl From<NtlmSession> for Box<dyn MechanismSession> {
+    fn from(session: NtlmSession) -> Self {
+        Box::new(session)
+    }
+}
+
+impl std::fmt::Debug for NtlmSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NtlmSession").field("level", &self.level).finish_non_exhaustive()
+    }
+}
+
+/// Returns what privacy encrypts.
 fn stub(pdu: &mut [u8], range: Range<usize>) -> Result<&mut [u8], SecurityError> {
     pdu.get_mut(range).ok_or(SecurityError::Misuse("the stub lies outside of the PDU"))
 }

@@ -5,41 +5,62 @@ use proptest::prelude::*;
 use super::av_pair::{self, AvPairs, id};
 use super::flags::Flags;
 use super::messages::{Authenticate, Challenge, MIC_LEN, MIC_OFFSET, Negotiate};
-use super::{Logon, NtlmAcceptor, NtlmContext, NtlmCredentials};
-use crate::security::testing::{PROTECTIONS, Side, acceptor, converse, initiator, jane};
-use crate::security::{AcceptorContext, AuthLevel, Protected, SecurityContext, SecurityError};
+use super::{Logon, NtlmAcceptor, NtlmCredentials, NtlmInitiator, NtlmLogon, NtlmSession};
+use crate::pdu::AuthLevel;
+use crate::security::spnego::MechanismSession;
+use crate::security::testing::{
+    LEVELS, PROTECTIONS, acceptor, acceptor_at, converse, goes_on, initiator, is_done, jane, now,
+    receive, send,
+};
+use crate::security::{Handshake, Protected, Protection, SecurityError};
+use std::time::Duration;
 
 /// Where CHALLENGE and AUTHENTICATE have their flags.
 const CHALLENGE_FLAGS: usize = 20;
 const AUTHENTICATE_FLAGS: usize = 60;
 
+type Initiator = Box<dyn Handshake<NtlmSession>>;
+type Acceptor = Box<dyn Handshake<NtlmLogon>>;
+
 /// Logs on; the result is the acceptor's.
-fn log_on(initiator: &mut NtlmContext, acceptor: &mut NtlmAcceptor) -> Result<(), SecurityError> {
-    let authenticate = authenticate(initiator, acceptor);
-    assert_eq!(acceptor.step(&authenticate)?, []);
-    Ok(())
+fn log_on(
+    initiator: NtlmInitiator,
+    acceptor: NtlmAcceptor,
+    level: AuthLevel,
+) -> Result<(NtlmSession, NtlmLogon), SecurityError> {
+    let (authenticate, session, acceptor) = authenticate(initiator, acceptor, level);
+    let (last, logon) = is_done(acceptor.step(&authenticate, level)?);
+    assert_eq!(last, []);
+    Ok((session, logon))
 }
 
 /// The first three legs, up to AUTHENTICATE.
-fn authenticate(initiator: &mut NtlmContext, acceptor: &mut NtlmAcceptor) -> Vec<u8> {
-    let challenge = challenge(initiator, acceptor);
-    let last = initiator.step(&challenge).unwrap();
-    assert!(!last.expects_reply);
-    assert!(initiator.is_established());
-    last.token
+fn authenticate(
+    initiator: NtlmInitiator,
+    acceptor: NtlmAcceptor,
+    level: AuthLevel,
+) -> (Vec<u8>, NtlmSession, Acceptor) {
+    let (challenge, initiator, acceptor) = challenge(initiator, acceptor, level);
+    let (token, session) = is_done(initiator.step(&challenge, level).unwrap());
+    (token, session, acceptor)
 }
 
 /// The first two legs, up to CHALLENGE.
-fn challenge(initiator: &mut NtlmContext, acceptor: &mut NtlmAcceptor) -> Vec<u8> {
-    let first = initiator.step(&[]).unwrap();
-    assert!(first.expects_reply);
-    acceptor.step(&first.token).unwrap()
+fn challenge(
+    initiator: NtlmInitiator,
+    acceptor: NtlmAcceptor,
+    level: AuthLevel,
+) -> (Vec<u8>, Initiator, Acceptor) {
+    let initiator: Initiator = Box::new(initiator);
+    let acceptor: Acceptor = Box::new(acceptor);
+    let (negotiate, initiator) = goes_on(initiator.step(&[], level).unwrap());
+    let (challenge, acceptor) = goes_on(acceptor.step(&negotiate, level).unwrap());
+    (challenge, initiator, acceptor)
 }
 
-fn established() -> (NtlmContext, NtlmAcceptor) {
-    let (mut initiator, mut acceptor) = (initiator(jane()), acceptor());
-    log_on(&mut initiator, &mut acceptor).unwrap();
-    (initiator, acceptor)
+fn established(level: AuthLevel) -> (NtlmSession, NtlmSession) {
+    let (initiator, logon) = log_on(initiator(jane()), acceptor(), level).unwrap();
+    (initiator, logon.session)
 }
 
 fn clear_flag(message: &mut [u8], offset: usize, flag: Flags) {
@@ -49,57 +70,73 @@ fn clear_flag(message: &mut [u8], offset: usize, flag: Flags) {
 
 #[test]
 fn both_sides_understand_each_other_at_all_levels() {
-    let (mut initiator, mut acceptor) = established();
-    assert_eq!(
-        acceptor.logon(),
-        Some(&Logon {
-            user: "jane".into(),
-            domain: "WORK".into(),
-            workstation: "LAPTOP".into(),
-            target: Some("cifs/node1.work.example".into()),
-            mic: true,
-        })
-    );
-    assert!(initiator.has_mic());
-    converse(&mut initiator, &mut acceptor);
+    for level in LEVELS {
+        let (mut session, mut logon) = log_on(initiator(jane()), acceptor(), level).unwrap();
+        assert_eq!(
+            logon.logon,
+            Logon {
+                user: "jane".into(),
+                domain: "WORK".into(),
+                workstation: "LAPTOP".into(),
+                target: Some("cifs/node1.work.example".into()),
+                mic: true,
+            }
+        );
+        assert!(session.wants_mic());
+        converse(&mut session, &mut logon.session, level);
+    }
 }
 
 #[test]
 fn a_server_without_a_timestamp_gets_lmv2_and_no_promise_of_a_mic() {
-    let (mut initiator, mut acceptor) = (initiator(jane()), acceptor().without_timestamp());
-    let token = authenticate(&mut initiator, &mut acceptor);
-    assert_ne!(Authenticate::decode(&token).unwrap().lm_response, [0; 24]);
-    acceptor.step(&token).unwrap();
-    assert!(!acceptor.logon().unwrap().mic);
-    assert!(!initiator.has_mic());
-    converse(&mut initiator, &mut acceptor);
+    for level in LEVELS {
+        let server = acceptor().without_timestamp();
+        let (token, mut session, acceptor) = authenticate(initiator(jane()), server, level);
+        assert_ne!(Authenticate::decode(&token).unwrap().lm_response, [0; 24]);
+        let (_, mut logon) = is_done(acceptor.step(&token, level).unwrap());
+        assert!(!logon.logon.mic);
+        assert!(!session.wants_mic());
+        converse(&mut session, &mut logon.session, level);
+    }
 }
 
 #[test]
 fn lmv2_is_all_zero_where_there_is_a_timestamp() {
-    let token = authenticate(&mut initiator(jane()), &mut acceptor());
+    let (token, ..) = authenticate(initiator(jane()), acceptor(), AuthLevel::Privacy);
     assert_eq!(Authenticate::decode(&token).unwrap().lm_response, [0; 24]);
 }
 
 #[test]
+fn clocks_may_differ_by_half_an_hour_unless_the_server_tells_the_time() {
+    let log_on_at = |minutes: u64, server: fn(NtlmAcceptor) -> NtlmAcceptor| {
+        let acceptor = acceptor_at(now() + Duration::from_secs(60 * minutes));
+        log_on(initiator(jane()), server(acceptor), AuthLevel::Privacy).is_ok()
+    };
+    assert!(log_on_at(29, NtlmAcceptor::without_timestamp));
+    assert!(!log_on_at(31, NtlmAcceptor::without_timestamp));
+    assert!(log_on_at(600, |acceptor| acceptor));
+}
+
+#[test]
 fn sessions_without_key_exchange_work() {
-    let (mut initiator, mut acceptor) = (initiator(jane()), acceptor().without_timestamp());
-    let mut challenge = challenge(&mut initiator, &mut acceptor);
-    clear_flag(&mut challenge, CHALLENGE_FLAGS, Flags::KEY_EXCHANGE);
-    let token = initiator.step(&challenge).unwrap().token;
-    let message = Authenticate::decode(&token).unwrap();
-    assert_eq!(message.encrypted_session_key, []);
-    acceptor.step(&token).unwrap();
-    converse(&mut initiator, &mut acceptor);
+    for level in LEVELS {
+        let server = acceptor().without_timestamp();
+        let (mut challenge, client, server) = challenge(initiator(jane()), server, level);
+        clear_flag(&mut challenge, CHALLENGE_FLAGS, Flags::KEY_EXCHANGE);
+        let (token, mut session) = is_done(client.step(&challenge, level).unwrap());
+        let message = Authenticate::decode(&token).unwrap();
+        assert_eq!(message.encrypted_session_key, []);
+        let (_, mut logon) = is_done(server.step(&token, level).unwrap());
+        converse(&mut session, &mut logon.session, level);
+    }
 }
 
 #[test]
 fn users_without_a_domain_are_found() {
     for user in ["jane", "JANE"] {
-        let mut initiator = initiator(NtlmCredentials::from_password(user, "", "secret"));
-        let mut acceptor = acceptor();
-        log_on(&mut initiator, &mut acceptor).unwrap();
-        converse(&mut initiator, &mut acceptor);
+        let initiator = initiator(NtlmCredentials::from_password(user, "", "secret"));
+        let (mut session, mut logon) = log_on(initiator, acceptor(), AuthLevel::Privacy).unwrap();
+        converse(&mut session, &mut logon.session, AuthLevel::Privacy);
     }
 }
 
@@ -107,10 +144,8 @@ fn users_without_a_domain_are_found() {
 fn a_wrong_password_or_user_is_refused() {
     for (user, password) in [("jane", "Secret"), ("jane", ""), ("joan", "secret")] {
         let credentials = NtlmCredentials::from_password(user, "WORK", password);
-        let mut acceptor = acceptor();
-        let result = log_on(&mut initiator(credentials), &mut acceptor);
+        let result = log_on(initiator(credentials), acceptor(), AuthLevel::Privacy);
         assert!(matches!(result, Err(SecurityError::Credentials(_))));
-        assert!(!acceptor.is_established());
     }
 }
 
@@ -119,14 +154,15 @@ fn a_server_that_offers_less_is_refused() {
     for (flag, expected) in [
         (Flags::UNICODE, "Unicode strings"),
         (Flags::SIGN, "signing"),
+        (Flags::SEAL, "sealing"),
         (Flags::EXTENDED_SESSION_SECURITY, "extended session security"),
         (Flags::KEY_128, "128-bit session keys"),
     ] {
-        let (mut initiator, mut acceptor) = (initiator(jane()), acceptor());
-        let mut challenge = challenge(&mut initiator, &mut acceptor);
+        let level = AuthLevel::Privacy;
+        let (mut challenge, initiator, _) = challenge(initiator(jane()), acceptor(), level);
         clear_flag(&mut challenge, CHALLENGE_FLAGS, flag);
         assert_eq!(
-            initiator.step(&challenge).unwrap_err(),
+            initiator.step(&challenge, level).unwrap_err(),
             SecurityError::Downgrade { missing: expected }
         );
     }
@@ -134,132 +170,116 @@ fn a_server_that_offers_less_is_refused() {
 
 #[test]
 fn a_server_that_does_not_seal_is_good_for_integrity_only() {
-    let (mut initiator, mut acceptor) = (initiator(jane()), acceptor().without_timestamp());
-    let mut challenge = challenge(&mut initiator, &mut acceptor);
-    clear_flag(&mut challenge, CHALLENGE_FLAGS, Flags::SEAL);
-    let token = initiator.step(&challenge).unwrap().token;
-    acceptor.step(&token).unwrap();
+    let without_seal = |level| {
+        let server = acceptor().without_timestamp();
+        let (mut challenge, client, server) = challenge(initiator(jane()), server, level);
+        clear_flag(&mut challenge, CHALLENGE_FLAGS, Flags::SEAL);
+        client.step(&challenge, level).map(|step| (is_done(step), server))
+    };
+    let ((token, mut session), server) = without_seal(AuthLevel::Integrity).unwrap();
+    let (_, mut logon) = is_done(server.step(&token, AuthLevel::Integrity).unwrap());
+    receive(&mut logon.session, &send(&mut session, true)).unwrap();
 
-    let sent = Side::Initiator(&mut initiator).send((AuthLevel::Integrity, true));
-    Side::Acceptor(&mut acceptor).receive(&sent).unwrap();
-    let message = Protected { pdu: &mut [0; 8], stub: 0..8, header_signing: true };
-    assert_eq!(
-        initiator.protect(AuthLevel::Privacy, message, &mut Vec::new()),
-        Err(SecurityError::Downgrade { missing: "sealing" })
-    );
+    let refused = without_seal(AuthLevel::Privacy).map(|_| ());
+    assert_eq!(refused, Err(SecurityError::Downgrade { missing: "sealing" }));
 }
 
 #[test]
 fn any_change_on_the_way_breaks_the_logon() {
+    let level = AuthLevel::Privacy;
     // In CHALLENGE: caught by the MIC, or by what follows from other names.
     for offset in [CHALLENGE_FLAGS + 2, 24, 32, 48, 60] {
-        let (mut initiator, mut acceptor) = (initiator(jane()), acceptor());
-        let mut challenge = challenge(&mut initiator, &mut acceptor);
+        let (mut challenge, client, server) = challenge(initiator(jane()), acceptor(), level);
         challenge[offset] ^= 0x40;
-        let refused = match initiator.step(&challenge) {
-            Ok(step) => acceptor.step(&step.token).is_err(),
+        let refused = match client.step(&challenge, level) {
+            Ok(step) => server.step(&is_done(step).0, level).is_err(),
             Err(_) => true,
         };
         assert!(refused, "change at {offset}");
     }
     // In AUTHENTICATE: flags, version, MIC, workstation, response, session key.
-    let length = authenticate(&mut initiator(jane()), &mut acceptor()).len();
+    let length = authenticate(initiator(jane()), acceptor(), level).0.len();
     for offset in [AUTHENTICATE_FLAGS, 64, MIC_OFFSET, 101, length - 40, length - 1] {
-        let (mut initiator, mut acceptor) = (initiator(jane()), acceptor());
-        let mut token = authenticate(&mut initiator, &mut acceptor);
+        let (mut token, _, server) = authenticate(initiator(jane()), acceptor(), level);
         token[offset] ^= 0x20;
-        assert!(acceptor.step(&token).is_err(), "change at {offset}");
+        assert!(server.step(&token, level).is_err(), "change at {offset}");
     }
 }
 
 #[test]
 fn any_change_of_a_pdu_is_refused() {
-    for protection in PROTECTIONS {
-        let (mut initiator, _) = established();
-        let pdu_len = Side::Initiator(&mut initiator).send(protection).pdu.len();
+    for (level, header_signing) in PROTECTIONS {
+        let (mut initiator, _) = established(level);
+        let pdu_len = send(&mut initiator, header_signing).pdu.len();
         for offset in 0..pdu_len {
-            let (mut initiator, mut acceptor) = established();
-            let mut sent = Side::Acceptor(&mut acceptor).send(protection);
+            let (mut initiator, mut acceptor) = established(level);
+            let mut sent = send(&mut acceptor, header_signing);
             sent.pdu[offset] ^= 1;
-            let result = Side::Initiator(&mut initiator).receive(&sent);
-            assert_eq!(result, Err(SecurityError::BadSignature));
+            assert_eq!(receive(&mut initiator, &sent), Err(SecurityError::BadSignature));
         }
         for offset in 0..16 {
-            let (mut initiator, mut acceptor) = established();
-            let mut sent = Side::Initiator(&mut initiator).send(protection);
+            let (mut initiator, mut acceptor) = established(level);
+            let mut sent = send(&mut initiator, header_signing);
             sent.signature[offset] ^= 1;
-            let result = Side::Acceptor(&mut acceptor).receive(&sent);
-            assert_eq!(result, Err(SecurityError::BadSignature));
+            assert_eq!(receive(&mut acceptor, &sent), Err(SecurityError::BadSignature));
         }
         for length in [0, 12, 15, 17] {
-            let (mut initiator, mut acceptor) = established();
-            let mut sent = Side::Acceptor(&mut acceptor).send(protection);
+            let (mut initiator, mut acceptor) = established(level);
+            let mut sent = send(&mut acceptor, header_signing);
             sent.signature.resize(length, 0);
-            let result = Side::Initiator(&mut initiator).receive(&sent);
-            assert_eq!(result, Err(SecurityError::BadSignature));
+            assert_eq!(receive(&mut initiator, &sent), Err(SecurityError::BadSignature));
         }
     }
 }
 
 #[test]
 fn a_pdu_repeated_lost_or_reflected_is_refused() {
-    for protection in PROTECTIONS {
-        let (mut initiator, mut acceptor) = established();
-        let sent = Side::Acceptor(&mut acceptor).send(protection);
-        Side::Initiator(&mut initiator).receive(&sent).unwrap();
-        let repeated = Side::Initiator(&mut initiator).receive(&sent);
-        assert_eq!(repeated, Err(SecurityError::BadSignature));
+    for (level, header_signing) in PROTECTIONS {
+        let (mut initiator, mut acceptor) = established(level);
+        let sent = send(&mut acceptor, header_signing);
+        receive(&mut initiator, &sent).unwrap();
+        assert_eq!(receive(&mut initiator, &sent), Err(SecurityError::BadSignature));
 
-        let (mut initiator, mut acceptor) = established();
-        let _lost = Side::Acceptor(&mut acceptor).send(protection);
-        let sent = Side::Acceptor(&mut acceptor).send(protection);
-        let out_of_order = Side::Initiator(&mut initiator).receive(&sent);
-        assert_eq!(out_of_order, Err(SecurityError::BadSignature));
+        let (mut initiator, mut acceptor) = established(level);
+        let _lost = send(&mut acceptor, header_signing);
+        let out_of_order = send(&mut acceptor, header_signing);
+        assert_eq!(receive(&mut initiator, &out_of_order), Err(SecurityError::BadSignature));
 
-        let (mut initiator, _) = established();
-        let sent = Side::Initiator(&mut initiator).send(protection);
-        let reflected = Side::Initiator(&mut initiator).receive(&sent);
-        assert_eq!(reflected, Err(SecurityError::BadSignature));
+        let (mut initiator, _) = established(level);
+        let reflected = send(&mut initiator, header_signing);
+        assert_eq!(receive(&mut initiator, &reflected), Err(SecurityError::BadSignature));
     }
 }
 
 #[test]
-fn nothing_is_protected_before_the_logon_nor_stepped_after_it() {
-    let mut early = initiator(jane());
-    let message = Protected { pdu: &mut [0; 8], stub: 0..8, header_signing: true };
-    let result = early.protect(AuthLevel::Integrity, message, &mut Vec::new());
-    assert!(matches!(result, Err(SecurityError::Misuse(_))));
-    assert!(matches!(early.get_mic(b""), Err(SecurityError::Misuse(_))));
-
-    let (mut initiator, mut acceptor) = established();
-    assert!(matches!(initiator.step(&[]), Err(SecurityError::Misuse(_))));
-    assert!(matches!(acceptor.step(&[]), Err(SecurityError::Misuse(_))));
-    converse(&mut initiator, &mut acceptor);
+fn an_initiator_speaks_first() {
+    let initiator: Initiator = Box::new(initiator(jane()));
+    let refused = initiator.step(b"NTLMSSP\0", AuthLevel::Privacy);
+    assert!(matches!(refused, Err(SecurityError::InvalidToken { .. })));
 }
 
 #[test]
-fn a_refused_token_ends_the_context() {
-    let mut initiator = initiator(jane());
-    initiator.step(&[]).unwrap();
-    let refused = initiator.step(b"NTLMSSP\0");
+fn a_malformed_token_is_refused() {
+    let (_, initiator, acceptor) = challenge(initiator(jane()), acceptor(), AuthLevel::Privacy);
+    let refused = initiator.step(b"NTLMSSP\0", AuthLevel::Privacy);
     assert!(matches!(refused, Err(SecurityError::InvalidToken { .. })));
-    assert!(matches!(initiator.step(&[]), Err(SecurityError::Misuse(_))));
-    assert!(!initiator.is_established());
+    let refused = acceptor.step(b"NTLMSSP\0", AuthLevel::Privacy);
+    assert!(matches!(refused, Err(SecurityError::InvalidToken { .. })));
 }
 
 #[test]
 fn a_mic_takes_a_sequence_number_and_the_key_streams_start_anew() {
-    let (mut initiator, mut acceptor) = established();
-    let mic = initiator.get_mic(b"mechanisms").unwrap();
-    acceptor.verify_mic(b"mechanisms", &mic).unwrap();
-    let mic = acceptor.get_mic(b"mechanisms").unwrap();
-    initiator.verify_mic(b"mechanisms", &mic).unwrap();
-    initiator.restart_ciphers().unwrap();
-    acceptor.restart_ciphers().unwrap();
-    let sent = Side::Initiator(&mut initiator).send((AuthLevel::Privacy, true));
+    let (mut initiator, mut acceptor) = established(AuthLevel::Privacy);
+    let mic = initiator.sign(b"mechanisms");
+    acceptor.verify(b"mechanisms", &mic).unwrap();
+    let mic = acceptor.sign(b"mechanisms");
+    initiator.verify(b"mechanisms", &mic).unwrap();
+    initiator.restart_ciphers();
+    acceptor.restart_ciphers();
+    let sent = send(&mut initiator, true);
     assert_eq!(sent.signature[12..], [1, 0, 0, 0]);
-    Side::Acceptor(&mut acceptor).receive(&sent).unwrap();
-    converse(&mut initiator, &mut acceptor);
+    receive(&mut acceptor, &sent).unwrap();
+    converse(&mut initiator, &mut acceptor, AuthLevel::Privacy);
 }
 
 #[test]
@@ -291,15 +311,14 @@ fn what_the_server_claims_for_the_client_is_dropped() {
 #[test]
 fn names_too_long_for_the_format_are_refused() {
     let long = "x".repeat(40_000);
-    for (user, target, workstation) in [
-        (long.as_str(), None, ""),
-        ("jane", Some(long.as_str()), ""),
-        ("jane", None, long.as_str()),
-    ] {
+    for (user, target, workstation) in
+        [(long.as_str(), "", ""), ("jane", long.as_str(), ""), ("jane", "", long.as_str())]
+    {
         let credentials = NtlmCredentials::from_password(user, "WORK", "secret");
-        let mut initiator = NtlmContext::new(credentials, target, workstation);
-        let challenge = challenge(&mut initiator, &mut acceptor());
-        assert!(initiator.step(&challenge).is_err());
+        let mut initiator = NtlmInitiator::new(credentials, &[7; 24], now());
+        initiator = initiator.for_service(target).from_workstation(workstation);
+        let (challenge, initiator, _) = challenge(initiator, acceptor(), AuthLevel::Privacy);
+        assert!(initiator.step(&challenge, AuthLevel::Privacy).is_err());
     }
 }
 
@@ -358,35 +377,32 @@ proptest! {
 
     #[test]
     fn no_challenge_panics(bytes in hostile(2)) {
-        let mut initiator = initiator(jane());
-        initiator.step(&[]).unwrap();
-        let _ = initiator.step(&bytes);
+        let (_, initiator, _) = challenge(initiator(jane()), acceptor(), AuthLevel::Privacy);
+        let _ = initiator.step(&bytes, AuthLevel::Privacy);
     }
 
     #[test]
     fn no_damaged_challenge_panics(damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
-        let mut initiator = initiator(jane());
-        let mut challenge = challenge(&mut initiator, &mut acceptor());
+        let (mut challenge, initiator, _) = challenge(initiator(jane()), acceptor(), AuthLevel::Privacy);
         for (offset, byte) in damage {
             let offset = offset.index(challenge.len());
             challenge[offset] = byte;
         }
-        let _ = initiator.step(&challenge);
+        let _ = initiator.step(&challenge, AuthLevel::Privacy);
     }
 
     #[test]
     fn no_negotiate_or_authenticate_panics(first in hostile(1), bytes in hostile(3)) {
-        let _ = acceptor().step(&first);
-        let (mut initiator, mut acceptor) = (initiator(jane()), acceptor());
-        challenge(&mut initiator, &mut acceptor);
-        let _ = acceptor.step(&bytes);
-        prop_assert!(!acceptor.is_established());
+        let fresh: Acceptor = Box::new(acceptor());
+        let _ = fresh.step(&first, AuthLevel::Privacy);
+        let (_, _, acceptor) = challenge(initiator(jane()), acceptor(), AuthLevel::Privacy);
+        prop_assert!(acceptor.step(&bytes, AuthLevel::Privacy).is_err());
     }
 
     #[test]
     fn no_pdu_or_signature_panics(mut pdu in proptest::collection::vec(any::<u8>(), 0..100), stub in (0..110_usize, 0..110_usize), signature in proptest::collection::vec(any::<u8>(), 0..40)) {
-        let (mut initiator, _) = established();
+        let (mut initiator, _) = established(AuthLevel::Privacy);
         let message = Protected { pdu: &mut pdu, stub: stub.0..stub.1, header_signing: true };
-        prop_assert!(initiator.unprotect(AuthLevel::Privacy, message, &signature).is_err());
+        prop_assert!(initiator.unprotect(message, &signature).is_err());
     }
 }

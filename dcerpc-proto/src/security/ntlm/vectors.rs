@@ -4,9 +4,10 @@ use super::av_pair::{self, AvPairs, id};
 use super::flags::Flags;
 use super::keys::{self, ResponseInput, Sender};
 use super::messages::{Authenticate, Challenge};
-use super::session::Session;
+use super::session::{Agreed, NtlmSession};
 use super::wire::utf16le;
-use crate::security::{AuthLevel, Protected, SecurityError};
+use crate::pdu::AuthLevel;
+use crate::security::{Protected, Protection, SecurityError};
 
 /// Bytes from their hexadecimal digits; blanks are skipped.
 fn hex(digits: &str) -> Vec<u8> {
@@ -25,6 +26,8 @@ fn hex16(digits: &str) -> [u8; 16] {
 const SERVER_CHALLENGE: [u8; 8] = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
 const CLIENT_CHALLENGE: [u8; 8] = [0xaa; 8];
 const RANDOM_SESSION_KEY: [u8; 16] = [0x55; 16];
+
+const AGREED: Agreed = Agreed { flags: Flags::OFFERED, level: AuthLevel::Privacy, has_mic: false };
 
 /// [MS-NLMP] 4.2.4.3, CHALLENGE_MESSAGE.
 const CHALLENGE: &str = "
@@ -130,25 +133,24 @@ fn signing_and_sealing_keys_match_4_2_4_4() {
 
 #[test]
 fn a_sealed_message_matches_4_2_4_4() {
-    let flags = Flags::OFFERED;
-    let mut client = Session::new(&RANDOM_SESSION_KEY, flags, Sender::Initiator);
+    let mut client = NtlmSession::new(&RANDOM_SESSION_KEY, &AGREED, Sender::Initiator);
     let plain = utf16le("Plaintext");
     let mut message = plain.clone();
     let mut signature = Vec::new();
-    client.protect(AuthLevel::Privacy, whole(&mut message), &mut signature).unwrap();
+    client.protect(whole(&mut message), &mut signature).unwrap();
     assert_eq!(message, hex("54e50165bf1936dc996020c1811b0f06fb5f"));
     assert_eq!(signature, hex("010000007fb38ec5c55d497600000000"));
 
-    let mut server = Session::new(&RANDOM_SESSION_KEY, flags, Sender::Acceptor);
-    server.unprotect(AuthLevel::Privacy, whole(&mut message), &signature).unwrap();
+    let mut server = NtlmSession::new(&RANDOM_SESSION_KEY, &AGREED, Sender::Acceptor);
+    server.unprotect(whole(&mut message), &signature).unwrap();
     assert_eq!(message, plain);
 }
 
 #[test]
 fn a_stub_outside_of_the_pdu_is_refused() {
-    let mut session = Session::new(&RANDOM_SESSION_KEY, Flags::OFFERED, Sender::Initiator);
+    let mut session = NtlmSession::new(&RANDOM_SESSION_KEY, &AGREED, Sender::Initiator);
     let message = Protected { pdu: &mut [0; 8], stub: 4..9, header_signing: true };
-    let result = session.protect(AuthLevel::Privacy, message, &mut Vec::new());
+    let result = session.protect(message, &mut Vec::new());
     assert!(matches!(result, Err(SecurityError::Misuse(_))));
 }
 

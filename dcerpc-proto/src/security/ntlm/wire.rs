@@ -1,7 +1,17 @@
-//! Little-endian fields, and the (length, maximum, offset) triples through
+//! Little-endian fields, FILETIME, and the (length, maximum, offset) triples through
 //! which NTLM messages point into their payload ([MS-NLMP] 2.2.1).
 
-/// The `N` bytes at `offset`.
+use std::time::{Duration, SystemTime};
+
+/// Returns `time` as a FILETIME: units of 100 ns since 1601. Before 1970 it is 1970.
+pub(super) fn filetime(time: SystemTime) -> u64 {
+    const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let units = u64::try_from(since_1970.as_nanos() / 100).unwrap_or(u64::MAX);
+    UNIX_EPOCH.saturating_add(units)
+}
+
+/// Returns the `N` bytes at `offset`.
 pub(super) fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..)?.first_chunk().copied()
 }
@@ -14,7 +24,7 @@ pub(super) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     array(bytes, offset).map(u32::from_le_bytes)
 }
 
-/// What the triple at `offset` points at. The maximum length is ignored, and
+/// Returns what the triple at `offset` points at. The maximum length is ignored, and
 /// so is the offset of an empty field, as [MS-NLMP] 2.2.1 has it.
 pub(super) fn field(message: &[u8], offset: usize) -> Option<&[u8]> {
     let length = usize::from(u16_at(message, offset)?);
@@ -65,7 +75,7 @@ impl MessageWriter {
     }
 }
 
-/// `text` in UTF-16LE, as NTLM sends strings and hashes passwords.
+/// Returns `text` in UTF-16LE, as NTLM sends strings and hashes passwords.
 pub(super) fn utf16le(text: &str) -> Vec<u8> {
     // Never more than this, so a password isn't left behind by a reallocation.
     let mut bytes = Vec::with_capacity(text.len().saturating_mul(2));

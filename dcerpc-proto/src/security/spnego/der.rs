@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
-    /// The content of the next element, which has to have this tag.
+    /// Returns the content of the next element, which has to have this tag.
     pub(in crate::security) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (&found, rest) = self.0.split_first()?;
         if found != tag {
@@ -46,7 +46,7 @@ impl<'a> Reader<'a> {
         if self.0.first() == Some(&tag) { self.expect(tag).map(Some) } else { Some(None) }
     }
 
-    /// The content of the one element that `bytes` is.
+    /// Returns the content of the one element that `bytes` is.
     pub(in crate::security) fn sole(bytes: &'a [u8], tag: u8) -> Option<&'a [u8]> {
         let mut reader = Self(bytes);
         let content = reader.expect(tag)?;
@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A length ([X.690] 8.1.3, 10.1): in as few bytes as it takes, at most four
+/// Reads a length ([X.690] 8.1.3, 10.1): in as few bytes as it takes, at most four
 /// behind the first.
 fn read_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let (&first, rest) = bytes.split_first()?;
@@ -91,7 +91,7 @@ pub(super) fn push(to: &mut Vec<u8>, tag: u8, content: &[u8]) {
     to.extend_from_slice(content);
 }
 
-/// One element.
+/// Encodes one element.
 pub(super) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(content.len().saturating_add(6));
     push(&mut bytes, tag, content);

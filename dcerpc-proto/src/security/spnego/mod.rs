@@ -2,8 +2,8 @@
 
 #[cfg(any(test, feature = "acceptor"))]
 mod acceptor;
-mod context;
 pub(super) mod der;
+mod initiator;
 mod mechanism;
 #[cfg(test)]
 mod tests;
@@ -11,5 +11,11 @@ mod token;
 
 #[cfg(any(test, feature = "acceptor"))]
 pub use acceptor::SpnegoAcceptor;
-pub use context::SpnegoContext;
-pub use mechanism::{Mechanism, NTLM_OID, Oid};
+pub use initiator::SpnegoInitiator;
+pub use mechanism::{Mechanism, MechanismSession, NTLM_OID, Oid};
+
+use crate::security::SecurityError;
+
+fn invalid(reason: &'static str) -> SecurityError {
+    SecurityError::InvalidToken { mechanism: "SPNEGO", reason }
+}

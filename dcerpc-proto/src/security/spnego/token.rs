@@ -32,7 +32,7 @@ impl NegState {
     }
 }
 
-/// MechTypeList in DER: what mechListMIC signs (RFC 4178 5 a).
+/// Encodes MechTypeList in DER: what mechListMIC signs (RFC 4178 5 a).
 pub(super) fn mech_type_list<'a>(mechanisms: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut list = Vec::new();
     for mechanism in mechanisms {
@@ -78,7 +78,7 @@ impl<'a> NegTokenInit<'a> {
         Some(Self { mech_types, mech_token: octets(&mut fields, 2)? })
     }
 
-    /// The mechanisms, preferred first.
+    /// Returns the mechanisms, preferred first.
     #[cfg(any(test, feature = "acceptor"))]
     pub(super) fn mechanisms(&self) -> Option<Vec<&'a [u8]>> {
         let mut list = Reader::new(Reader::sole(self.mech_types, tag::SEQUENCE)?);
@@ -146,7 +146,7 @@ fn push_octets(fields: &mut Vec<u8>, number: u8, octets: Option<&[u8]>) {
     }
 }
 
-/// An optional OCTET STRING with an explicit tag.
+/// Reads an optional OCTET STRING with an explicit tag.
 fn octets<'a>(fields: &mut Reader<'a>, number: u8) -> Option<Option<&'a [u8]>> {
     match fields.optional(tag::context(number))? {
         Some(field) => Reader::sole(field, tag::OCTET_STRING).map(Some),

@@ -13,7 +13,7 @@ use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, CallId, Event, Reply,
 };
 use dcerpc_proto::pdu::SyntaxId;
-use dcerpc_proto::security::{AuthLevel, AuthService};
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 
 /// Some interface.
 pub(crate) const INTERFACE: SyntaxId =

@@ -3,13 +3,15 @@
 
 use super::{Encoder, Protection};
 use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::pdu::{
     Bind, BindAck, ContextResult, Fault, Frame, HEADER_LEN, Header, NDR20, PacketType, PfcFlags,
     Request as RequestBody, Response, SecurityTrailer, TRAILER_LEN,
 };
-use dcerpc_proto::security::ntlm::{NtlmAcceptor, NtlmContext, NtlmCredentials, ServerNames};
-use dcerpc_proto::security::spnego::{SpnegoAcceptor, SpnegoContext};
-use dcerpc_proto::security::{AcceptorContext, AuthLevel, AuthService, Protected, SecurityContext};
+use dcerpc_proto::security::ntlm::{NtlmAcceptor, NtlmCredentials, NtlmInitiator, ServerNames};
+use dcerpc_proto::security::spnego::{SpnegoAcceptor, SpnegoInitiator};
+use dcerpc_proto::security::{Accepted, Handshake, Protected, SecurityError, Step};
+use std::time::SystemTime;
 
 /// Where a request's and a response's stub starts.
 const STUB: usize = HEADER_LEN + Response::LEN;
@@ -18,11 +20,13 @@ fn jane(password: &str) -> NtlmCredentials {
     NtlmCredentials::from_password("jane", "WORK", password)
 }
 
-/// The client's security context.
-pub(crate) fn security(service: AuthService, password: &str) -> Box<dyn SecurityContext> {
-    let ntlm = NtlmContext::new(jane(password), Some("cifs/node1.work.example"), "LAPTOP");
+/// The client's handshake.
+pub(crate) fn security(service: AuthService, password: &str) -> Box<dyn Handshake> {
+    let ntlm = NtlmInitiator::new(jane(password), &[0x5a; 24], SystemTime::UNIX_EPOCH)
+        .for_service("cifs/node1.work.example")
+        .from_workstation("LAPTOP");
     match service {
-        AuthService::Spnego => Box::new(SpnegoContext::new(vec![Box::new(ntlm)])),
+        AuthService::Spnego => Box::new(SpnegoInitiator::new(vec![Box::new(ntlm)])),
         AuthService::Ntlm | AuthService::Kerberos => Box::new(ntlm),
     }
 }
@@ -35,6 +39,36 @@ pub(crate) struct Request {
     pub(crate) stub: Vec<u8>,
     /// How long each of its fragments was, in bytes.
     pub(crate) fragments: Vec<usize>,
+}
+
+/// The server's part in the authentication.
+enum Acceptor {
+    /// There is none.
+    Nobody,
+    Handshake(Box<dyn Handshake<Accepted>>),
+    Accepted(Accepted),
+    /// A wrong password: every request is answered by a fault.
+    Refused,
+}
+
+impl Acceptor {
+    /// Takes the client's token and gives the answer's.
+    fn step(&mut self, token: &[u8], level: AuthLevel) -> Result<Vec<u8>, SecurityError> {
+        let Self::Handshake(handshake) = std::mem::replace(self, Self::Refused) else {
+            panic!("the client authenticates when it should not");
+        };
+        let token = match handshake.step(token, level)? {
+            Step::Continue { token, handshake } => {
+                *self = Self::Handshake(handshake);
+                token
+            }
+            Step::Done { token, session } => {
+                *self = Self::Accepted(session);
+                token
+            }
+        };
+        Ok(token)
+    }
 }
 
 /// See the module's description.
@@ -53,9 +87,7 @@ pub(crate) struct Server {
     pub(crate) requests: Vec<Request>,
     /// The bind as it came in.
     pub(crate) bind: Option<Bind>,
-    acceptor: Option<Box<dyn AcceptorContext>>,
-    /// A wrong password: every request is answered by a fault.
-    refused: bool,
+    acceptor: Acceptor,
     header_signing: bool,
     partial: Option<Request>,
 }
@@ -69,12 +101,15 @@ impl Server {
             dns_domain: "work.example".into(),
             dns_computer: "node1.work.example".into(),
         };
-        let ntlm = NtlmAcceptor::new(vec![jane("secret")], names);
-        let acceptor: Option<Box<dyn AcceptorContext>> =
-            protection.map(|(service, _)| match service {
-                AuthService::Spnego => Box::new(SpnegoAcceptor::new(ntlm)) as _,
-                AuthService::Ntlm | AuthService::Kerberos => Box::new(ntlm) as _,
-            });
+        let now = SystemTime::UNIX_EPOCH;
+        let ntlm = NtlmAcceptor::new(vec![jane("secret")], names, [0xc3; 8], now);
+        let acceptor = match protection {
+            None => Acceptor::Nobody,
+            Some((AuthService::Spnego, _)) => {
+                Acceptor::Handshake(Box::new(SpnegoAcceptor::new(ntlm)))
+            }
+            Some(_) => Acceptor::Handshake(Box::new(ntlm)),
+        };
         Self {
             endian: Endian::Little,
             grants: PfcFlags::CONC_MPX | PfcFlags::SUPPORT_HEADER_SIGN,
@@ -85,7 +120,6 @@ impl Server {
             requests: Vec::new(),
             bind: None,
             acceptor,
-            refused: false,
             header_signing: false,
             partial: None,
         }
@@ -113,7 +147,7 @@ impl Server {
             PacketType::Bind | PacketType::AlterContext => self.receive_bind(&frame),
             PacketType::Auth3 => {
                 assert_eq!(frame.body().unwrap().rest().len(), 4);
-                self.refused = self.acceptor.as_mut().unwrap().step(frame.auth_value).is_err();
+                let _ = self.acceptor.step(frame.auth_value, self.trailer.level);
                 Vec::new()
             }
             PacketType::Request => self.receive_request(frame),
@@ -141,10 +175,10 @@ impl Server {
             results: vec![self.result],
         };
         let mut pdu = Encoder::new(self.endian, packet_type, flags, header.call_id).body(&ack);
-        let Some(acceptor) = &mut self.acceptor else {
+        if let Acceptor::Nobody = self.acceptor {
             return pdu.finish(0);
-        };
-        match acceptor.step(frame.auth_value) {
+        }
+        match self.acceptor.step(frame.auth_value, self.trailer.level) {
             Ok(token) => {
                 let SecurityTrailer { service, level, context_id, .. } = self.trailer;
                 pdu.trailer(0, service as u8, level as u8, context_id);
@@ -158,16 +192,16 @@ impl Server {
 
     fn receive_request(&mut self, frame: Frame<'_>) -> Vec<u8> {
         let header = frame.header;
-        if self.refused {
+        if let Acceptor::Refused = self.acceptor {
             return self.fault(header.call_id, 5);
         }
-        if let Some(acceptor) = &mut self.acceptor {
+        if let Acceptor::Accepted(accepted) = &mut self.acceptor {
             let trailer = frame.trailer.expect("a security trailer");
             assert_eq!(trailer.service, self.trailer.service);
             assert_eq!(trailer.level, self.trailer.level);
             let stub = frame.sealed_range(RequestBody::LEN).unwrap();
             let message = Protected { pdu: frame.pdu, stub, header_signing: self.header_signing };
-            acceptor.unprotect(trailer.level, message, frame.auth_value).unwrap();
+            accepted.protection.unprotect(message, frame.auth_value).unwrap();
         }
         let mut body = frame.body().unwrap();
         let request = RequestBody::read(&mut body).unwrap();
@@ -220,16 +254,16 @@ impl Server {
 
     /// Adds trailer and signature to a response, where the bind agreed on it.
     pub(crate) fn protect(&mut self, mut pdu: Encoder) -> Vec<u8> {
-        let Some(acceptor) = &mut self.acceptor else {
+        let Acceptor::Accepted(Accepted { protection, .. }) = &mut self.acceptor else {
             return pdu.finish(0);
         };
         let SecurityTrailer { service, level, context_id, .. } = self.trailer;
         pdu.trailer(STUB, service as u8, level as u8, context_id);
-        let mut pdu = pdu.finish(acceptor.signature_len(level));
+        let mut pdu = pdu.finish(protection.signature_len());
         let stub = STUB..pdu.len() - TRAILER_LEN;
         let message = Protected { pdu: &mut pdu, stub, header_signing: self.header_signing };
         let mut signature = Vec::new();
-        acceptor.protect(level, message, &mut signature).unwrap();
+        protection.protect(message, &mut signature).unwrap();
         pdu.extend(signature);
         pdu
     }

@@ -364,7 +364,7 @@ fn describe(event: &Event) -> Option<String> {
         Event::Failed { error, .. } => match error {
             Error::Connect { .. } => "cannot connect".into(),
             Error::Lost { .. } => "connection lost".into(),
-            Error::Timeout { what, .. } => format!("no answer: {what}"),
+            Error::Timeout { awaited, .. } => format!("no answer: {awaited}"),
             Error::NoService { .. } => "no witness service".into(),
             Error::AccessDenied { .. } => "credentials refused".into(),
             Error::Association { .. } => "protocol broken".into(),

@@ -13,7 +13,7 @@ pub(crate) use secure::Logons;
 
 use crate::GroupId;
 use dcerpc_proto::association::FaultStatus;
-use dcerpc_proto::ndr::Endian;
+use dcerpc_proto::ndr::{Endian, Reader};
 use dcerpc_proto::pdu::{
     Bind, BindAck, ContextResult, Frame, Header, NDR20, PacketType, PduError, PfcFlags,
     RejectReason, Request, SyntaxId,
@@ -85,6 +85,13 @@ pub(crate) struct Call {
     pub(crate) after_auth3: bool,
     /// Why the call is refused, whatever it is.
     pub(crate) refused: Option<Refusal>,
+}
+
+impl Call {
+    /// A reader of the whole stub.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader::new(&self.stub, self.endian)
+    }
 }
 
 /// Why a call is refused by who makes it or how.
@@ -236,7 +243,7 @@ impl ServerAssociation {
         token: Option<Result<Vec<u8>, RejectReason>>,
     ) -> Result<Incoming, Hangup> {
         // The body ends by its own counts; the trailer may be unreadable.
-        let mut body = dcerpc_proto::ndr::Reader::new(pdu, header.endian);
+        let mut body = Reader::new(pdu, header.endian);
         body.bytes(dcerpc_proto::pdu::HEADER_LEN).map_err(PduError::from)?;
         Ok(Incoming::Bind(BindRequest {
             call: header.call_id,
@@ -250,13 +257,13 @@ impl ServerAssociation {
     pub(crate) fn accept_bind(&mut self, request: BindRequest, group: Option<GroupId>) -> Answer {
         let call = request.call;
         let token = match request.token {
-            Some(Err(reason)) => return Answer::new(call, Body::BindNak(reason_code(reason))),
+            Some(Err(reason)) => return Answer::new(call, Body::BindNak(reason.to_wire())),
             Some(Ok(token)) => Some(token),
             None => None,
         };
         let Some(group) = group else {
             let reason = RejectReason::NotSpecified;
-            return Answer::new(call, Body::BindNak(reason_code(reason)));
+            return Answer::new(call, Body::BindNak(reason.to_wire()));
         };
         let asked = |flag| request.flags.contains(flag);
         let mut flags = PfcFlags::WHOLE;
@@ -344,18 +351,5 @@ impl ServerAssociation {
             after_auth3: std::mem::take(&mut self.after_auth3),
             refused,
         })))
-    }
-}
-
-/// The number of a reason on the wire; the codec has the other direction.
-fn reason_code(reason: RejectReason) -> u16 {
-    match reason {
-        RejectReason::NotSpecified => 0,
-        RejectReason::TemporaryCongestion => 1,
-        RejectReason::LocalLimitExceeded => 2,
-        RejectReason::ProtocolVersionNotSupported => 4,
-        RejectReason::AuthTypeNotRecognized => 8,
-        RejectReason::InvalidChecksum => 9,
-        RejectReason::Other(code) => code,
     }
 }

@@ -2,11 +2,13 @@
 
 use super::{Hangup, Refusal};
 use dcerpc_proto::association::FaultStatus;
+use dcerpc_proto::pdu::AuthService;
 use dcerpc_proto::pdu::{Frame, RejectReason, SecurityTrailer, TRAILER_LEN};
 use dcerpc_proto::security::ntlm::{NtlmAcceptor, NtlmCredentials, ServerNames};
 use dcerpc_proto::security::spnego::SpnegoAcceptor;
-use dcerpc_proto::security::{AcceptorContext, AuthService, Protected};
+use dcerpc_proto::security::{Accepted, Handshake, Protected, Step as HandshakeStep};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// Who may log on, and what the server calls itself meanwhile.
 #[derive(Debug, Clone)]
@@ -19,7 +21,7 @@ pub(crate) struct Logons {
     pub(crate) clock_ahead: i64,
 }
 
-/// A logon and what came of it.
+/// A logon and its result.
 #[derive(Debug)]
 pub(super) struct Security {
     logons: Option<Arc<Logons>>,
@@ -29,41 +31,29 @@ pub(super) struct Security {
 
 #[derive(Debug)]
 enum State {
-    /// Nobody tried to log on.
+    /// No client has tried to log on.
     Anonymous,
-    LogonRunning(Acceptor, SecurityTrailer),
-    Established(Acceptor, SecurityTrailer),
+    LogonRunning(Box<dyn Handshake<Accepted>>, SecurityTrailer),
+    Established(Accepted, SecurityTrailer),
     Refused(FaultStatus),
 }
 
-#[derive(Debug)]
-enum Acceptor {
-    Ntlm(NtlmAcceptor),
-    Spnego(SpnegoAcceptor),
-}
-
-impl Acceptor {
-    fn new(service: AuthService, logons: &Logons) -> Option<Self> {
-        let ntlm = NtlmAcceptor::new(logons.accounts.clone(), logons.names.clone())
-            .with_clock_ahead(logons.clock_ahead);
+impl Logons {
+    /// Returns the acceptor for an authentication service; `None` where it is not
+    /// offered.
+    fn acceptor(&self, service: AuthService) -> Option<Box<dyn Handshake<Accepted>>> {
+        let mut challenge = [0; 8];
+        getrandom::fill(&mut challenge).ok()?;
+        let offset = Duration::from_secs(self.clock_ahead.unsigned_abs());
+        let now = match self.clock_ahead {
+            0.. => SystemTime::now() + offset,
+            _ => SystemTime::now() - offset,
+        };
+        let ntlm = NtlmAcceptor::new(self.accounts.clone(), self.names.clone(), challenge, now);
         match service {
-            AuthService::Ntlm => Some(Self::Ntlm(ntlm)),
-            AuthService::Spnego => Some(Self::Spnego(SpnegoAcceptor::new(ntlm))),
+            AuthService::Ntlm => Some(Box::new(ntlm)),
+            AuthService::Spnego => Some(Box::new(SpnegoAcceptor::new(ntlm))),
             AuthService::Kerberos => None,
-        }
-    }
-
-    fn context(&mut self) -> &mut dyn AcceptorContext {
-        match self {
-            Self::Ntlm(ntlm) => ntlm,
-            Self::Spnego(spnego) => spnego,
-        }
-    }
-
-    fn ntlm(&self) -> &NtlmAcceptor {
-        match self {
-            Self::Ntlm(ntlm) => ntlm,
-            Self::Spnego(spnego) => spnego.ntlm(),
         }
     }
 }
@@ -74,10 +64,9 @@ impl Security {
     }
 
     pub(super) fn user(&self) -> Option<String> {
-        let State::Established(acceptor, _) = &self.state else {
+        let State::Established(Accepted { logon, .. }, _) = &self.state else {
             return None;
         };
-        let logon = acceptor.ntlm().logon()?;
         Some(format!("{}\\{}", logon.domain, logon.user))
     }
 
@@ -89,8 +78,7 @@ impl Security {
         let Some(trailer) = frame.trailer else {
             return Ok(None);
         };
-        let acceptor =
-            self.logons.as_deref().and_then(|logons| Acceptor::new(trailer.service, logons));
+        let acceptor = self.logons.as_deref().and_then(|logons| logons.acceptor(trailer.service));
         let Some(acceptor) = acceptor else {
             return Ok(Some(Err(RejectReason::AuthTypeNotRecognized)));
         };
@@ -104,21 +92,21 @@ impl Security {
         &mut self,
         frame: &Frame<'_>,
     ) -> Result<Result<Vec<u8>, FaultStatus>, Hangup> {
-        let State::LogonRunning(mut acceptor, trailer) =
+        let State::LogonRunning(acceptor, trailer) =
             std::mem::replace(&mut self.state, State::Refused(FaultStatus::ACCESS_DENIED))
         else {
             return Err(Hangup::Unexpected(frame.header.packet_type));
         };
-        if frame.trailer.map(key) != Some(key(trailer)) {
+        if !frame.trailer.is_some_and(|it| it.agrees_with(&trailer)) {
             return Err(Hangup::Unprotected);
         }
-        match acceptor.context().step(frame.auth_value) {
-            Ok(token) => {
-                self.state = if acceptor.context().is_established() {
-                    State::Established(acceptor, trailer)
-                } else {
-                    State::LogonRunning(acceptor, trailer)
-                };
+        match acceptor.step(frame.auth_value, trailer.level) {
+            Ok(HandshakeStep::Continue { token, handshake }) => {
+                self.state = State::LogonRunning(handshake, trailer);
+                Ok(Ok(token))
+            }
+            Ok(HandshakeStep::Done { token, session }) => {
+                self.state = State::Established(session, trailer);
                 Ok(Ok(token))
             }
             Err(error) => {
@@ -140,18 +128,16 @@ impl Security {
         matches!(self.state, State::Established(..))
     }
 
-    pub(super) fn signature_len(&mut self) -> usize {
-        match &mut self.state {
-            State::Established(acceptor, trailer) => {
-                acceptor.context().signature_len(trailer.level)
-            }
+    pub(super) fn signature_len(&self) -> usize {
+        match &self.state {
+            State::Established(accepted, _) => accepted.protection.signature_len(),
             _ => 0,
         }
     }
 
     /// Protects a PDU that ends with its trailer, the stub starting at `stub`.
     pub(super) fn protect(&mut self, pdu: &mut Vec<u8>, stub: usize) {
-        let State::Established(acceptor, trailer) = &mut self.state else {
+        let State::Established(accepted, _) = &mut self.state else {
             return;
         };
         let message = Protected {
@@ -160,8 +146,7 @@ impl Security {
             header_signing: self.header_signing,
         };
         let mut signature = Vec::new();
-        let context = acceptor.context();
-        if let Err(error) = context.protect(trailer.level, message, &mut signature) {
+        if let Err(error) = accepted.protection.protect(message, &mut signature) {
             // The client will refuse the PDU, which is right.
             log::error!("cannot protect an answer: {error}");
         }
@@ -181,21 +166,16 @@ impl Security {
             State::Anonymous => Ok(Some(Refusal::new(FaultStatus::ACCESS_DENIED, false))),
             State::Refused(status) => Ok(Some(Refusal::new(*status, true))),
             State::LogonRunning(..) => Err(Hangup::Unexpected(frame.header.packet_type)),
-            State::Established(acceptor, trailer) => {
-                if frame.trailer.map(key) != Some(key(*trailer)) {
+            State::Established(accepted, trailer) => {
+                if !frame.trailer.is_some_and(|it| it.agrees_with(trailer)) {
                     return Err(Hangup::Unprotected);
                 }
                 let stub = frame.sealed_range(fixed)?;
                 let message =
                     Protected { pdu: frame.pdu, stub, header_signing: self.header_signing };
-                acceptor.context().unprotect(trailer.level, message, frame.auth_value)?;
+                accepted.protection.unprotect(message, frame.auth_value)?;
                 Ok(None)
             }
         }
     }
-}
-
-/// What must not change between trailers.
-fn key(trailer: SecurityTrailer) -> (AuthService, dcerpc_proto::security::AuthLevel, u32) {
-    (trailer.service, trailer.level, trailer.context_id)
 }

@@ -7,13 +7,18 @@ use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, CallId, Event, FaultStatus, Reply,
 };
 use dcerpc_proto::ndr::ContextHandle;
-use dcerpc_proto::pdu::SyntaxId;
-use dcerpc_proto::security::ntlm::{NtlmContext, NtlmCredentials};
-use dcerpc_proto::security::spnego::SpnegoContext;
-use dcerpc_proto::security::{AuthLevel, SecurityContext};
+use dcerpc_proto::pdu::{AuthLevel, SyntaxId};
+use dcerpc_proto::security::Handshake;
+use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
+use dcerpc_proto::security::spnego::SpnegoInitiator;
+use dcerpc_proto::{Operation, ResponseError};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use swnclient_proto::wire::{self, Interface, NotifyMessages, Register, Status, Version, opnum};
+use std::time::SystemTime;
+use swnclient_proto::wire::{
+    self, AsyncNotify, GetInterfaceList, Interface, NotifyMessages, Register, RegisterEx, Status,
+    UnRegister, Version,
+};
 use witness_sim::{
     Cluster, ClusterConfig, ConnId, Connect, NodeId, Output, Profile, Registration, Step, Time,
 };
@@ -35,13 +40,15 @@ pub enum Logon {
 impl Logon {
     pub const PRIVACY: Self = Self::Ntlm(AuthLevel::Privacy);
 
-    fn context(self, password: &str) -> Option<Box<dyn SecurityContext>> {
+    fn handshake(self, password: &str) -> Option<Box<dyn Handshake>> {
         let credentials = NtlmCredentials::from_password("alice", "EXAMPLE", password);
-        let ntlm = NtlmContext::new(credentials, Some("cifs/cluster.example.test"), "WS1");
+        let ntlm = NtlmInitiator::new(credentials, &[0x5a; 24], SystemTime::now())
+            .for_service("cifs/cluster.example.test")
+            .from_workstation("WS1");
         match self {
             Self::Nobody => None,
             Self::Ntlm(_) => Some(Box::new(ntlm)),
-            Self::Spnego(_) => Some(Box::new(SpnegoContext::new(vec![Box::new(ntlm)]))),
+            Self::Spnego(_) => Some(Box::new(SpnegoInitiator::new(vec![Box::new(ntlm)]))),
         }
     }
 
@@ -113,7 +120,7 @@ impl Bench {
         let mut config = AssociationConfig::new(interface);
         config.level = logon.level();
         let link = Link {
-            association: Association::new(config, logon.context(password)).unwrap(),
+            association: Association::new(config, logon.handshake(password)).unwrap(),
             replies: BTreeMap::new(),
             error: None,
             closed: None,
@@ -189,8 +196,8 @@ impl Bench {
         self.settle();
     }
 
-    pub fn call(&mut self, conn: ConnId, opnum: u16, stub: Vec<u8>) -> CallId {
-        let call = self.link(conn).association.call(opnum, stub).unwrap();
+    pub fn call<O: Operation>(&mut self, conn: ConnId, operation: &O) -> CallId {
+        let call = self.link(conn).association.invoke(operation).unwrap();
         self.settle();
         call
     }
@@ -200,24 +207,23 @@ impl Bench {
     }
 
     pub fn list(&mut self, conn: ConnId) -> Vec<Interface> {
-        let call = self.call(conn, opnum::GET_INTERFACE_LIST, Vec::new());
+        let call = self.call(conn, &GetInterfaceList);
         let reply = self.reply(conn, call).unwrap().unwrap();
-        wire::decode_interface_list(&reply.stub, reply.endian).unwrap().unwrap()
+        reply.decode::<GetInterfaceList>().unwrap()
     }
 
     pub fn try_register(
         &mut self,
         conn: ConnId,
         version: Version,
-        register: &Register<'_>,
+        register: &Register,
     ) -> Result<Result<ContextHandle, Status>, FaultStatus> {
-        let opnum = match version {
-            Version::V1 => opnum::REGISTER,
-            Version::V2 => opnum::REGISTER_EX,
+        let call = match version {
+            Version::V1 => self.call(conn, register),
+            Version::V2 => self.call(conn, &RegisterEx(register.clone())),
         };
-        let call = self.call(conn, opnum, wire::encode_register(version, register));
         let reply = self.reply(conn, call).unwrap()?;
-        Ok(wire::decode_register_response(&reply.stub, reply.endian).unwrap())
+        Ok(reply.decode::<Register>().map_err(status))
     }
 
     /// Registers the client `ws1` with share `data`, for the address of a node.
@@ -227,13 +233,13 @@ impl Bench {
     }
 
     pub fn notify(&mut self, conn: ConnId, handle: &ContextHandle) -> CallId {
-        self.call(conn, opnum::ASYNC_NOTIFY, wire::encode_context_handle(handle))
+        self.call(conn, &AsyncNotify(*handle))
     }
 
     /// What an AsyncNotify came to; `None` while it waits.
     pub fn told(&mut self, conn: ConnId, call: CallId) -> Option<Told> {
         let reply = self.reply(conn, call)?.unwrap();
-        Some(wire::decode_notify_response(&reply.stub, reply.endian).unwrap())
+        Some(reply.decode::<AsyncNotify>().map_err(status))
     }
 
     /// Asks once more and gives what is there already.
@@ -243,10 +249,9 @@ impl Bench {
     }
 
     pub fn unregister(&mut self, conn: ConnId, handle: &ContextHandle) -> Status {
-        let stub = wire::encode_context_handle(handle);
-        let call = self.call(conn, opnum::UN_REGISTER, stub);
+        let call = self.call(conn, &UnRegister(*handle));
         let reply = self.reply(conn, call).unwrap().unwrap();
-        wire::decode_status(&reply.stub, reply.endian).unwrap()
+        reply.decode::<UnRegister>().map_or_else(status, |()| Status::SUCCESS)
     }
 
     pub fn registrations(&self) -> Vec<&Registration> {
@@ -254,14 +259,22 @@ impl Bench {
     }
 }
 
+/// What a call returned instead of success.
+fn status(error: ResponseError<Status>) -> Status {
+    match error {
+        ResponseError::Status(status) => status,
+        ResponseError::Ndr(error) => panic!("{error}"),
+    }
+}
+
 /// The arguments of [`Bench::register`].
-pub fn request<'a>(version: Version, ip: &'a str) -> Register<'a> {
+pub fn request(version: Version, ip: &str) -> Register {
     Register {
         version: version.to_wire(),
-        net_name: Some("CLUSTER"),
-        share_name: (version == Version::V2).then_some("data"),
-        ip_address: Some(ip),
-        client_name: Some("ws1"),
+        net_name: Some("CLUSTER".into()),
+        share_name: (version == Version::V2).then(|| "data".into()),
+        ip_address: Some(ip.into()),
+        client_name: Some("ws1".into()),
         ip_notify: version == Version::V2,
         keep_alive: if version == Version::V2 { 120 } else { 0 },
     }

@@ -3,60 +3,38 @@
 use super::KERBEROS_OIDS;
 use super::credentials::{KerberosCredentials, Source};
 use super::error::{Failure, KerberosError, KerberosErrorKind};
-use super::gssapi::{Context, Cred, Name, cifs_service};
+use super::gssapi::{Context, Cred, Name, service_principal};
 use super::krb_error;
-use crate::security::spnego::{Mechanism, Oid};
-use crate::security::{AuthLevel, AuthService, Protected, SecurityContext, SecurityError, Step};
+use crate::pdu::{AuthLevel, AuthService};
+use crate::security::spnego::{Mechanism, MechanismSession, Oid};
+use crate::security::{Handshake, Protected, Protection, SecurityError, Step};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 /// A Kerberos initiator: one authentication, mutual and in DCE style (three
-/// legs), then one session.
+/// legs), then one [`KerberosSession`].
 ///
 /// Its first step finds tickets, and so may wait for a KDC; see
-/// [`SecurityContext::may_block`].
-pub struct KerberosContext {
+/// [`Handshake::may_block`].
+#[derive(Debug)]
+pub struct KerberosInitiator {
+    credentials: KerberosCredentials,
+    service: SmolStr,
     /// The server's names, the one to try first at the front.
     hosts: Vec<SmolStr>,
-    level: AuthLevel,
-    state: State,
 }
 
-/// Where the authentication stands. What a state no longer needs is dropped
-/// with it.
-enum State {
-    Start(KerberosCredentials),
-    /// AP-REQ sent, AP-REP awaited.
-    Asked(Asked),
-    Established(Established),
-    Failed,
-}
-
-struct Asked {
-    context: Context,
-    cred: Cred,
-    target: Name,
-    /// For messages.
-    source: SmolStr,
-}
-
-struct Established {
-    context: Context,
-    level: AuthLevel,
-    signature_len: usize,
-}
-
-impl KerberosContext {
-    /// A context for the service `cifs` of the first of `hosts` that the KDC
-    /// knows, and for PDUs at `level` alone.
-    pub fn new(credentials: KerberosCredentials, hosts: Vec<SmolStr>, level: AuthLevel) -> Self {
-        Self { hosts, level, state: State::Start(credentials) }
+impl KerberosInitiator {
+    /// Returns an initiator for a service, for example `host`, on the first
+    /// of `hosts` that the KDC knows it on.
+    pub fn new(credentials: KerberosCredentials, service: &str, hosts: Vec<SmolStr>) -> Self {
+        Self { credentials, service: service.into(), hosts }
     }
 
     /// Tries the sources in order.
-    fn ask(&self, credentials: &KerberosCredentials) -> Result<(Vec<u8>, Asked), KerberosError> {
+    fn ask(&self, level: AuthLevel) -> Result<(Vec<u8>, Asked), KerberosError> {
         let mut failed = None;
-        for source in credentials.sources() {
-            match self.ask_with(source) {
+        for source in self.credentials.sources() {
+            match self.ask_with(source, level) {
                 Err(error) if error.is_about_source() => failed = Some(error),
                 result => return result,
             }
@@ -66,18 +44,22 @@ impl KerberosContext {
     }
 
     /// Tries the names of the server in order.
-    fn ask_with(&self, source: &Source) -> Result<(Vec<u8>, Asked), KerberosError> {
+    fn ask_with(
+        &self,
+        source: &Source,
+        level: AuthLevel,
+    ) -> Result<(Vec<u8>, Asked), KerberosError> {
         let explain = |failure: Failure| explain(source, failure);
         let cred = acquire(source).map_err(explain)?;
         let mut unknown = Vec::new();
         for host in &self.hosts {
-            let principal = cifs_service(host).map_err(explain)?;
+            let principal = service_principal(&self.service, host).map_err(explain)?;
             let target = Name::principal(&principal).map_err(explain)?;
-            let mut context = Context::new(self.level);
+            let mut context = Context::new(level);
             match context.init(&cred, &target, &[]) {
                 Ok(token) => {
                     let source = format_smolstr!("{source}");
-                    return Ok((token.bytes, Asked { context, cred, target, source }));
+                    return Ok((token.bytes, Asked { context, cred, target, source, level }));
                 }
                 Err(failure) if failure.kind() == KerberosErrorKind::UnknownService => {
                     unknown.push(principal.trim_end_matches('@').to_owned());
@@ -88,30 +70,58 @@ impl KerberosContext {
         let what = format_smolstr!("the KDC does not know {}", unknown.join(" nor "));
         Err(KerberosError::new(KerberosErrorKind::UnknownService, what))
     }
+}
 
-    fn established(&mut self) -> Result<&mut Established, SecurityError> {
-        match &mut self.state {
-            State::Established(established) => Ok(established),
-            _ => Err(SecurityError::Misuse("Kerberos is not established")),
-        }
+impl<S: From<KerberosSession>> Handshake<S> for KerberosInitiator {
+    fn service(&self) -> AuthService {
+        AuthService::Kerberos
     }
 
-    fn established_at(&mut self, level: AuthLevel) -> Result<&mut Established, SecurityError> {
-        let established = self.established()?;
-        match established.level == level {
-            true => Ok(established),
-            false => Err(SecurityError::Misuse("Kerberos was established for another level")),
+    /// Asks the KDC.
+    fn may_block(&self) -> bool {
+        true
+    }
+
+    fn step(self: Box<Self>, token: &[u8], level: AuthLevel) -> Result<Step<S>, SecurityError> {
+        if !token.is_empty() {
+            return Err(invalid("the client speaks first"));
         }
+        let (token, asked) = self.ask(level)?;
+        Ok(Step::Continue { token, handshake: Box::new(asked) })
+    }
+}
+
+impl Mechanism for KerberosInitiator {
+    fn oids(&self) -> &'static [Oid] {
+        KERBEROS_OIDS
+    }
+}
+
+/// The initiator that has sent the AP-REQ and awaits the AP-REP.
+struct Asked {
+    context: Context,
+    cred: Cred,
+    target: Name,
+    /// For messages.
+    source: SmolStr,
+    level: AuthLevel,
+}
+
+impl<S: From<KerberosSession>> Handshake<S> for Asked {
+    fn service(&self) -> AuthService {
+        AuthService::Kerberos
+    }
+
+    fn step(self: Box<Self>, token: &[u8], _: AuthLevel) -> Result<Step<S>, SecurityError> {
+        let (token, session) = self.proceed(token)?;
+        Ok(Step::Done { token, session: session.into() })
     }
 }
 
 impl Asked {
-    /// Takes the AP-REP; the reply to it is the third leg.
-    fn proceed(
-        mut self,
-        token: &[u8],
-        level: AuthLevel,
-    ) -> Result<(Vec<u8>, Established), SecurityError> {
+    /// Handles the AP-REP; the reply to it is the third leg.
+    fn proceed(mut self, token: &[u8]) -> Result<(Vec<u8>, KerberosSession), SecurityError> {
+        let level = self.level;
         let answer = self.context.init(&self.cred, &self.target, token);
         let reply = answer.map_err(|failure| {
             let failure = krb_error::code(token).map_or(failure, Failure::from_server);
@@ -131,70 +141,46 @@ impl Asked {
             AuthLevel::Privacy => self.context.seal_len(),
         };
         let signature_len = signature_len.map_err(failed)?;
-        Ok((reply.bytes, Established { context: self.context, level, signature_len }))
+        Ok((reply.bytes, KerberosSession { context: self.context, level, signature_len }))
     }
 }
 
-impl SecurityContext for KerberosContext {
-    fn service(&self) -> AuthService {
-        AuthService::Kerberos
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asked").field("source", &self.source).finish_non_exhaustive()
     }
+}
 
-    fn step(&mut self, token: &[u8]) -> Result<Step, SecurityError> {
-        match std::mem::replace(&mut self.state, State::Failed) {
-            State::Start(credentials) => {
-                if !token.is_empty() {
-                    return Err(invalid("the client speaks first"));
-                }
-                let (token, asked) = self.ask(&credentials)?;
-                self.state = State::Asked(asked);
-                Ok(Step { token, expects_reply: true })
-            }
-            State::Asked(asked) => {
-                let (token, established) = asked.proceed(token, self.level)?;
-                self.state = State::Established(established);
-                Ok(Step { token, expects_reply: false })
-            }
-            established @ State::Established(_) => {
-                self.state = established;
-                Err(SecurityError::Misuse("Kerberos is established already"))
-            }
-            State::Failed => Err(SecurityError::Misuse("Kerberos has failed before")),
-        }
-    }
+/// An established context, which protects PDUs at one level.
+pub struct KerberosSession {
+    context: Context,
+    level: AuthLevel,
+    signature_len: usize,
+}
 
-    /// The first step asks the KDC; the second only computes.
-    fn may_block(&self) -> bool {
-        matches!(self.state, State::Start(_))
-    }
-
-    fn signature_len(&self, _level: AuthLevel) -> usize {
-        match &self.state {
-            State::Established(established) => established.signature_len,
-            _ => 0,
-        }
+impl Protection for KerberosSession {
+    fn signature_len(&self) -> usize {
+        self.signature_len
     }
 
     fn protect(
         &mut self,
-        level: AuthLevel,
         Protected { pdu, stub, header_signing }: Protected<'_>,
         signature: &mut Vec<u8>,
     ) -> Result<(), SecurityError> {
-        let Established { context, signature_len, .. } = self.established_at(level)?;
-        match level {
+        match self.level {
             AuthLevel::Integrity => {
-                let mic = context.sign(signed(pdu, stub, header_signing)?).map_err(failed)?;
-                if mic.len() != *signature_len {
+                let mic = self.context.sign(signed(pdu, stub, header_signing)?).map_err(failed)?;
+                if mic.len() != self.signature_len {
                     return Err(SecurityError::Misuse("a signature has an unexpected length"));
                 }
                 signature.extend_from_slice(&mic);
             }
             AuthLevel::Privacy => {
                 let start = signature.len();
-                signature.resize(start + *signature_len, 0);
+                signature.resize(start + self.signature_len, 0);
                 let place = signature.get_mut(start..).unwrap_or_default();
-                context.seal(pdu, stub, header_signing, place).map_err(failed)?;
+                self.context.seal(pdu, stub, header_signing, place).map_err(failed)?;
             }
         }
         Ok(())
@@ -202,53 +188,56 @@ impl SecurityContext for KerberosContext {
 
     fn unprotect(
         &mut self,
-        level: AuthLevel,
         Protected { pdu, stub, header_signing }: Protected<'_>,
         signature: &[u8],
     ) -> Result<(), SecurityError> {
-        let context = &mut self.established_at(level)?.context;
-        let valid = match level {
-            AuthLevel::Integrity => context.verify(signed(pdu, stub, header_signing)?, signature),
-            AuthLevel::Privacy => context.unseal(pdu, stub, header_signing, signature),
+        let valid = match self.level {
+            AuthLevel::Integrity => {
+                self.context.verify(signed(pdu, stub, header_signing)?, signature)
+            }
+            AuthLevel::Privacy => self.context.unseal(pdu, stub, header_signing, signature),
         };
         if valid { Ok(()) } else { Err(SecurityError::BadSignature) }
     }
 }
 
-impl Mechanism for KerberosContext {
-    fn oids(&self) -> &'static [Oid] {
-        KERBEROS_OIDS
-    }
-
-    /// What RFC 4178 5 leaves open is done: whoever alters the list is noticed.
+impl MechanismSession for KerberosSession {
+    /// What RFC 4178 5 leaves open is done: an altered list is noticed.
     fn wants_mic(&self) -> bool {
         true
     }
 
     fn get_mic(&mut self, mech_types: &[u8]) -> Result<Vec<u8>, SecurityError> {
-        self.established()?.context.sign(mech_types).map_err(failed)
+        self.context.sign(mech_types).map_err(failed)
     }
 
     fn verify_mic(&mut self, mech_types: &[u8], mic: &[u8]) -> Result<(), SecurityError> {
-        match self.established()?.context.verify(mech_types, mic) {
+        match self.context.verify(mech_types, mic) {
             true => Ok(()),
             false => Err(SecurityError::BadSignature),
         }
     }
+
+    fn into_protection(self: Box<Self>) -> Box<dyn Protection> {
+        self
+    }
 }
 
-impl std::fmt::Debug for KerberosContext {
+impl From<KerberosSession> for Box<dyn Protection> {
+    fn from(session: KerberosSession) -> Self {
+        Box::new(session)
+    }
+}
+
+impl From<KerberosSession> for Box<dyn MechanismSession> {
+    fn from(session: KerberosSession) -> Self {
+        Box::new(session)
+    }
+}
+
+impl std::fmt::Debug for KerberosSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = match &self.state {
-            State::Start(_) => "start",
-            State::Asked(_) => "asked",
-            State::Established(_) => "established",
-            State::Failed => "failed",
-        };
-        f.debug_struct("KerberosContext")
-            .field("state", &state)
-            .field("hosts", &self.hosts)
-            .finish_non_exhaustive()
+        f.debug_struct("KerberosSession").field("level", &self.level).finish_non_exhaustive()
     }
 }
 
@@ -289,7 +278,7 @@ fn explain(source: &Source, failure: Failure) -> KerberosError {
     KerberosError::new(kind, format_smolstr!("{source}: {reason}"))
 }
 
-/// What a signature covers at integrity level ([MS-RPCE] 3.3.1.5.2.2).
+/// Returns what a signature covers at integrity level ([MS-RPCE] 3.3.1.5.2.2).
 fn signed(
     pdu: &[u8],
     stub: std::ops::Range<usize>,
