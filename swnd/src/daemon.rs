@@ -314,6 +314,3 @@ pub async fn serve(config: Config, policy: Policy, verified: bool) -> Result<(),
     daemon.client().shutdown(SHUTDOWN_LIMIT).await;
     outcome
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,22 +2,15 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-#[cfg(feature = "demo")]
-use swnd::demo;
-#[cfg(feature = "demo")]
-use swnd::options::Command;
 use swnd::options::{FailoverMode, Options};
 use swnd::{daemon, hardening, logging};
 
 fn main() -> ExitCode {
     let options = Options::parse().checked().unwrap_or_else(|error| error.exit());
-    #[cfg(feature = "demo")]
-    if options.command == Some(Command::Demo) {
-        return exit(demo::run());
-    }
     let hardening = hardening::harden(options.allow_core_dumps);
     if let Err(error) = logging::init(options.log, options.level()) {
-        return exit(Err(error));
+        eprintln!("swnd: {error}");
+        return ExitCode::FAILURE;
     }
     log::info!("swnd {} starts", env!("CARGO_PKG_VERSION"));
     hardening.report();
@@ -37,17 +30,6 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Ends what has no log: on the standard error stream.
-fn exit(outcome: Result<(), impl std::fmt::Display>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("swnd: {error}");
             ExitCode::FAILURE
         }
     }

@@ -365,6 +365,3 @@ impl Table {
         Some(Report::Notified { mount, notification: answer.notification, answer: answer.result })
     }
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+use kernel_sim::StandInKernel;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient::{Client, Config, Notification, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer, Status};
-use swnd::kernel::{KernelAuth, Link, StandInKernel};
+use swnd::kernel::{KernelAuth, Link};
 use swnd::report::Report;
 use tokio::sync::watch;
 use tokio::time::timeout;

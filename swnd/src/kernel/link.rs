@@ -17,7 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// More than the kernel puts into one datagram (`NLMSG_DEFAULT_SIZE`, or 32 KiB
 /// for a dump).
-const DATAGRAM_MAX: usize = 32 << 10;
+pub const DATAGRAM_MAX: usize = 32 << 10;
 
 /// A received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -507,6 +507,3 @@ impl std::fmt::Display for Hex<'_> {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,11 +1,15 @@
 //! The daemon between a stand-in kernel and a witness client that is told what
 //! to report.
 
-use super::*;
-use crate::kernel::StandInKernel;
-use crate::table::tests::{Call, FakeClient, auth, guest, request};
+use crate::client::{Call, FakeClient, auth, guest, request};
+use kernel_sim::StandInKernel;
 use std::net::IpAddr;
-use swnclient::{Error, Notification, ResourceState};
+use std::sync::{Arc, Mutex};
+use swnclient::{Error, Event, EventSink, Notification, RegistrationId, ResourceState};
+use swnd::authentication::Policy;
+use swnd::daemon::{Daemon, Forwarder, Mode, Observer};
+use swnd::kernel::Link;
+use swnd::report::Report;
 
 const HERE: &str = "10.77.0.101";
 const THERE: &str = "10.77.0.102";

@@ -1,7 +1,17 @@
-use super::*;
-use crate::kernel::{KernelAuth, Secret, StandInKernel};
+//! The link to the kernel's family.
+
+use kernel_sim::{StandInKernel, encode_family, encode_registration};
 use neli::consts::genl::CtrlCmd;
-use swnclient::RegistrationRequest;
+use rustix::io::Errno;
+use std::io;
+use swnclient::{Notification, RegistrationId, RegistrationRequest, Secret};
+use swnd::kernel::ctrl::{self, Family};
+use swnd::kernel::link::{DATAGRAM_MAX, Datagram};
+use swnd::kernel::message::{self, DecodeError};
+use swnd::kernel::{
+    KernelAnswer, KernelAuth, KernelMessage, Link, LinkError, LinkEvent, NotifyError, NotifyTarget,
+    Transport,
+};
 
 fn request(net_name: &str) -> RegistrationRequest {
     RegistrationRequest {
@@ -30,7 +40,7 @@ fn registered(id: u32, net_name: &str) -> LinkEvent {
     LinkEvent::Message(KernelMessage::Register { id, request: request(net_name), auth: auth() })
 }
 
-async fn next(link: &Link<StandInKernel>) -> Option<Result<LinkEvent, LinkError>> {
+async fn next(link: &Link<impl Transport>) -> Option<Result<LinkEvent, LinkError>> {
     tokio::select! {
         biased;
         event = link.next() => Some(event),
@@ -39,7 +49,7 @@ async fn next(link: &Link<StandInKernel>) -> Option<Result<LinkEvent, LinkError>
 }
 
 /// All that has happened so far.
-async fn events(link: &Link<StandInKernel>) -> Vec<LinkEvent> {
+async fn events(link: &Link<impl Transport>) -> Vec<LinkEvent> {
     let mut events = Vec::new();
     while let Some(event) = next(link).await {
         events.push(event.unwrap());
@@ -117,10 +127,10 @@ async fn other_families_are_none_of_its_business() {
     let link = link_up(&kernel).await;
     for command in [CtrlCmd::Newfamily, CtrlCmd::Delfamily] {
         let family = Family { id: 0x99, name: "cifs2".into(), groups: vec![] };
-        let news = ctrl::encode_family(command, &family, 0).unwrap();
+        let news = encode_family(command, &family, 0).unwrap();
         kernel.inject(Some(0), news);
     }
-    let stray = message::encode_registration(0x99, 1, &request("witclu"), None).unwrap();
+    let stray = encode_registration(0x99, 1, &request("witclu"), None).unwrap();
     kernel.inject(Some(0), stray);
     assert_eq!(events(&link).await, []);
 }
@@ -141,7 +151,7 @@ async fn a_kernel_without_the_witness_is_told_as_such() {
     let link = Link::open(kernel.clone()).unwrap();
     events(&link).await;
     let family = Family { id: 0x99, name: message::FAMILY.into(), groups: vec![] };
-    let news = ctrl::encode_family(CtrlCmd::Newfamily, &family, 0).unwrap();
+    let news = encode_family(CtrlCmd::Newfamily, &family, 0).unwrap();
     kernel.inject(Some(0), news);
     let error = next(&link).await.unwrap().unwrap_err();
     assert!(matches!(error, LinkError::NoGroup), "{error}");
@@ -152,7 +162,7 @@ async fn only_the_kernel_is_listened_to() {
     let kernel = StandInKernel::with_module();
     let link = link_up(&kernel).await;
     let family = kernel.family_id().unwrap();
-    let forged = || message::encode_registration(family, 1, &request("evil"), None).unwrap();
+    let forged = || encode_registration(family, 1, &request("evil"), None).unwrap();
     kernel.inject(Some(4711), forged());
     kernel.inject(None, forged());
     assert_eq!(events(&link).await, [LinkEvent::Foreign(Some(4711)), LinkEvent::Foreign(None)]);
@@ -240,7 +250,8 @@ async fn what_was_drained_elsewhere_wakes_the_loop() {
     let drain = async {
         tokio::task::yield_now().await;
         kernel.mount(&request("witclu"), &auth());
-        link.drain();
+        let superseded = link.notify(&target(40, 1), &client_move(), |_| true);
+        assert!(matches!(superseded, Err(NotifyError::Superseded)));
     };
     let (event, ()) = tokio::join!(link.next(), drain);
     assert_eq!(event.unwrap(), registered(1, "witclu"));
@@ -330,11 +341,10 @@ async fn a_message_of_no_use_loses_nothing_else() {
     let kernel = StandInKernel::with_module();
     let link = link_up(&kernel).await;
     let family = kernel.family_id().unwrap();
-    let good =
-        |id, name| message::encode_registration(family, id, &request(name), Some(&auth())).unwrap();
+    let good = |id, name| encode_registration(family, id, &request(name), Some(&auth())).unwrap();
     let mut nameless = request("x");
     nameless.ip_address = None;
-    let bad = message::encode_registration(family, 2, &nameless, Some(&auth())).unwrap();
+    let bad = encode_registration(family, 2, &nameless, Some(&auth())).unwrap();
     // In one datagram, and in one of its own that ends too early.
     kernel.inject(Some(0), [good(1, "a"), bad, good(3, "c")].concat());
     let mut cut = good(4, "d");
@@ -359,13 +369,36 @@ async fn a_datagram_beyond_the_buffer_is_told_and_dropped() {
     assert!(matches!(events[..], [LinkEvent::Undecodable(_)]), "{events:?}");
 }
 
+/// The stand-in kernel, which looks at the buffers that it is given.
+struct Looking(StandInKernel);
+
+impl Transport for Looking {
+    async fn readable(&self) -> io::Result<()> {
+        self.0.readable().await
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
+        assert!(buffer.iter().all(|byte| *byte == 0), "it holds what was received before");
+        self.0.receive(buffer)
+    }
+
+    fn send(&self, message: &[u8]) -> io::Result<()> {
+        self.0.send(message)
+    }
+
+    fn join(&self, group: u32) -> io::Result<()> {
+        self.0.join(group)
+    }
+}
+
 #[tokio::test]
 async fn a_password_is_wiped_from_the_receive_buffer() {
     let kernel = StandInKernel::with_module();
-    let link = link_up(&kernel).await;
+    let link = Link::open(Looking(kernel.clone())).unwrap();
+    assert_eq!(events(&link).await, [LinkEvent::Up]);
     kernel.mount(&request("witclu"), &auth());
+    // It is given the buffer again to find out that there is nothing more.
     assert_eq!(events(&link).await, [registered(1, "witclu")]);
-    assert!(link.state().buffer.iter().all(|byte| *byte == 0));
 }
 
 #[tokio::test]

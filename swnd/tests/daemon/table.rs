@@ -1,76 +1,16 @@
-use super::*;
-use crate::authentication::Mechanism;
-use crate::kernel::Secret;
-use std::cell::RefCell;
+//! Which of the kernel's registrations is which at a witness.
+
+use crate::client::{Call, FakeClient, auth, guest, request};
+use rustix::io::Errno;
 use std::time::Duration;
-use swnclient::{Error, KerberosCredentials, NtlmCredentials, ResourceState};
-
-/// What the table asked the client for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Call {
-    Register(RegistrationId, RegistrationRequest, Credentials),
-    Retry(RegistrationId, Credentials),
-    Unregister(RegistrationId),
-}
-
-/// A client that writes down what it is asked for.
-#[derive(Debug, Default)]
-pub(crate) struct FakeClient {
-    calls: RefCell<Vec<Call>>,
-    last: RefCell<u64>,
-}
-
-impl FakeClient {
-    pub(crate) fn take_calls(&self) -> Vec<Call> {
-        self.calls.take()
-    }
-}
-
-impl Registrar for FakeClient {
-    fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId {
-        *self.last.borrow_mut() += 1;
-        let id = RegistrationId(*self.last.borrow());
-        let call = Call::Register(id, request, credentials);
-        self.calls.borrow_mut().push(call);
-        id
-    }
-
-    fn retry(&self, id: RegistrationId, credentials: Credentials) {
-        self.calls.borrow_mut().push(Call::Retry(id, credentials));
-    }
-
-    fn unregister(&self, id: RegistrationId) {
-        self.calls.borrow_mut().push(Call::Unregister(id));
-    }
-
-    fn nodes(&self, _id: RegistrationId) -> Answer<Vec<IpAddr>> {
-        Box::pin(std::future::ready(Vec::new()))
-    }
-}
-
-pub(crate) fn request(net_name: &str, address: &str) -> RegistrationRequest {
-    RegistrationRequest {
-        net_name: net_name.into(),
-        share_name: Some("data".into()),
-        ip_address: Some(address.parse().unwrap()),
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: false,
-    }
-}
-
-pub(crate) fn auth(user: &str) -> KernelAuth {
-    KernelAuth::Ntlm {
-        user: Some(user.into()),
-        domain: None,
-        password: Some(Secret::new("swnpass")),
-    }
-}
-
-/// A mount without a password.
-pub(crate) fn guest() -> KernelAuth {
-    KernelAuth::Ntlm { user: Some("guest".into()), domain: None, password: None }
-}
+use swnclient::{
+    Credentials, Error, Event, KerberosCredentials, Notification, NtlmCredentials, RegistrationId,
+    ResourceState,
+};
+use swnd::authentication::{Mechanism, Policy};
+use swnd::kernel::{KernelAnswer, KernelAuth, KernelMessage, LinkEvent, NotifyTarget};
+use swnd::report::Report;
+use swnd::table::{Forward, Outcome, Table};
 
 fn ntlm(user: &str) -> Credentials {
     Credentials::Ntlm(NtlmCredentials::from_password(user, "", "swnpass"))
@@ -437,9 +377,9 @@ fn nothing_is_kept_of_a_registration_after_its_last_event() {
         bench.unregister(1);
         bench.table.event(registration, Event::Unregistered);
         bench.client.take_calls();
+        assert!(bench.table.mount_of(registration).is_none());
     }
-    assert!(bench.table.entries.is_empty());
-    assert!(bench.table.owners.is_empty());
+    assert_eq!(bench.table.counts(), (0, 0));
 }
 
 #[test]
