@@ -1,13 +1,12 @@
 //! The failover's task: takes its actions, does them, and gives it the results.
 
-use super::{Observer, Shared};
+use super::{Books, Observer, Shared};
 use crate::failover::driver::{Network, Observed};
 use crate::failover::{Action, Connection, End, Failover};
 use crate::kernel::{LinkError, NotifyError, Prepared, Transport};
 use crate::report::Report;
-use crate::table::{Forward, Registrar};
+use crate::table::{Forward, Holder, Registrar};
 use smol_str::SmolStr;
-use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -83,21 +82,31 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
     /// Does all that is to do and returns when there is more.
     fn act(&mut self) -> Option<Instant> {
         loop {
-            let actions = self.with(|failover| {
-                let mut actions = VecDeque::new();
-                while let Some(action) = failover.poll_action() {
-                    actions.push_back(action);
-                }
-                actions
-            });
+            let actions = self.actions();
             if actions.is_empty() {
                 return self.with(|failover| failover.next_deadline());
             }
-            actions.into_iter().for_each(|action| self.start(action));
+            actions.into_iter().for_each(|(action, holder)| self.start(action, holder));
         }
     }
 
-    fn start(&mut self, action: Action) {
+    /// Returns the actions, each that is about one of the kernel's numbers with who
+    /// has it now.
+    fn actions(&self) -> Vec<(Action, Option<Holder>)> {
+        let mut books = self.shared.books();
+        let Books { failover: Some(failover), table, .. } = &mut *books else { return Vec::new() };
+        std::iter::from_fn(|| {
+            let action = failover.poll_action()?;
+            let holder = match &action {
+                Action::Notify { id, .. } => table.holder(*id),
+                _ => None,
+            };
+            Some((action, holder))
+        })
+        .collect()
+    }
+
+    fn start(&mut self, action: Action, holder: Option<Holder>) {
         match action {
             Action::Look(before) => {
                 let after = self.network.look(&before);
@@ -124,7 +133,7 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
                 });
             }
             Action::List(id) => self.list(id),
-            Action::Notify { id, notification } => self.notify(id, notification),
+            Action::Notify { id, notification } => self.notify(id, notification, holder),
             Action::End { connection, if_dead } => {
                 let end = self.network.end(&connection, if_dead);
                 self.ended(&connection, end);
@@ -151,22 +160,31 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
     }
 
     fn list(&mut self, id: u32) {
-        let registration = self.shared.books().table.target(id).registration;
+        let registration = self.shared.books().table.registration(id);
         if let Some(list) = registration.map(|registration| self.client.nodes(registration)) {
             self.tasks.spawn(async move { Done::Listed(id, list.await) });
         }
     }
 
     /// Gives the kernel a notification. It may hold it for seconds: nothing here waits.
-    fn notify(&mut self, id: u32, notification: Notification) {
-        let prepared = self.prepare(id, &notification);
+    fn notify(&mut self, id: u32, notification: Notification, holder: Option<Holder>) {
+        let mut books = self.shared.settled(self.client);
+        if holder.is_none() || books.table.holder(id) != holder {
+            // Decided before the kernel's last word on that number.
+            drop(books);
+            return self.late(id, notification, holder);
+        }
+        let registration = books.table.registration(id);
+        let forward = Forward { id, registration, notification: notification.clone() };
+        let prepared = books.link.prepare(id, &notification, forward);
+        drop(books);
         match prepared {
             Ok(prepared) => {
                 let permits = Arc::clone(&self.notifications);
                 let shared = Arc::clone(self.shared);
                 self.tasks.spawn(async move {
                     let _permit = permits.acquire().await;
-                    let sent = spawn_blocking(move || shared.link.send(&prepared)).await;
+                    let sent = spawn_blocking(move || send(&shared, &prepared)).await;
                     let sent =
                         sent.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                     Done::Sent(id, notification, sent)
@@ -176,15 +194,10 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
         }
     }
 
-    fn prepare(&self, id: u32, notification: &Notification) -> Result<Prepared, NotifyError> {
-        let books = self.shared.books();
-        let target = books.table.target(id);
-        self.shared.link.prepare(&target, notification, |message| {
-            target.registration.is_some_and(|registration| {
-                let notification = notification.clone();
-                books.table.supersedes(message, &Forward { id, registration, notification })
-            })
-        })
+    fn late(&self, id: u32, notification: Notification, holder: Option<Holder>) {
+        self.with(|failover| failover.answered(id, false, Instant::now()));
+        let report = holder.map(|it| Report::Late { mount: it.into_mount(), notification });
+        self.shared.tell(self.shared.books(), report);
     }
 
     fn sent(&self, id: u32, notification: Notification, sent: Result<(), NotifyError>) {
@@ -224,4 +237,16 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
             Done::Sent(id, notification, sent) => self.sent(id, notification, sent),
         }
     }
+}
+
+/// Sends a notification; the kernel has acted on it when this returns.
+fn send<T: Transport, O: Observer>(
+    shared: &Shared<T, O>,
+    prepared: &Prepared,
+) -> Result<(), NotifyError> {
+    let sent = prepared.send(&*shared.transport);
+    if sent.is_err() {
+        shared.books().link.not_sent(prepared);
+    }
+    sent
 }

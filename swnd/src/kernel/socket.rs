@@ -140,12 +140,19 @@ mod tests {
     use crate::kernel::{Link, LinkEvent, ctrl};
     use std::time::Duration;
 
-    async fn first_event(family: &str) -> LinkEvent {
-        let link = Link::open_for(NetlinkSocket::open().unwrap(), family).unwrap();
-        tokio::time::timeout(Duration::from_secs(5), link.next())
-            .await
-            .expect("the kernel answers at once")
-            .unwrap()
+    async fn first_event(family: &str) -> LinkEvent<()> {
+        let mut link = Link::open_for(NetlinkSocket::open().unwrap(), family).unwrap();
+        let event = async {
+            loop {
+                link.receive();
+                match link.poll_event() {
+                    Some(event) => return event.unwrap(),
+                    None => link.transport().readable().await.unwrap(),
+                }
+            }
+        };
+        let limit = Duration::from_secs(5);
+        tokio::time::timeout(limit, event).await.expect("the kernel answers at once")
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! A witness client that does nothing, and what the kernel asks for.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use swnclient::{Credentials, RegistrationId, RegistrationRequest, Secret};
 use swnd::failover::driver::Answer;
 use swnd::kernel::KernelAuth;
@@ -18,31 +19,33 @@ pub(super) enum Call {
 /// A client that writes down what it is asked for.
 #[derive(Debug, Default)]
 pub(super) struct FakeClient {
-    calls: RefCell<Vec<Call>>,
-    last: RefCell<u64>,
+    calls: Mutex<Vec<Call>>,
+    last: AtomicU64,
 }
 
 impl FakeClient {
     pub(super) fn take_calls(&self) -> Vec<Call> {
-        self.calls.take()
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+
+    fn call(&self, call: Call) {
+        self.calls.lock().unwrap().push(call);
     }
 }
 
 impl Registrar for FakeClient {
     fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId {
-        *self.last.borrow_mut() += 1;
-        let id = RegistrationId(*self.last.borrow());
-        let call = Call::Register(id, request, credentials);
-        self.calls.borrow_mut().push(call);
+        let id = RegistrationId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        self.call(Call::Register(id, request, credentials));
         id
     }
 
     fn retry(&self, id: RegistrationId, credentials: Credentials) {
-        self.calls.borrow_mut().push(Call::Retry(id, credentials));
+        self.call(Call::Retry(id, credentials));
     }
 
     fn unregister(&self, id: RegistrationId) {
-        self.calls.borrow_mut().push(Call::Unregister(id));
+        self.call(Call::Unregister(id));
     }
 
     fn nodes(&self, _id: RegistrationId) -> Answer<Vec<IpAddr>> {

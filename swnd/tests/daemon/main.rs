@@ -11,3 +11,4 @@ mod client;
 mod daemon;
 mod link;
 mod table;
+mod verified;

@@ -8,7 +8,7 @@ use swnclient::{
     ResourceState,
 };
 use swnd::authentication::{Mechanism, Policy};
-use swnd::kernel::{KernelAnswer, KernelAuth, KernelMessage, LinkEvent, NotifyTarget};
+use swnd::kernel::{KernelAnswer, KernelAuth, KernelMessage};
 use swnd::report::Report;
 use swnd::table::{Forward, Outcome, Table};
 
@@ -72,9 +72,9 @@ impl Bench {
         id: u32,
         result: Result<(), Errno>,
     ) -> Option<Report> {
-        let target = NotifyTarget { id, registration: Some(registration) };
-        let answer = KernelAnswer { target, notification: node_down(), result };
-        self.table.answer(answer, &self.client)
+        let registration = Some(registration);
+        let token = Forward { id, registration, notification: node_down() };
+        self.table.answer(KernelAnswer { token, result }, &self.client)
     }
 }
 
@@ -107,7 +107,8 @@ fn a_mount_is_registered_and_its_notifications_go_to_its_number() {
     assert_eq!(bench.table.counts(), (1, 1));
 
     let outcome = bench.reports(*registration);
-    let expected = Forward { id: 7, registration: *registration, notification: node_down() };
+    let registration = Some(*registration);
+    let expected = Forward { id: 7, registration, notification: node_down() };
     assert_eq!(outcome.forward, Some(expected));
 }
 
@@ -192,30 +193,48 @@ fn another_share_under_a_known_number_registers_anew() {
 
 #[test]
 fn what_the_kernel_took_back_supersedes_what_a_witness_reports() {
+    let register = |id, address| KernelMessage::Register {
+        id,
+        request: request("witclu", address),
+        auth: auth("swnuser"),
+    };
+    let unregister = |id| KernelMessage::Unregister { id };
+    for (message, expected) in [
+        (Some(unregister(7)), true),
+        (Some(unregister(8)), false),
+        (Some(register(7, THERE)), true),
+        (Some(register(7, HERE)), false),
+        (Some(register(8, THERE)), false),
+        // The module is gone.
+        (None, true),
+    ] {
+        let mut bench = Bench::default();
+        bench.register(7, "witclu", HERE);
+        let registration = bench.started();
+        let holder = bench.table.holder(7);
+        assert!(holder.is_some());
+        match message.clone() {
+            Some(message) => drop(bench.table.message(message, &bench.client)),
+            None => bench.table.clear(&bench.client),
+        }
+        let Outcome { forward, report, .. } = bench.reports(registration);
+        assert_eq!(forward.is_none(), expected, "{message:?}");
+        assert_eq!(matches!(report, Some(Report::Late { .. })), expected, "{message:?}");
+        assert_eq!(bench.table.holder(7) != holder, expected, "{message:?}");
+    }
+}
+
+#[test]
+fn a_number_is_held_by_the_same_mount_after_it_was_moved_on_a_failover() {
     let mut bench = Bench::default();
     bench.register(7, "witclu", HERE);
-    let registration = bench.started();
-    let forward = bench.reports(registration).forward.unwrap();
-    let register = |id, address| {
-        LinkEvent::Message(KernelMessage::Register {
-            id,
-            request: request("witclu", address),
-            auth: auth("swnuser"),
-        })
-    };
-    let unregister = |id| LinkEvent::Message(KernelMessage::Unregister { id });
-    for (event, expected) in [
-        (unregister(7), true),
-        (unregister(8), false),
-        (register(7, THERE), true),
-        (register(7, HERE), false),
-        (register(8, THERE), false),
-        (LinkEvent::Down, true),
-        (LinkEvent::Overrun, false),
-    ] {
-        let superseded = bench.table.supersedes(&event, &forward);
-        assert_eq!(superseded, expected, "{event:?}");
-    }
+    let holder = bench.table.holder(7);
+    let report = bench.table.relocate(7, THERE.parse().unwrap(), &bench.client);
+    assert!(matches!(report, Some(Report::AddressChanged { .. })), "{report:?}");
+    bench.register(7, "witclu", THERE);
+    assert_eq!(bench.table.holder(7), holder);
+    bench.register(7, "witclu", HERE);
+    assert_ne!(bench.table.holder(7), holder);
 }
 
 #[test]
