@@ -12,6 +12,7 @@ pub mod hardening;
 pub mod kernel;
 pub mod logging;
 pub mod options;
+pub mod panics;
 pub mod report;
 pub mod service_manager;
 pub mod table;

@@ -3,9 +3,10 @@
 use clap::Parser;
 use std::process::ExitCode;
 use swnd::options::{FailoverMode, Options};
-use swnd::{daemon, hardening, logging};
+use swnd::{daemon, hardening, logging, panics};
 
 fn main() -> ExitCode {
+    panics::abort_on_panic();
     let options = Options::parse().checked().unwrap_or_else(|error| error.exit());
     let hardening = hardening::harden(options.allow_core_dumps);
     if let Err(error) = logging::init(options.log, options.level()) {
@@ -14,6 +15,9 @@ fn main() -> ExitCode {
     }
     log::info!("swnd {} starts", env!("CARGO_PKG_VERSION"));
     hardening.report();
+    // For the test that a panic ends this program.
+    #[cfg(debug_assertions)]
+    assert!(std::env::var_os("SWND_TEST_PANIC").is_none(), "SWND_TEST_PANIC is set");
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -42,7 +42,7 @@ impl fmt::Display for Mount {
 }
 
 /// Text from outside, without what would break or forge a log line.
-struct OneLine<'a>(&'a str);
+pub(crate) struct OneLine<'a>(pub(crate) &'a str);
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
