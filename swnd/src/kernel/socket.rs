@@ -37,8 +37,8 @@ impl NetlinkSocket {
     pub fn open() -> io::Result<Self> {
         let socket = Socket(NlSocket::connect(NlFamily::Generic, None, Groups::empty())?);
         socket.0.nonblock()?;
-        // Beyond net.core.rmem_max only with CAP_NET_ADMIN, which the kernel
-        // asks for again when it comes to the group and to notifications.
+        // Beyond net.core.rmem_max only with CAP_NET_ADMIN, which newer kernels
+        // also want for the group and for notifications.
         let privileged = match sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER) {
             Ok(()) => true,
             Err(error) => {
