@@ -103,7 +103,7 @@ struct Teller(mpsc::UnboundedSender<Entry>);
 
 impl Observer for Teller {
     fn report(&self, report: &Report) {
-        // Nobody listens once the scene is over.
+        // Fails once the scene is over.
         let _ = self.0.send(Entry::Swnd {
             level: report.level(),
             text: report.to_string(),
@@ -148,7 +148,7 @@ impl Scene {
 
         let kernel = StandInKernel::with_module();
         let link = Link::open(kernel.clone()).map_err(|error| error.to_string())?;
-        // Nobody else's cluster hurries; this one's clients come back at once.
+        // The only client of this cluster need not wait for others to come back first.
         let client = Config {
             client_name: "laptop".into(),
             mapper_port: MAPPER_PORT,

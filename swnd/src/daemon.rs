@@ -24,7 +24,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 /// How many different undecodable messages are remembered as reported.
 const REPORTED_MAX: usize = 16;
 
-/// How the daemon stands.
+/// Status of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// Whether the cifs module is there.
@@ -46,7 +46,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// Who is told what happens. Called on the event loop.
+/// Receives what the daemon reports. Called on the event loop.
 pub trait Observer: Send + Sync + 'static {
     /// Something happened.
     fn report(&self, report: &Report);
@@ -72,7 +72,7 @@ impl Observer for LogObserver {
     }
 }
 
-/// What becomes of a witness's notifications.
+/// What is done with a witness's notifications.
 #[derive(Clone)]
 pub enum Mode {
     /// The kernel is given each as it comes ([MS-SWN] 3.2.4.2).
@@ -121,6 +121,7 @@ impl<T: Transport> Books<T> {
         Status { up: self.up, mounts, registered }
     }
 
+    /// Handles an event of the link.
     fn on_kernel(
         &mut self,
         event: LinkEvent<Forward>,
@@ -167,6 +168,7 @@ impl<T: Transport> Books<T> {
         }
     }
 
+    /// Handles an event of the client.
     fn on_witness(
         &mut self,
         registration: RegistrationId,
@@ -216,6 +218,7 @@ impl<T: Transport, O: Observer> Shared<T, O> {
         }
     }
 
+    /// Releases the lock, then reports, with the status where it has changed.
     fn tell(&self, mut books: MutexGuard<'_, Books<T>>, report: Option<Report>) {
         let status = books.current_status();
         let changed = books.status.replace(status) != Some(status);
@@ -293,12 +296,12 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
         Self { shared, client, network }
     }
 
-    /// The client.
+    /// Returns the client.
     pub fn client(&self) -> &C {
         &self.client
     }
 
-    /// How the daemon stands.
+    /// Returns the status.
     pub fn status(&self) -> Status {
         self.shared.books().current_status()
     }
@@ -353,7 +356,7 @@ fn host_name() -> SmolStr {
 pub async fn serve(config: Config, policy: Policy, verified: bool) -> Result<(), LinkError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // There is nothing to reload, and no reason to die of it.
+    // There is nothing to reload; without this, SIGHUP would end the process.
     let _hangup = signal(SignalKind::hangup())?;
 
     let socket = NetlinkSocket::open()?;

@@ -1,8 +1,8 @@
 //! What a panic does: it ends swnd, which its unit starts again.
 //!
 //! A task or a thread that panics ends alone, and leaves a daemon that runs without
-//! it: one that reads nothing more from a witness, for example. A daemon that starts
-//! anew has every mount back at the kernel's next echo.
+//! it: one that reads nothing more from a witness, for example. A restarted daemon has
+//! every mount back at the kernel's next echo.
 
 use crate::report::OneLine;
 use log::LevelFilter;

@@ -83,12 +83,12 @@ impl Holder {
     }
 }
 
-/// What comes of an event.
+/// What follows from an event.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// What the kernel is to be told.
+    /// A notification for the kernel.
     pub forward: Option<Forward>,
-    /// What the administrator is to be told.
+    /// A line for the administrator.
     pub report: Option<Report>,
     /// The mount has a witness now, or has lost the one that it had.
     pub watched: Option<(u32, bool)>,
@@ -134,12 +134,12 @@ impl Table {
         Self { policy, ..Self::default() }
     }
 
-    /// How many mounts want a witness, and how many have one.
+    /// Returns how many mounts want a witness, and how many have one.
     pub fn counts(&self) -> (usize, usize) {
         (self.entries.len(), self.registered.len())
     }
 
-    /// Takes a message of the kernel.
+    /// Handles a message of the kernel.
     pub fn message(&mut self, message: KernelMessage, client: &impl Registrar) -> Report {
         match message {
             KernelMessage::Register { id, request, auth } => {
@@ -213,7 +213,7 @@ impl Table {
         }
     }
 
-    /// Forgets the kernel's number and ends what stands behind it.
+    /// Forgets the kernel's number and ends its registration.
     fn release(&mut self, id: u32, client: &impl Registrar) -> Option<Mount> {
         let entry = self.entries.remove(&id)?;
         self.registered.remove(&id);
@@ -223,7 +223,7 @@ impl Table {
         Some(Mount::from(&entry.request))
     }
 
-    /// The module is gone, and every mount with it.
+    /// Ends every registration: the module is gone, and every mount with it.
     pub fn clear(&mut self, client: &impl Registrar) {
         self.registered.clear();
         for (_, entry) in std::mem::take(&mut self.entries) {
@@ -233,7 +233,7 @@ impl Table {
         }
     }
 
-    /// Takes an event of the client.
+    /// Handles an event of the client.
     pub fn event(&mut self, registration: RegistrationId, event: Event) -> Outcome {
         let Some(owner) = self.owners.get(&registration) else {
             return Outcome::default();
@@ -282,7 +282,7 @@ impl Table {
         Outcome { forward: None, report: Some(report), watched }
     }
 
-    /// A notification did not go to the kernel.
+    /// Reports a notification that did not go to the kernel.
     pub fn not_sent(&self, forward: Forward, error: &NotifyError) -> Option<Report> {
         let mount = self.mount_of_forward(&forward)?;
         let notification = forward.notification;
@@ -366,7 +366,7 @@ impl Table {
         }
     }
 
-    /// Takes the kernel's answer to a notification.
+    /// Handles the kernel's answer to a notification.
     pub fn answer(
         &mut self,
         answer: KernelAnswer<Forward>,

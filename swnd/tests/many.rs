@@ -74,7 +74,7 @@ fn mount(number: usize, subnet: [u8; 3]) -> (RegistrationRequest, KernelAuth) {
         Some(0) => password = Some(Secret::new("wrong")),
         Some(1) => password = None,
         Some(2) => request.net_name = "another.example.test".into(),
-        // Nobody listens there.
+        // No node listens there.
         Some(_) => request.ip_address = Some(ip(subnet, 250)),
     }
     let auth =

@@ -1,6 +1,6 @@
 //! Where a mount's password is in swnd's memory once the mount is registered.
 //!
-//! This program starts itself anew: the child is the daemon, which hears of the
+//! This program starts itself again: the child is the daemon, which hears of the
 //! password from the kernel alone; the parent plays the kernel and the cluster,
 //! and searches the child's memory.
 

@@ -19,11 +19,10 @@ const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// A generic netlink socket on tokio.
 ///
-/// To find nothing takes no system call: one `epoll_wait` tells of all sockets, so
-/// what it has not told of had not arrived when the witness's notification, which
-/// is about to be handed on, was told of. It is looked at all the same once a
-/// message has been sent since, which the kernel may have answered: of several
-/// notifications in one turn of the loop, each but the first.
+/// When epoll has not reported the socket readable, `receive` returns `WouldBlock`
+/// without a system call: one `epoll_wait` reports all sockets, so the message had not
+/// arrived when the witness's notification, which is about to be sent, was reported.
+/// After our own `send` it always reads, since the kernel may have answered already.
 #[derive(Debug)]
 pub struct NetlinkSocket {
     socket: AsyncFd<Socket>,
@@ -207,7 +206,7 @@ mod tests {
         let mut buffer = [0; 4096];
         for sequence in 1..3 {
             socket.send(&ctrl::lookup(ctrl::NAME, sequence).unwrap()).unwrap();
-            // As if somebody else had caused it.
+            // As if the kernel had sent it by itself.
             socket.asked.store(false, Ordering::Relaxed);
             assert!(is_empty(&socket.receive(&mut buffer)), "looked without a reason");
             let told = tokio::time::timeout(Duration::from_secs(5), socket.readable()).await;

@@ -19,7 +19,7 @@ const ATTRIBUTE_HEADER: usize = 4;
 /// `NLA_F_NET_BYTEORDER`.
 const ATTRIBUTE_TYPE_MASK: u16 = 0x3fff;
 
-/// A length that leads out of the message it stands in.
+/// A length that leads out of the message it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a {part} of {length} bytes where {room} are left")]
 pub struct BadLength {
