@@ -2,10 +2,11 @@
 
 use bench::scenario::request;
 use criterion::Criterion;
+use kernel_sim::encode_registration;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use swnclient::{Notification, ResourceState};
-use swnd::kernel::message::{decode, encode_notify, encode_registration};
+use swnd::kernel::message::{decode, encode_notify};
 use swnd::kernel::wire::Messages;
 use swnd::kernel::{KernelAuth, Secret};
 

@@ -3,10 +3,11 @@
 
 use dcerpc_proto::Operation;
 use dcerpc_proto::pdu::{Frame, Header, PacketType, Request, Response};
+use kernel_sim::encode_registration;
 use std::collections::BTreeMap;
 use swnclient_proto::RegistrationRequest;
 use swnclient_proto::wire::{AsyncNotify, GetInterfaceList, RegisterEx, UnRegister};
-use swnd::kernel::message::{KernelAuth, encode_notify, encode_registration};
+use swnd::kernel::message::{KernelAuth, encode_notify};
 
 macro_rules! captured {
     ($name:literal) => {

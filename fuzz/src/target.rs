@@ -101,8 +101,6 @@ fn kernel_message(data: &[u8]) {
             return;
         };
         let _ = kernel::message::decode(message.payload);
-        let _ = kernel::message::decode_notify(message.payload);
         let _ = kernel::ctrl::decode(message.payload);
-        let _ = kernel::ctrl::decode_lookup(message.payload);
     }
 }

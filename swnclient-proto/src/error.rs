@@ -1,4 +1,5 @@
-//! Errors that say what to do.
+//! Errors that say what went wrong. What to do about it depends on what registers: a
+//! daemon knows of mounts, this crate does not.
 
 use crate::wire::{self, Status};
 use dcerpc_proto::Operation;
@@ -81,13 +82,10 @@ impl fmt::Display for Awaited {
 #[non_exhaustive]
 pub enum Error {
     /// [MS-SWN] 3.2.4.1: a net name that is an address, or empty.
-    #[error(
-        "mounted by the address {0:?}: a witness knows its cluster by name only; \
-         mount by the cluster's name"
-    )]
+    #[error("the net name {0:?} is an address, and a witness knows its cluster by name only")]
     NetNameIsAddress(SmolStr),
     /// The net name has no address.
-    #[error("cannot resolve {name}: {reason}; check DNS or /etc/hosts")]
+    #[error("cannot resolve {name}: {reason}")]
     Resolve {
         /// The net name.
         name: SmolStr,
@@ -95,8 +93,7 @@ pub enum Error {
         reason: SmolStr,
     },
     /// No connection to a server.
-    #[error("cannot connect to {address}: {}; check the network and the firewall (TCP 135 and \
-             49152 to 65535)", reason(*.kind))]
+    #[error("cannot connect to {address}: {}", reason(*.kind))]
     Connect {
         /// The address and port.
         address: SocketAddr,
@@ -131,9 +128,7 @@ pub enum Error {
         error: EpmError,
     },
     /// The server refused the credentials.
-    #[error(
-        "{address} refused the credentials ({detail}); check user, password and domain of the mount"
-    )]
+    #[error("{address} refused the credentials ({detail})")]
     AccessDenied {
         /// The server.
         address: IpAddr,
@@ -147,19 +142,13 @@ pub enum Error {
     #[error(transparent)]
     Kerberos(KerberosError),
     /// The Kerberos library did not come back.
-    #[error(
-        "Kerberos: no ticket within {} s; check the network to the KDC and krb5.conf",
-        after.as_secs()
-    )]
+    #[error("Kerberos: no ticket within {} s", after.as_secs())]
     KerberosTimeout {
         /// How long was waited.
         after: Duration,
     },
     /// The server does not take the ticket, and nothing but Kerberos was allowed.
-    #[error(
-        "{address} refused the ticket for {service} ({detail}); check that the server is a member \
-         of the realm and has the key of that service (klist -k), or mount with sec=ntlmssp"
-    )]
+    #[error("{address} refused the ticket for {service} ({detail})")]
     TicketRefused {
         /// The server.
         address: IpAddr,

@@ -8,6 +8,7 @@
 //!
 //!     strace -f -r -p PID
 
+use kernel_sim::StandInKernel;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
@@ -18,7 +19,7 @@ use swnclient::{Client, Config, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer, Status};
 use swnd::failover::driver::System;
-use swnd::kernel::{KernelAuth, Link, StandInKernel};
+use swnd::kernel::{KernelAuth, Link};
 use swnd::report::Report;
 use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};

@@ -3,14 +3,15 @@
 use crate::authentication::Policy;
 use crate::failover::Failover;
 use crate::failover::driver::{Network, System};
+use crate::kernel::message::DecodeError;
 use crate::kernel::socket::NetlinkSocket;
-use crate::kernel::{Link, LinkError, LinkEvent, NotifyTarget, Transport};
+use crate::kernel::{Link, LinkError, LinkEvent, Transport};
 use crate::report::Report;
 use crate::service_manager;
-use crate::table::{Registrar, Table};
+use crate::table::{Forward, Outcome, Registrar, Table};
 use smol_str::SmolStr;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use swnclient::{Client, Config, Event, EventSink, RegistrationId};
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,7 +24,7 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 /// How many different undecodable messages are remembered as reported.
 const REPORTED_MAX: usize = 16;
 
-/// How the daemon stands.
+/// Status of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
     /// Whether the cifs module is there.
@@ -45,7 +46,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// Who is told what happens. Called on the event loop.
+/// Receives what the daemon reports. Called on the event loop.
 pub trait Observer: Send + Sync + 'static {
     /// Something happened.
     fn report(&self, report: &Report);
@@ -71,7 +72,7 @@ impl Observer for LogObserver {
     }
 }
 
-/// What becomes of a witness's notifications.
+/// What is done with a witness's notifications.
 #[derive(Clone)]
 pub enum Mode {
     /// The kernel is given each as it comes ([MS-SWN] 3.2.4.2).
@@ -91,32 +92,135 @@ impl fmt::Debug for Mode {
 
 /// What the loop and the client's events share.
 struct Shared<T, O> {
-    link: Link<T>,
+    /// The link's: to wait for it, and to send by it, without a lock.
+    transport: Arc<T>,
     observer: O,
-    books: Mutex<Books>,
+    books: Mutex<Books<T>>,
     /// Something for the failover to do.
     wake: Notify,
+    /// The link has failed while a client's event was handled.
+    failed: Notify,
 }
 
-#[derive(Default)]
-struct Books {
+struct Books<T> {
+    link: Link<T, Forward>,
     table: Table,
     /// `None`: notifications are handed on as they come.
     failover: Option<Failover>,
     up: bool,
     status: Option<Status>,
     /// The undecodable messages that were reported.
-    undecodable: Vec<crate::kernel::message::DecodeError>,
+    undecodable: Vec<DecodeError>,
+    /// Why the link can't go on.
+    failure: Option<LinkError>,
 }
 
-impl<T, O: Observer> Shared<T, O> {
-    fn books(&self) -> MutexGuard<'_, Books> {
+impl<T: Transport> Books<T> {
+    fn current_status(&self) -> Status {
+        let (mounts, registered) = self.table.counts();
+        Status { up: self.up, mounts, registered }
+    }
+
+    /// Handles an event of the link.
+    fn on_kernel(
+        &mut self,
+        event: LinkEvent<Forward>,
+        client: &impl Registrar,
+        wake: &Notify,
+    ) -> Option<Report> {
+        let now = Instant::now();
+        match event {
+            LinkEvent::Up => {
+                self.up = true;
+                Some(Report::Listening)
+            }
+            LinkEvent::Down => {
+                self.up = false;
+                self.table.clear(client);
+                if let Some(failover) = &mut self.failover {
+                    failover.clear();
+                }
+                Some(Report::WaitingForModule)
+            }
+            LinkEvent::Message(message) => {
+                if let Some(failover) = &mut self.failover {
+                    failover.kernel_message(&message, now);
+                    wake.notify_one();
+                }
+                Some(self.table.message(message, client))
+            }
+            LinkEvent::Answer(answer) => {
+                if let Some(failover) = &mut self.failover {
+                    failover.answered(answer.token.id, answer.result.is_ok(), now);
+                    wake.notify_one();
+                }
+                self.table.answer(answer, client)
+            }
+            LinkEvent::Overrun => Some(Report::Overrun),
+            LinkEvent::Foreign(sender) => Some(Report::Foreign { sender }),
+            LinkEvent::Undecodable(error) => {
+                let again = self.undecodable.contains(&error);
+                if !again && self.undecodable.len() < REPORTED_MAX {
+                    self.undecodable.push(error.clone());
+                }
+                Some(Report::Undecodable { error, again })
+            }
+        }
+    }
+
+    /// Handles an event of the client.
+    fn on_witness(
+        &mut self,
+        registration: RegistrationId,
+        event: Event,
+        wake: &Notify,
+    ) -> Option<Report> {
+        let Outcome { forward, report, watched } = self.table.event(registration, event);
+        let now = Instant::now();
+        if let (Some((id, watched)), Some(failover)) = (watched, &mut self.failover) {
+            failover.watched(id, watched, now);
+            wake.notify_one();
+        }
+        let Some(forward) = forward else { return report };
+        if let Some(failover) = &mut self.failover {
+            wake.notify_one();
+            return self.table.consider(forward, failover, now);
+        }
+        // Where it was sent, the kernel's answer makes the report.
+        let sent = self.link.notify(forward.id, &forward.notification, forward.clone());
+        sent.err().and_then(|error| self.table.not_sent(forward, &error))
+    }
+}
+
+impl<T: Transport, O: Observer> Shared<T, O> {
+    fn books(&self) -> MutexGuard<'_, Books<T>> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, mut books: MutexGuard<'_, Books>, report: Option<Report>) {
-        let (mounts, registered) = books.table.counts();
-        let status = Status { up: books.up, mounts, registered };
+    /// Handles all that the kernel has sent so far: the table knows then what its
+    /// numbers stand for.
+    fn settled(&self, client: &impl Registrar) -> MutexGuard<'_, Books<T>> {
+        loop {
+            let mut books = self.books();
+            books.link.receive();
+            match books.link.poll_event() {
+                Some(Ok(event)) => {
+                    let report = books.on_kernel(event, client, &self.wake);
+                    self.tell(books, report);
+                }
+                Some(Err(error)) => {
+                    books.failure = Some(error);
+                    self.failed.notify_one();
+                    return books;
+                }
+                None => return books,
+            }
+        }
+    }
+
+    /// Releases the lock, then reports, with the status where it has changed.
+    fn tell(&self, mut books: MutexGuard<'_, Books<T>>, report: Option<Report>) {
+        let status = books.current_status();
         let changed = books.status.replace(status) != Some(status);
         // An observer may take its time, and may look at the daemon.
         drop(books);
@@ -131,44 +235,29 @@ impl<T, O: Observer> Shared<T, O> {
 
 /// Hands what the witnesses report to the kernel, from within the client's event:
 /// a failover must not wait for another turn of the loop.
-pub struct Forwarder<T, O>(Arc<Shared<T, O>>);
+pub struct Forwarder<T, O, C> {
+    shared: Arc<Shared<T, O>>,
+    /// The client's events don't keep it alive.
+    client: Weak<C>,
+}
 
-impl<T: Transport, O: Observer> EventSink for Forwarder<T, O> {
+impl<T: Transport, O: Observer, C: Registrar> EventSink for Forwarder<T, O, C> {
     fn event(&mut self, registration: RegistrationId, event: Event) {
-        let shared = &self.0;
-        let mut guard = shared.books();
-        let books = &mut *guard;
-        let mut outcome = books.table.event(registration, event);
-        let now = Instant::now();
-        if let (Some((id, watched)), Some(failover)) = (outcome.watched, &mut books.failover) {
-            failover.watched(id, watched, now);
-            shared.wake.notify_one();
-        }
-        if let Some(forward) = outcome.forward {
-            outcome.report = match &mut books.failover {
-                Some(failover) => {
-                    shared.wake.notify_one();
-                    books.table.consider(forward, failover, now)
-                }
-                None => {
-                    let target = NotifyTarget { id: forward.id, registration: Some(registration) };
-                    let table = &books.table;
-                    let sent = shared.link.notify(&target, &forward.notification, |message| {
-                        table.supersedes(message, &forward)
-                    });
-                    // Where it was sent, the kernel's answer makes the report.
-                    sent.err().and_then(|error| table.not_sent(forward, error))
-                }
-            };
-        }
-        shared.tell(guard, outcome.report);
+        let shared = &self.shared;
+        let mut books = match (&event, self.client.upgrade()) {
+            // The kernel may have given the number to another mount meanwhile.
+            (Event::Notification(_), Some(client)) => shared.settled(&*client),
+            _ => shared.books(),
+        };
+        let report = books.on_witness(registration, event, &shared.wake);
+        shared.tell(books, report);
     }
 }
 
 /// The daemon around a link and a client.
 pub struct Daemon<T, O, C> {
     shared: Arc<Shared<T, O>>,
-    client: C,
+    client: Arc<C>,
     network: Option<Arc<dyn Network>>,
 }
 
@@ -176,99 +265,77 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
     /// Puts a daemon together; `start` starts the client, given where its events
     /// go.
     pub fn new(
-        link: Link<T>,
+        link: Link<T, Forward>,
         observer: O,
         policy: Policy,
         mode: Mode,
-        start: impl FnOnce(Forwarder<T, O>) -> C,
+        start: impl FnOnce(Forwarder<T, O, C>) -> C,
     ) -> Self {
         let (failover, network) = match mode {
             Mode::Forward => (None, None),
             Mode::Verified(network) => (Some(Failover::default()), Some(network)),
         };
-        let table = Table::new(policy);
-        let books = Mutex::new(Books { table, failover, ..Books::default() });
-        let shared = Arc::new(Shared { link, observer, books, wake: Notify::new() });
-        let client = start(Forwarder(Arc::clone(&shared)));
+        let shared = Arc::new(Shared {
+            transport: Arc::clone(link.transport()),
+            observer,
+            books: Mutex::new(Books {
+                link,
+                table: Table::new(policy),
+                failover,
+                up: false,
+                status: None,
+                undecodable: Vec::new(),
+                failure: None,
+            }),
+            wake: Notify::new(),
+            failed: Notify::new(),
+        });
+        let client = Arc::new_cyclic(|client| {
+            start(Forwarder { shared: Arc::clone(&shared), client: Weak::clone(client) })
+        });
         Self { shared, client, network }
     }
 
-    /// The client.
+    /// Returns the client.
     pub fn client(&self) -> &C {
         &self.client
     }
 
-    /// How the daemon stands.
+    /// Returns the status.
     pub fn status(&self) -> Status {
-        let books = self.shared.books();
-        let (mounts, registered) = books.table.counts();
-        Status { up: books.up, mounts, registered }
+        self.shared.books().current_status()
     }
 
     /// Serves the kernel until the link fails. Cancelling loses nothing.
     pub async fn run(&self) -> LinkError {
-        let kernel = async {
-            loop {
-                match self.shared.link.next().await {
-                    Ok(event) => self.event(event),
-                    Err(error) => return error,
-                }
-            }
-        };
-        let Some(network) = &self.network else { return kernel.await };
+        let Some(network) = &self.network else { return self.serve_kernel().await };
         tokio::select! {
             biased;
-            error = kernel => error,
-            error = work::run(&self.shared, &self.client, network) => error,
+            error = self.serve_kernel() => error,
+            error = work::run(&self.shared, &*self.client, network) => error,
         }
     }
 
-    fn event(&self, event: LinkEvent) {
-        let mut guard = self.shared.books();
-        let books = &mut *guard;
-        let now = Instant::now();
-        let report = match event {
-            LinkEvent::Up => {
-                books.up = true;
-                Some(Report::Listening)
+    async fn serve_kernel(&self) -> LinkError {
+        let shared = &self.shared;
+        loop {
+            let failure = shared.settled(&*self.client).failure.take();
+            if let Some(error) = failure {
+                return error;
             }
-            LinkEvent::Down => {
-                books.up = false;
-                books.table.clear(&self.client);
-                if let Some(failover) = &mut books.failover {
-                    failover.clear();
+            tokio::select! {
+                ready = shared.transport.readable() => {
+                    if let Err(error) = ready {
+                        return error.into();
+                    }
                 }
-                Some(Report::WaitingForModule)
+                () = shared.failed.notified() => {}
             }
-            LinkEvent::Message(message) => {
-                if let Some(failover) = &mut books.failover {
-                    failover.kernel_message(&message, now);
-                    self.shared.wake.notify_one();
-                }
-                Some(books.table.message(message, &self.client))
-            }
-            LinkEvent::Answer(answer) => {
-                if let Some(failover) = &mut books.failover {
-                    failover.answered(answer.target.id, answer.result.is_ok(), now);
-                    self.shared.wake.notify_one();
-                }
-                books.table.answer(answer, &self.client)
-            }
-            LinkEvent::Overrun => Some(Report::Overrun),
-            LinkEvent::Foreign(sender) => Some(Report::Foreign { sender }),
-            LinkEvent::Undecodable(error) => {
-                let again = books.undecodable.contains(&error);
-                if !again && books.undecodable.len() < REPORTED_MAX {
-                    books.undecodable.push(error.clone());
-                }
-                Some(Report::Undecodable { error, again })
-            }
-        };
-        self.shared.tell(guard, report);
+        }
     }
 }
 
-impl<T, O> fmt::Debug for Forwarder<T, O> {
+impl<T, O, C> fmt::Debug for Forwarder<T, O, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Forwarder").finish_non_exhaustive()
     }
@@ -289,7 +356,7 @@ fn host_name() -> SmolStr {
 pub async fn serve(config: Config, policy: Policy, verified: bool) -> Result<(), LinkError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // There is nothing to reload, and no reason to die of it.
+    // There is nothing to reload; without this, SIGHUP would end the process.
     let _hangup = signal(SignalKind::hangup())?;
 
     let socket = NetlinkSocket::open()?;
@@ -314,6 +381,3 @@ pub async fn serve(config: Config, policy: Policy, verified: bool) -> Result<(),
     daemon.client().shutdown(SHUTDOWN_LIMIT).await;
     outcome
 }
-
-#[cfg(test)]
-mod tests;

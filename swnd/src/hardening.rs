@@ -5,7 +5,7 @@ use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavi
 use rustix::thread::{CapabilitySet, capabilities};
 use std::io;
 
-/// What has come of it.
+/// Result of hardening.
 #[derive(Debug)]
 pub struct Hardening {
     /// No core dumps, and no look into the memory for other processes of the
@@ -15,7 +15,7 @@ pub struct Hardening {
     pub locked: Option<io::Result<()>>,
 }
 
-/// Hardens the process; to be called before it holds any secret.
+/// Hardens the process. Call it before the process holds any secret.
 pub fn harden(allow_core_dumps: bool) -> Hardening {
     let not_dumpable = match allow_core_dumps {
         true => Ok(()),

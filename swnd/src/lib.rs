@@ -2,18 +2,17 @@
 //! mount at a witness of its cluster, and hands what the witness reports to the
 //! kernel.
 //!
-//! A library only so that the binary, the tests and the demonstration share it;
-//! nothing here is an interface for others.
+//! A library only so that the binary, the tests and the demonstration (`swnctl`)
+//! share it; nothing here is an interface for others.
 
 pub mod authentication;
 pub mod daemon;
-#[cfg(feature = "demo")]
-pub mod demo;
 pub mod failover;
 pub mod hardening;
 pub mod kernel;
 pub mod logging;
 pub mod options;
+pub mod panics;
 pub mod report;
 pub mod service_manager;
 pub mod table;

@@ -48,8 +48,8 @@ fn open(target: LogTarget) -> Result<Box<dyn Log>, LogError> {
     })
 }
 
-/// The first that works. Whoever asked for none in particular is better served
-/// by a log in the wrong place than by no daemon.
+/// Opens the first that works: where none is asked for, a log in the wrong place is
+/// better than no daemon.
 fn best() -> Box<dyn Log> {
     preference(io::stderr().is_terminal(), Path::new(JOURNAL_SOCKET).exists())
         .iter()
@@ -105,8 +105,8 @@ impl Log for Syslog {
         };
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if send(&mut connection).is_err() {
-            if let Ok(anew) = (self.connect)(Self::formatter()) {
-                *connection = anew;
+            if let Ok(connected) = (self.connect)(Self::formatter()) {
+                *connection = connected;
                 // With nowhere left to complain to.
                 let _ = send(&mut connection);
             }
@@ -192,7 +192,7 @@ mod tests {
         let line = received(&daemon);
         assert!(line.starts_with("<28>") && line.ends_with(": one"), "{line}");
         drop(daemon);
-        say("to nobody");
+        say("lost");
         let daemon = listen();
         say("two");
         assert!(received(&daemon).ends_with(": two"));

@@ -2,25 +2,22 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-#[cfg(feature = "demo")]
-use swnd::demo;
-#[cfg(feature = "demo")]
-use swnd::options::Command;
 use swnd::options::{FailoverMode, Options};
-use swnd::{daemon, hardening, logging};
+use swnd::{daemon, hardening, logging, panics};
 
 fn main() -> ExitCode {
+    panics::abort_on_panic();
     let options = Options::parse().checked().unwrap_or_else(|error| error.exit());
-    #[cfg(feature = "demo")]
-    if options.command == Some(Command::Demo) {
-        return exit(demo::run());
-    }
     let hardening = hardening::harden(options.allow_core_dumps);
     if let Err(error) = logging::init(options.log, options.level()) {
-        return exit(Err(error));
+        eprintln!("swnd: {error}");
+        return ExitCode::FAILURE;
     }
     log::info!("swnd {} starts", env!("CARGO_PKG_VERSION"));
     hardening.report();
+    // For the test that a panic ends this program.
+    #[cfg(debug_assertions)]
+    assert!(std::env::var_os("SWND_TEST_PANIC").is_none(), "SWND_TEST_PANIC is set");
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -37,17 +34,6 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Ends what has no log: on the standard error stream.
-fn exit(outcome: Result<(), impl std::fmt::Display>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("swnd: {error}");
             ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::authentication::{Mechanism, Policy};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{CommandFactory, Parser, ValueEnum, value_parser};
 use log::LevelFilter;
 use std::time::Duration;
 use swnclient::{Config, KerberosCredentials};
@@ -13,8 +13,7 @@ use swnclient::{Config, KerberosCredentials};
     name = "swnd",
     version,
     about = "SMB witness daemon: transparent failover for cifs mounts with the option witness",
-    after_help = "Stays in the foreground and needs CAP_NET_ADMIN. See swnd(8).",
-    disable_help_subcommand = true
+    after_help = "Stays in the foreground and needs CAP_NET_ADMIN. See swnd(8)."
 )]
 pub struct Options {
     /// 0 errors, 1 warnings, 2-5 what happens to each mount, 6-9 debug, 10 trace
@@ -24,12 +23,11 @@ pub struct Options {
         value_name = "N",
         default_value_t = 3,
         value_parser = value_parser!(u8).range(0..=10),
-        global = true,
     )]
     pub debug_level: u8,
 
     /// Where to log [default: stderr on a terminal, else the journal, else syslog]
-    #[arg(long, value_name = "journal|syslog|stderr", hide_possible_values = true, global = true)]
+    #[arg(long, value_name = "journal|syslog|stderr", hide_possible_values = true)]
     pub log: Option<LogTarget>,
 
     /// What may be used: kerberos, ntlm, or kerberos,ntlm [default: what the mount uses]
@@ -84,10 +82,6 @@ pub struct Options {
     /// Let core dumps and debuggers see the passwords of mounts
     #[arg(long)]
     pub allow_core_dumps: bool,
-
-    /// What to do instead of serving the kernel.
-    #[command(subcommand)]
-    pub command: Option<Command>,
 }
 
 /// Where to log.
@@ -108,14 +102,6 @@ pub enum FailoverMode {
     Verified,
     /// The kernel is given each notification as it comes.
     Forward,
-}
-
-/// What to do instead of serving the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub enum Command {
-    /// Show a failover on this machine alone, without root, cluster and mount
-    #[cfg(feature = "demo")]
-    Demo,
 }
 
 impl Options {
@@ -260,13 +246,5 @@ mod tests {
             let credentials = policy.credentials(&KernelAuth::Kerberos).unwrap();
             assert_eq!(format!("{credentials:?}"), format!("Kerberos({expected})"));
         }
-    }
-
-    #[cfg(feature = "demo")]
-    #[test]
-    fn the_demonstration_takes_the_same_options() {
-        let options = parse(&["demo", "-d", "10"]).unwrap();
-        assert_eq!(options.command, Some(Command::Demo));
-        assert_eq!(options.debug_level, 10);
     }
 }

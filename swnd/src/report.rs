@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::{Notification, RegistrationRequest, ResourceState};
+use swnclient::{Error, Notification, RegistrationRequest, ResourceState};
 
 /// A mount as people write it, `\\net\share`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ impl fmt::Display for Mount {
 }
 
 /// Text from outside, without what would break or forge a log line.
-struct OneLine<'a>(&'a str);
+pub(crate) struct OneLine<'a>(pub(crate) &'a str);
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,7 +96,7 @@ pub enum Report {
         /// The mount.
         mount: Mount,
         /// Why.
-        error: swnclient::Error,
+        error: Error,
         /// When the next attempt comes by itself, if it does.
         retry_in: Option<Duration>,
         /// Whether this was reported before.
@@ -266,6 +266,9 @@ impl fmt::Display for Report {
             ),
             Self::Failed { error, retry_in, .. } => {
                 write!(f, "{}", OneLine(&error.to_string()))?;
+                if let Some(advice) = advice(error) {
+                    write!(f, "; {advice}")?;
+                }
                 match retry_in {
                     Some(delay) => write!(f, "; next attempt in {:.1} s", delay.as_secs_f32()),
                     None => f.write_str("; next attempt when the kernel asks again"),
@@ -325,6 +328,22 @@ impl fmt::Display for Report {
     }
 }
 
+/// Returns what an administrator can do about an error.
+fn advice(error: &Error) -> Option<&'static str> {
+    Some(match error {
+        Error::NetNameIsAddress(_) => "mount by the cluster's name",
+        Error::Resolve { .. } => "check DNS or /etc/hosts",
+        Error::Connect { .. } => "check the network and the firewall (TCP 135 and 49152 to 65535)",
+        Error::AccessDenied { .. } => "check user, password and domain of the mount",
+        Error::KerberosTimeout { .. } => "check the network to the KDC and krb5.conf",
+        Error::TicketRefused { .. } => {
+            "check that the server is a member of the realm and has the key of that service \
+             (klist -k), or mount with sec=ntlmssp"
+        }
+        _ => return None,
+    })
+}
+
 /// No Linux acts on these two types.
 const UNUSED: &str = "not used by this kernel";
 
@@ -359,6 +378,60 @@ impl fmt::Display for Told<'_> {
             Notification::ClientMove { address } => write!(f, "client move to {address}"),
             Notification::ShareMove { address } => write!(f, "share move to {address}"),
             Notification::IpChange { address } => write!(f, "address change to {address}"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn a_failure_says_what_is_wrong_what_to_do_and_what_follows() {
+        let address: IpAddr = "10.77.0.103".parse().unwrap();
+        let detail: SmolStr = "STATUS_LOGON_FAILURE".into();
+        let service = "cifs/witclu".into();
+        for (error, line) in [
+            (
+                Error::NetNameIsAddress("10.77.0.101".into()),
+                "the net name \"10.77.0.101\" is an address, and a witness knows its cluster by name \
+                 only; mount by the cluster's name",
+            ),
+            (
+                Error::Resolve { name: "witclu".into(), reason: "not found".into() },
+                "cannot resolve witclu: not found; check DNS or /etc/hosts",
+            ),
+            (
+                Error::Connect { address: (address, 135).into(), kind: ErrorKind::TimedOut },
+                "cannot connect to 10.77.0.103:135: no answer; check the network and the firewall \
+                 (TCP 135 and 49152 to 65535)",
+            ),
+            (
+                Error::AccessDenied { address, detail: detail.clone() },
+                "10.77.0.103 refused the credentials (STATUS_LOGON_FAILURE); check user, password \
+                 and domain of the mount",
+            ),
+            (
+                Error::KerberosTimeout { seconds: 30 },
+                "Kerberos: no ticket within 30 s; check the network to the KDC and krb5.conf",
+            ),
+            (
+                Error::TicketRefused { address, service, detail },
+                "10.77.0.103 refused the ticket for cifs/witclu (STATUS_LOGON_FAILURE); check that \
+                 the server is a member of the realm and has the key of that service (klist -k), or \
+                 mount with sec=ntlmssp",
+            ),
+            (
+                Error::NoWitness,
+                "no node of the cluster besides the one that serves the share offers a witness now",
+            ),
+        ] {
+            let mount = Mount { net_name: "witclu".into(), share_name: Some("data".into()) };
+            let report = Report::Failed { mount, error, retry_in: None, again: false };
+            let line = format!(r"\\witclu\data: {line}; next attempt when the kernel asks again");
+            assert_eq!(report.to_string(), line);
         }
     }
 }

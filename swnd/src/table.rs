@@ -7,9 +7,7 @@
 use crate::authentication::{Policy, Unusable};
 use crate::failover::Failover;
 use crate::failover::driver::Answer;
-use crate::kernel::{
-    KernelAnswer, KernelAuth, KernelMessage, LinkEvent, NotifyError, NotifyTarget,
-};
+use crate::kernel::{KernelAnswer, KernelAuth, KernelMessage, NotifyError};
 use crate::report::{Mount, Report};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +23,7 @@ const REPORTED_MAX: usize = 16;
 
 /// What the table needs of [`Client`]. The methods return at once, and events
 /// follow from the event loop, never from within a call.
-pub trait Registrar {
+pub trait Registrar: Send + Sync + 'static {
     /// [`Client::register`].
     fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId;
     /// [`Client::retry`].
@@ -64,18 +62,33 @@ impl Registrar for Client {
 pub struct Forward {
     /// The kernel's number.
     pub id: u32,
-    /// The registration that reports it.
-    pub registration: RegistrationId,
-    /// What it reports.
+    /// The registration at the witness client. `None` while the mount has none.
+    pub registration: Option<RegistrationId>,
+    /// What the kernel is told.
     pub notification: Notification,
 }
 
-/// What comes of an event.
+/// Who has one of the kernel's numbers: another one as soon as the kernel has taken
+/// the number back, given it to another mount, or named another address for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    serial: u64,
+    mount: Mount,
+}
+
+impl Holder {
+    /// Returns the mount.
+    pub fn into_mount(self) -> Mount {
+        self.mount
+    }
+}
+
+/// What follows from an event.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// What the kernel is to be told.
+    /// A notification for the kernel.
     pub forward: Option<Forward>,
-    /// What the administrator is to be told.
+    /// A line for the administrator.
     pub report: Option<Report>,
     /// The mount has a witness now, or has lost the one that it had.
     pub watched: Option<(u32, bool)>,
@@ -84,6 +97,8 @@ pub struct Outcome {
 /// One of the kernel's registrations.
 #[derive(Debug)]
 struct Entry {
+    /// See [`Holder`].
+    serial: u64,
     request: RegistrationRequest,
     /// `None` while the mount's credentials are of no use.
     registration: Option<RegistrationId>,
@@ -106,6 +121,7 @@ struct Owner {
 #[derive(Debug, Default)]
 pub struct Table {
     policy: Policy,
+    last_serial: u64,
     entries: BTreeMap<u32, Entry>,
     /// Those of the entries that are registered.
     registered: BTreeSet<u32>,
@@ -118,12 +134,12 @@ impl Table {
         Self { policy, ..Self::default() }
     }
 
-    /// How many mounts want a witness, and how many have one.
+    /// Returns how many mounts want a witness, and how many have one.
     pub fn counts(&self) -> (usize, usize) {
         (self.entries.len(), self.registered.len())
     }
 
-    /// Takes a message of the kernel.
+    /// Handles a message of the kernel.
     pub fn message(&mut self, message: KernelMessage, client: &impl Registrar) -> Report {
         match message {
             KernelMessage::Register { id, request, auth } => {
@@ -155,6 +171,10 @@ impl Table {
             self.release(id, client);
         }
         let entry = self.entries.entry(id).or_insert_with(|| Entry {
+            serial: {
+                self.last_serial += 1;
+                self.last_serial
+            },
             request,
             registration: None,
             credentials: None,
@@ -193,7 +213,7 @@ impl Table {
         }
     }
 
-    /// Forgets the kernel's number and ends what stands behind it.
+    /// Forgets the kernel's number and ends its registration.
     fn release(&mut self, id: u32, client: &impl Registrar) -> Option<Mount> {
         let entry = self.entries.remove(&id)?;
         self.registered.remove(&id);
@@ -203,7 +223,7 @@ impl Table {
         Some(Mount::from(&entry.request))
     }
 
-    /// The module is gone, and every mount with it.
+    /// Ends every registration: the module is gone, and every mount with it.
     pub fn clear(&mut self, client: &impl Registrar) {
         self.registered.clear();
         for (_, entry) in std::mem::take(&mut self.entries) {
@@ -213,7 +233,7 @@ impl Table {
         }
     }
 
-    /// Takes an event of the client.
+    /// Handles an event of the client.
     pub fn event(&mut self, registration: RegistrationId, event: Event) -> Outcome {
         let Some(owner) = self.owners.get(&registration) else {
             return Outcome::default();
@@ -223,7 +243,7 @@ impl Table {
             self.entries.get_mut(&id).filter(|entry| entry.registration == Some(registration));
         let event = match (event, &entry) {
             (Event::Notification(notification), Some(_)) => {
-                let forward = Some(Forward { id, registration, notification });
+                let forward = Some(Forward { id, registration: Some(registration), notification });
                 return Outcome { forward, ..Outcome::default() };
             }
             (event, _) => event,
@@ -262,33 +282,22 @@ impl Table {
         Outcome { forward: None, report: Some(report), watched }
     }
 
-    /// Whether `event`, which the kernel sent before it could see `forward`,
-    /// takes the number away from the registration that reports it.
-    pub fn supersedes(&self, event: &LinkEvent, forward: &Forward) -> bool {
-        match event {
-            LinkEvent::Down => true,
-            LinkEvent::Message(KernelMessage::Unregister { id }) => *id == forward.id,
-            LinkEvent::Message(KernelMessage::Register { id, request, .. }) => {
-                *id == forward.id
-                    && self.entries.get(id).is_none_or(|entry| entry.request != *request)
-            }
-            _ => false,
-        }
-    }
-
-    /// A notification did not go to the kernel.
-    pub fn not_sent(&self, forward: Forward, error: NotifyError) -> Option<Report> {
-        let mount = self.mount_of(forward.registration)?;
+    /// Reports a notification that did not go to the kernel.
+    pub fn not_sent(&self, forward: Forward, error: &NotifyError) -> Option<Report> {
+        let mount = self.mount_of_forward(&forward)?;
         let notification = forward.notification;
-        Some(match error {
-            NotifyError::Superseded => Report::Late { mount, notification },
-            error => Report::NotNotified { mount, notification, error: error.to_string() },
-        })
+        Some(Report::NotNotified { mount, notification, error: error.to_string() })
     }
 
-    /// What a notification for one of the kernel's registrations is about.
-    pub fn target(&self, id: u32) -> NotifyTarget {
-        NotifyTarget { id, registration: self.entries.get(&id).and_then(|it| it.registration) }
+    /// Returns the registration behind one of the kernel's numbers.
+    pub fn registration(&self, id: u32) -> Option<RegistrationId> {
+        self.entries.get(&id).and_then(|entry| entry.registration)
+    }
+
+    /// Returns who has one of the kernel's numbers.
+    pub fn holder(&self, id: u32) -> Option<Holder> {
+        let entry = self.entries.get(&id)?;
+        Some(Holder { serial: entry.serial, mount: Mount::from(&entry.request) })
     }
 
     /// Hands a notification to the failover.
@@ -304,7 +313,7 @@ impl Table {
             Notification::ClientMove { address } => failover.move_ordered(id, *address, now),
             Notification::ShareMove { .. } | Notification::IpChange { .. } => {}
         }
-        Some(Report::Told { mount: self.mount_of(registration)?, notification })
+        Some(Report::Told { mount: self.mount_of(registration?)?, notification })
     }
 
     /// The mount of one of the kernel's registrations, and whether its share is
@@ -350,21 +359,27 @@ impl Table {
         Some(owner.mount.clone())
     }
 
-    /// Takes the kernel's answer to a notification.
-    pub fn answer(&mut self, answer: KernelAnswer, client: &impl Registrar) -> Option<Report> {
-        let NotifyTarget { id, registration } = answer.target;
-        let mount = match registration {
-            Some(registration) => self.mount_of(registration)?,
-            None => self.mount(id)?,
-        };
+    fn mount_of_forward(&self, forward: &Forward) -> Option<Mount> {
+        match forward.registration {
+            Some(registration) => self.mount_of(registration),
+            None => self.mount(forward.id),
+        }
+    }
+
+    /// Handles the kernel's answer to a notification.
+    pub fn answer(
+        &mut self,
+        answer: KernelAnswer<Forward>,
+        client: &impl Registrar,
+    ) -> Option<Report> {
+        let KernelAnswer { token: forward, result: answer } = answer;
+        let mount = self.mount_of_forward(&forward)?;
+        let Forward { id, registration, notification } = forward;
         let current = self.entries.get(&id).is_some_and(|entry| entry.registration == registration);
-        if current && matches!(answer.result, Err(Errno::INVAL | Errno::NODEV)) {
+        if current && matches!(answer, Err(Errno::INVAL | Errno::NODEV)) {
             // Its unregister message was lost.
             self.release(id, client);
         }
-        Some(Report::Notified { mount, notification: answer.notification, answer: answer.result })
+        Some(Report::Notified { mount, notification, answer })
     }
 }
-
-#[cfg(test)]
-pub(crate) mod tests;

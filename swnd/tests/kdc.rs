@@ -1,6 +1,6 @@
-//! A KDC that does not answer delays those that need it, and nobody else.
+//! A KDC that does not answer delays those that need it, and no others.
 //!
-//! This program starts itself anew, with a krb5.conf that names a KDC which is
+//! This program starts itself again, with a krb5.conf that names a KDC which is
 //! silent: the library reads the environment, which a test may not change.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]

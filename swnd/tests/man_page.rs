@@ -30,9 +30,7 @@ fn listed(name: &str) -> BTreeSet<String> {
     let items = section(name).into_iter().filter_map(|line| line.strip_prefix(".It "));
     items
         .flat_map(|item| item.split(" , "))
-        .map(|item| {
-            item.replace("\\-", "-").replace("Fl ", "-").replace("Ar ", "").replace("Cm ", "")
-        })
+        .map(|item| item.replace("\\-", "-").replace("Fl ", "-").replace("Ar ", ""))
         .collect()
 }
 
@@ -66,14 +64,6 @@ fn the_page_lists_the_options_of_the_program() {
         }
     }
     assert_eq!(listed("OPTIONS"), options);
-}
-
-#[cfg(feature = "demo")]
-#[test]
-fn the_page_lists_the_commands_of_the_program() {
-    let commands: BTreeSet<_> =
-        command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    assert_eq!(listed("COMMANDS"), commands);
 }
 
 #[test]

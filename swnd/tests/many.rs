@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+use kernel_sim::StandInKernel;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient::{Client, Config, Notification, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer, Status};
-use swnd::kernel::{KernelAuth, Link, StandInKernel};
+use swnd::kernel::{KernelAuth, Link};
 use swnd::report::Report;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -73,7 +74,7 @@ fn mount(number: usize, subnet: [u8; 3]) -> (RegistrationRequest, KernelAuth) {
         Some(0) => password = Some(Secret::new("wrong")),
         Some(1) => password = None,
         Some(2) => request.net_name = "another.example.test".into(),
-        // Nobody listens there.
+        // No node listens there.
         Some(_) => request.ip_address = Some(ip(subnet, 250)),
     }
     let auth =

@@ -1,6 +1,6 @@
 //! Where a mount's password is in swnd's memory once the mount is registered.
 //!
-//! This program starts itself anew: the child is the daemon, which hears of the
+//! This program starts itself again: the child is the daemon, which hears of the
 //! password from the kernel alone; the parent plays the kernel and the cluster,
 //! and searches the child's memory.
 
@@ -10,6 +10,7 @@
     reason = "a test that panics fails, which is what it is for"
 )]
 
+use kernel_sim::StandInKernel;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,7 +24,7 @@ use swnclient::{Client, Config, KerberosCredentials, RegistrationRequest, Secret
 use swnd::authentication::{Mechanism, Policy};
 use swnd::daemon::{Daemon, LogObserver, Mode};
 use swnd::kernel::link::Datagram;
-use swnd::kernel::{KernelAuth, Link, StandInKernel, Transport};
+use swnd::kernel::{KernelAuth, Link, Transport};
 use swnd::options::LogTarget;
 use tokio::net::UnixDatagram;
 use witness_sim::net::{RunningCluster, unused_subnet};

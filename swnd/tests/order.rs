@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use kernel_sim::StandInKernel;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,7 @@ use swnclient::{Client, Config, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer};
 use swnd::kernel::link::{Datagram, Transport};
-use swnd::kernel::{KernelAuth, Link, StandInKernel};
+use swnd::kernel::{KernelAuth, Link};
 use swnd::report::Report;
 use tokio::time::timeout;
 use witness_sim::net::{RunningCluster, unused_subnet};

@@ -8,6 +8,7 @@
 
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -189,6 +190,24 @@ fn its_memory_is_locked_where_it_may_lock_all_of_it() {
         let told = log.contains("may be swapped: neither CAP_IPC_LOCK nor LimitMEMLOCK=infinity");
         assert_eq!(told, !may, "{log}");
     }
+}
+
+/// The hook for it is in debug builds only.
+#[cfg(debug_assertions)]
+#[test]
+fn a_panic_ends_it_with_a_line_in_the_log() {
+    let mut command = swnd();
+    command.args(["-d", "0", "--log", "stderr"]).env("SWND_TEST_PANIC", "1");
+    let output = command.output().unwrap();
+    const SIGABRT: i32 = 6;
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{}", output.status);
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(
+        log.contains("error   a bug in swnd, which ends: panicked at swnd/src/main.rs:"),
+        "{log}"
+    );
+    assert!(log.ends_with(": SWND_TEST_PANIC is set\n"), "{log}");
 }
 
 fn output(arguments: &[&str]) -> Output {

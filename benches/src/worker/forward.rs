@@ -6,6 +6,7 @@
 
 use super::witness::nanoseconds;
 use super::{Orders, answer, monotonic, request};
+use kernel_sim::StandInKernel;
 use smol_str::format_smolstr;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,7 +17,7 @@ use swnd::daemon::{Daemon, Mode, Observer, Status};
 use swnd::kernel::link::{Datagram, Transport};
 use swnd::kernel::message::encode_notify;
 use swnd::kernel::socket::NetlinkSocket;
-use swnd::kernel::{KernelAuth, Link, Secret, StandInKernel};
+use swnd::kernel::{KernelAuth, Link, Secret};
 use swnd::report::Report;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;

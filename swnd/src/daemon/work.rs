@@ -1,11 +1,11 @@
 //! The failover's task: takes its actions, does them, and gives it the results.
 
-use super::{Observer, Shared};
+use super::{Books, Observer, Shared};
 use crate::failover::driver::{Network, Observed};
 use crate::failover::{Action, Connection, End, Failover};
 use crate::kernel::{LinkError, NotifyError, Prepared, Transport};
 use crate::report::Report;
-use crate::table::{Forward, Registrar};
+use crate::table::{Forward, Holder, Registrar};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -42,7 +42,7 @@ struct Worker<'a, T, O, C> {
     notifications: Arc<Semaphore>,
     /// The registrations of which a notification is with the kernel, and those that
     /// come after it.
-    waiting: BTreeMap<u32, VecDeque<Notification>>,
+    waiting: BTreeMap<u32, VecDeque<(Notification, Option<Holder>)>>,
     look_ups: Arc<Semaphore>,
     probes: Arc<Semaphore>,
 }
@@ -89,21 +89,31 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
     /// Does all that is to do and returns when there is more.
     fn act(&mut self) -> Option<Instant> {
         loop {
-            let actions = self.with(|failover| {
-                let mut actions = VecDeque::new();
-                while let Some(action) = failover.poll_action() {
-                    actions.push_back(action);
-                }
-                actions
-            });
+            let actions = self.actions();
             if actions.is_empty() {
                 return self.with(|failover| failover.next_deadline());
             }
-            actions.into_iter().for_each(|action| self.start(action));
+            actions.into_iter().for_each(|(action, holder)| self.start(action, holder));
         }
     }
 
-    fn start(&mut self, action: Action) {
+    /// Returns the actions, each that is about one of the kernel's numbers with who
+    /// has it now.
+    fn actions(&self) -> Vec<(Action, Option<Holder>)> {
+        let mut books = self.shared.books();
+        let Books { failover: Some(failover), table, .. } = &mut *books else { return Vec::new() };
+        std::iter::from_fn(|| {
+            let action = failover.poll_action()?;
+            let holder = match &action {
+                Action::Notify { id, .. } => table.holder(*id),
+                _ => None,
+            };
+            Some((action, holder))
+        })
+        .collect()
+    }
+
+    fn start(&mut self, action: Action, holder: Option<Holder>) {
         match action {
             Action::Look(before) => {
                 let after = self.network.look(&before);
@@ -130,7 +140,7 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
                 });
             }
             Action::List(id) => self.list(id),
-            Action::Notify { id, notification } => self.notify(id, notification),
+            Action::Notify { id, notification } => self.notify(id, notification, holder),
             Action::End { connection, if_dead } => {
                 let end = self.network.end(&connection, if_dead);
                 self.ended(&connection, end);
@@ -157,7 +167,7 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
     }
 
     fn list(&mut self, id: u32) {
-        let registration = self.shared.books().table.target(id).registration;
+        let registration = self.shared.books().table.registration(id);
         if let Some(list) = registration.map(|registration| self.client.nodes(registration)) {
             self.tasks.spawn(async move { Done::Listed(id, list.await) });
         }
@@ -165,15 +175,24 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
 
     /// Gives the kernel a notification, after those that came before it. It may hold
     /// it for seconds: nothing here waits.
-    fn notify(&mut self, id: u32, notification: Notification) {
+    fn notify(&mut self, id: u32, notification: Notification, holder: Option<Holder>) {
         if let Some(waiting) = self.waiting.get_mut(&id) {
             // The latest counts.
             if waiting.len() >= WAITING_MAX {
                 waiting.pop_front();
             }
-            return waiting.push_back(notification);
+            return waiting.push_back((notification, holder));
         }
-        let prepared = self.prepare(id, &notification);
+        let mut books = self.shared.settled(self.client);
+        if holder.is_none() || books.table.holder(id) != holder {
+            // Decided before the kernel's last word on that number.
+            drop(books);
+            return self.late(id, notification, holder);
+        }
+        let registration = books.table.registration(id);
+        let forward = Forward { id, registration, notification: notification.clone() };
+        let prepared = books.link.prepare(id, &notification, forward);
+        drop(books);
         match prepared {
             Ok(prepared) => {
                 let permits = Arc::clone(&self.notifications);
@@ -181,7 +200,7 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
                 self.waiting.insert(id, VecDeque::new());
                 self.tasks.spawn(async move {
                     let _permit = permits.acquire().await;
-                    let sent = spawn_blocking(move || shared.link.send(&prepared)).await;
+                    let sent = spawn_blocking(move || send(&shared, &prepared)).await;
                     let sent =
                         sent.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
                     Done::Sent(id, notification, sent)
@@ -191,15 +210,10 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
         }
     }
 
-    fn prepare(&self, id: u32, notification: &Notification) -> Result<Prepared, NotifyError> {
-        let books = self.shared.books();
-        let target = books.table.target(id);
-        self.shared.link.prepare(&target, notification, |message| {
-            target.registration.is_some_and(|registration| {
-                let notification = notification.clone();
-                books.table.supersedes(message, &Forward { id, registration, notification })
-            })
-        })
+    fn late(&self, id: u32, notification: Notification, holder: Option<Holder>) {
+        self.with(|failover| failover.answered(id, false, Instant::now()));
+        let report = holder.map(|it| Report::Late { mount: it.into_mount(), notification });
+        self.shared.tell(self.shared.books(), report);
     }
 
     fn sent(&self, id: u32, notification: Notification, sent: Result<(), NotifyError>) {
@@ -238,10 +252,22 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
             }
             Done::Sent(id, notification, sent) => {
                 self.sent(id, notification, sent);
-                for next in self.waiting.remove(&id).unwrap_or_default() {
-                    self.notify(id, next);
+                for (next, holder) in self.waiting.remove(&id).unwrap_or_default() {
+                    self.notify(id, next, holder);
                 }
             }
         }
     }
+}
+
+/// Sends a notification; the kernel has acted on it when this returns.
+fn send<T: Transport, O: Observer>(
+    shared: &Shared<T, O>,
+    prepared: &Prepared,
+) -> Result<(), NotifyError> {
+    let sent = prepared.send(&*shared.transport);
+    if sent.is_err() {
+        shared.books().link.not_sent(prepared);
+    }
+    sent
 }

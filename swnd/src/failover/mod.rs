@@ -112,7 +112,7 @@ pub struct Failover {
     instances: BTreeMap<IpAddr, u32>,
     /// A look is under way.
     looking: bool,
-    /// The connections of new mounts are to be looked at.
+    /// The connections of new mounts must be looked at.
     wants_look: bool,
     own_watch: Option<Instant>,
     actions: VecDeque<Action>,
@@ -422,7 +422,7 @@ impl Failover {
             return;
         }
         // Where only the number of its connection tells that the kernel has
-        // reconnected, that number is taken anew.
+        // reconnected, that number is read again.
         self.wants_look |= self.sight == Sight::None;
         if let Some((next, (cause, orders))) = self.postponed.pop_first() {
             self.incident(next, cause, None, now);

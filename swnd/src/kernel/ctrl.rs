@@ -1,6 +1,6 @@
 //! The controller `nlctrl`: which families there are, under which numbers.
 
-use super::wire::{self, BadLength, EncodeError, Generic};
+use super::wire::{Attributes, BadLength, EncodeError, Generic, MessageWriter};
 use neli::consts::genl::{CtrlAttr, CtrlAttrMcastGrp, CtrlCmd};
 use neli::consts::nl::{GenlId, NlmF};
 
@@ -54,7 +54,7 @@ pub fn decode(payload: &[u8]) -> Result<ControllerMessage, BadLength> {
             CtrlAttr::FamilyId => family.id = integer(attribute.payload).unwrap_or_default(),
             CtrlAttr::FamilyName => family.name = string(attribute.payload),
             CtrlAttr::McastGroups => {
-                for group in wire::Attributes::new(attribute.payload) {
+                for group in Attributes::new(attribute.payload) {
                     family.groups.extend(decode_group(group?.payload)?);
                 }
             }
@@ -70,7 +70,7 @@ pub fn decode(payload: &[u8]) -> Result<ControllerMessage, BadLength> {
 
 fn decode_group(bytes: &[u8]) -> Result<Option<(String, u32)>, BadLength> {
     let (mut name, mut id) = (None, None);
-    for attribute in wire::Attributes::new(bytes) {
+    for attribute in Attributes::new(bytes) {
         let attribute = attribute?;
         match CtrlAttrMcastGrp::from(attribute.kind) {
             CtrlAttrMcastGrp::Name => name = Some(string(attribute.payload)),
@@ -87,8 +87,9 @@ fn integer(payload: &[u8]) -> Option<u16> {
     payload.try_into().ok().map(u16::from_ne_bytes)
 }
 
-/// Names of families and groups are ASCII; anything else matches none.
-fn string(payload: &[u8]) -> String {
+/// Returns the name of a family or a group. Those are ASCII; anything else matches
+/// none.
+pub fn string(payload: &[u8]) -> String {
     let end = payload.iter().position(|byte| *byte == 0);
     String::from_utf8_lossy(payload.get(..end.unwrap_or(payload.len())).unwrap_or(&[])).into()
 }
@@ -96,46 +97,10 @@ fn string(payload: &[u8]) -> String {
 /// Asks for a family by its name. The kernel answers with the family, or with
 /// `ENOENT`.
 pub fn lookup(name: &str, sequence: u32) -> Result<Vec<u8>, EncodeError> {
-    wire::encode(
-        id(),
-        NlmF::REQUEST,
-        sequence,
-        CtrlCmd::Getfamily,
-        [wire::attribute(CtrlAttr::FamilyName, name)?],
-    )
-}
-
-/// The name in a [`lookup`], for the stand-in kernel.
-pub fn decode_lookup(payload: &[u8]) -> Option<String> {
-    let generic = Generic::new(payload).ok()?;
-    (CtrlCmd::from(generic.command) == CtrlCmd::Getfamily).then_some(())?;
-    generic
-        .attributes
-        .flatten()
-        .find(|attribute| CtrlAttr::from(attribute.kind) == CtrlAttr::FamilyName)
-        .map(|attribute| string(attribute.payload))
-}
-
-/// Describes a family, or announces that it is gone, as the kernel does; for
-/// the stand-in kernel.
-pub fn encode_family(
-    command: CtrlCmd,
-    family: &Family,
-    sequence: u32,
-) -> Result<Vec<u8>, EncodeError> {
-    let mut attributes = vec![
-        wire::attribute(CtrlAttr::FamilyName, family.name.as_str())?,
-        wire::attribute(CtrlAttr::FamilyId, family.id)?,
-    ];
-    if command == CtrlCmd::Newfamily {
-        let mut groups = wire::attribute(CtrlAttr::McastGroups, ())?;
-        for (index, (name, id)) in (1u16..).zip(&family.groups) {
-            let group = wire::attribute(index, ())?
-                .nest(&wire::attribute(CtrlAttrMcastGrp::Id, *id)?)?
-                .nest(&wire::attribute(CtrlAttrMcastGrp::Name, name.as_str())?)?;
-            groups = groups.nest(&group)?;
-        }
-        attributes.push(groups);
-    }
-    wire::encode(id(), NlmF::empty(), sequence, command, attributes)
+    let mut bytes = Vec::new();
+    let mut message =
+        MessageWriter::new(&mut bytes, id(), NlmF::REQUEST, sequence, CtrlCmd::Getfamily);
+    message.text(CtrlAttr::FamilyName, name)?;
+    message.finish()?;
+    Ok(bytes)
 }

@@ -3,21 +3,20 @@
 
 use super::ctrl::{self, ControllerMessage, Family};
 use super::message::{self, DecodeError, KernelMessage};
-use super::questions::{Asked, Questions};
+use super::pending::{PendingRequests, Request};
 use super::wire::{self, BadLength, EncodeError, Message, Messages};
 use neli::consts::nl::Nlmsg;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use swnclient::{Notification, RegistrationId};
-use tokio::sync::Notify;
+use std::sync::Arc;
+use swnclient::Notification;
 use zeroize::{Zeroize, Zeroizing};
 
 /// More than the kernel puts into one datagram (`NLMSG_DEFAULT_SIZE`, or 32 KiB
 /// for a dump).
-const DATAGRAM_MAX: usize = 32 << 10;
+pub const DATAGRAM_MAX: usize = 32 << 10;
 
 /// A received datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +45,7 @@ pub trait Transport: Send + Sync + 'static {
 
 /// What the link tells the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LinkEvent {
+pub enum LinkEvent<K> {
     /// The family is there and its group joined: mounts will be heard of.
     Up,
     /// The family is not there (yet, or any more), nor is any registration.
@@ -56,7 +55,7 @@ pub enum LinkEvent {
     /// The kernel sent what this daemon cannot use.
     Undecodable(DecodeError),
     /// The kernel answers a notification.
-    Answer(KernelAnswer),
+    Answer(KernelAnswer<K>),
     /// Messages were lost for want of room. The kernel repeats each register
     /// message at the next echo.
     Overrun,
@@ -66,22 +65,11 @@ pub enum LinkEvent {
 
 /// The kernel's answer to a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KernelAnswer {
-    /// What it was sent for.
-    pub target: NotifyTarget,
-    /// What was sent.
-    pub notification: Notification,
+pub struct KernelAnswer<K> {
+    /// The token that was given with it.
+    pub token: K,
     /// The errno it was refused with; `EINVAL` when the number stands for nothing.
     pub result: Result<(), Errno>,
-}
-
-/// What a notification is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotifyTarget {
-    /// The kernel's number.
-    pub id: u32,
-    /// The registration at the witness client. `None` while the mount has none.
-    pub registration: Option<RegistrationId>,
 }
 
 /// A notification on its way to the kernel.
@@ -89,6 +77,14 @@ pub struct NotifyTarget {
 pub struct Prepared {
     sequence: u32,
     message: Vec<u8>,
+}
+
+impl Prepared {
+    /// Sends it. The kernel has acted on it when this returns, which can take
+    /// seconds where it waits for the lock of a connection.
+    pub fn send(&self, transport: &impl Transport) -> Result<(), NotifyError> {
+        Ok(transport.send(&self.message)?)
+    }
 }
 
 /// Why the link cannot go on.
@@ -118,9 +114,6 @@ pub enum LinkError {
 /// Why a notification did not go to the kernel.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// A message that has arrived gives the number to something else.
-    #[error("the kernel has given the number to another registration")]
-    Superseded,
     /// The family is gone, and the mount with it.
     #[error("the cifs module is gone")]
     Down,
@@ -132,7 +125,15 @@ pub enum NotifyError {
     Encode(#[from] EncodeError),
 }
 
-struct State {
+/// The link. `K` is a token that is given with each notification and comes back
+/// with the kernel's answer.
+///
+/// It neither waits nor takes locks. When the [transport](Link::transport) is
+/// readable, call [`Link::receive`], then [`Link::poll_event`] until it returns
+/// `None`.
+pub struct Link<T, K> {
+    transport: Arc<T>,
+    name: String,
     /// The family's id while the link is up.
     family: Option<u16>,
     /// Whether the controller's group is joined.
@@ -140,24 +141,14 @@ struct State {
     /// Whether the daemon has been told about `family`.
     announced: bool,
     sequence: u32,
-    asked: Questions,
-    queue: VecDeque<Result<LinkEvent, LinkError>>,
+    pending: PendingRequests<K>,
+    events: VecDeque<Result<LinkEvent<K>, LinkError>>,
     buffer: Zeroizing<Vec<u8>>,
     /// The last notification that was sent: room for the next one.
     message: Vec<u8>,
 }
 
-/// The link. Two users share it: the daemon's loop takes [`Link::next`], and
-/// whoever has a notification gives it to [`Link::notify`].
-pub struct Link<T> {
-    transport: T,
-    name: String,
-    state: Mutex<State>,
-    /// Something was queued by [`Link::drain`] outside the daemon's loop.
-    queued: Notify,
-}
-
-impl<T: Transport> Link<T> {
+impl<T: Transport, K> Link<T, K> {
     /// Starts to look for the family `cifs`.
     pub fn open(transport: T) -> Result<Self, LinkError> {
         Self::open_for(transport, message::FAMILY)
@@ -165,147 +156,105 @@ impl<T: Transport> Link<T> {
 
     /// Starts to look for a family by another name.
     pub(crate) fn open_for(transport: T, name: &str) -> Result<Self, LinkError> {
-        let link = Self {
-            transport,
+        let mut link = Self {
+            transport: Arc::new(transport),
             name: name.into(),
-            state: Mutex::new(State {
-                family: None,
-                listening: false,
-                announced: false,
-                sequence: 0,
-                asked: Questions::default(),
-                queue: VecDeque::new(),
-                buffer: Zeroizing::new(vec![0; DATAGRAM_MAX]),
-                message: Vec::new(),
-            }),
-            queued: Notify::new(),
+            family: None,
+            listening: false,
+            announced: false,
+            sequence: 0,
+            pending: PendingRequests::default(),
+            events: VecDeque::new(),
+            buffer: Zeroizing::new(vec![0; DATAGRAM_MAX]),
+            message: Vec::new(),
         };
         // The controller's group first, then the family: in this order its
         // appearance cannot fall between the question and the listening.
-        link.look_up(&mut link.state(), Asked::Controller)?;
+        link.look_up(Request::Controller)?;
         Ok(link)
     }
 
-    /// The transport.
-    pub fn transport(&self) -> &T {
+    /// Returns the transport, to wait for and to send by without the link.
+    pub fn transport(&self) -> &Arc<T> {
         &self.transport
     }
 
-    /// Waits for the next event. Cancelling loses nothing.
-    pub async fn next(&self) -> Result<LinkEvent, LinkError> {
-        loop {
-            if let Some(event) = self.state().queue.pop_front() {
-                return event;
-            }
-            tokio::select! {
-                ready = self.transport.readable() => {
-                    ready?;
-                    self.drain();
-                }
-                () = self.queued.notified() => {}
-            }
+    /// Receives all that has arrived.
+    pub fn receive(&mut self) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if let Err(error) = self.receive_all(&mut buffer) {
+            self.events.push_back(Err(error));
         }
+        self.buffer = buffer;
     }
 
-    /// Takes in all that has arrived, for [`Link::next`] to give out.
-    fn drain(&self) {
-        self.take_in(&mut self.state());
+    /// Returns the next event of what was received; an error is the last one.
+    pub fn poll_event(&mut self) -> Option<Result<LinkEvent<K>, LinkError>> {
+        self.events.pop_front()
     }
 
-    fn take_in(&self, state: &mut State) {
-        let mut buffer = std::mem::take(&mut state.buffer);
-        if let Err(error) = self.receive_all(state, &mut buffer) {
-            state.queue.push_back(Err(error));
-        }
-        state.buffer = buffer;
-        if !state.queue.is_empty() {
-            self.queued.notify_one();
-        }
-    }
-
-    /// Gives the kernel a notification for its registration `id`, unless a message
-    /// that has arrived, and was not given out yet, is `superseding` it: the kernel
-    /// may have given the number to another mount meanwhile. The kernel has acted on
-    /// it when this returns, which can take seconds where it waits for the lock of a
-    /// connection; its answer follows as an event.
+    /// Gives the kernel a notification for its registration `id`. The kernel has
+    /// acted on it when this returns, which can take seconds where it waits for the
+    /// lock of a connection; its answer follows as an event, with the token.
     pub fn notify(
-        &self,
-        target: &NotifyTarget,
+        &mut self,
+        id: u32,
         notification: &Notification,
-        superseding: impl FnMut(&LinkEvent) -> bool,
+        token: K,
     ) -> Result<(), NotifyError> {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let sequence = self.encode(state, target, notification, superseding)?;
-        self.transport.send(&state.message)?;
-        state.ask(sequence, target, notification);
+        let sequence = self.encode(id, notification)?;
+        self.transport.send(&self.message)?;
+        self.pending.push(sequence, Request::Notification(token));
         Ok(())
     }
 
-    /// Prepares a notification for [`Link::send`], which can then wait in a thread of
-    /// its own: nothing else waits for it.
+    /// Prepares a notification for [`Prepared::send`], which can then wait in a
+    /// thread of its own: nothing else waits for it.
     pub fn prepare(
-        &self,
-        target: &NotifyTarget,
+        &mut self,
+        id: u32,
         notification: &Notification,
-        superseding: impl FnMut(&LinkEvent) -> bool,
+        token: K,
     ) -> Result<Prepared, NotifyError> {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let sequence = self.encode(state, target, notification, superseding)?;
+        let sequence = self.encode(id, notification)?;
         // The answer may be there before the call returns.
-        state.ask(sequence, target, notification);
-        Ok(Prepared { sequence, message: std::mem::take(&mut state.message) })
+        self.pending.push(sequence, Request::Notification(token));
+        Ok(Prepared { sequence, message: std::mem::take(&mut self.message) })
     }
 
-    /// Sends what was prepared. The kernel has acted on it when this returns.
-    pub fn send(&self, prepared: &Prepared) -> Result<(), NotifyError> {
-        self.transport.send(&prepared.message).map_err(|error| {
-            self.state().asked.answered(prepared.sequence);
-            error.into()
-        })
+    /// Forgets a notification that could not be sent: no answer will come.
+    pub fn not_sent(&mut self, prepared: &Prepared) {
+        self.pending.remove(prepared.sequence);
     }
 
-    fn encode(
-        &self,
-        state: &mut State,
-        target: &NotifyTarget,
-        notification: &Notification,
-        superseding: impl FnMut(&LinkEvent) -> bool,
-    ) -> Result<u32, NotifyError> {
-        self.take_in(state);
-        if state.queue.iter().flatten().any(superseding) {
-            return Err(NotifyError::Superseded);
-        }
-        let family = state.family.ok_or(NotifyError::Down)?;
-        let sequence = state.next_sequence();
-        message::encode_notify(&mut state.message, family, sequence, target.id, notification)?;
-        log::debug!("SWN_NOTIFY {}", Hex(&state.message));
+    /// Encodes a notification into `message`; returns its sequence number.
+    fn encode(&mut self, id: u32, notification: &Notification) -> Result<u32, NotifyError> {
+        let family = self.family.ok_or(NotifyError::Down)?;
+        let sequence = self.next_sequence();
+        message::encode_notify(&mut self.message, family, sequence, id, notification)?;
+        log::debug!("SWN_NOTIFY {}", Hex(&self.message));
         Ok(sequence)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn look_up(&self, state: &mut State, asked: Asked) -> Result<(), LinkError> {
-        let name = match asked {
-            Asked::Controller => ctrl::NAME,
+    /// Asks the controller for itself or for the family.
+    fn look_up(&mut self, request: Request<K>) -> Result<(), LinkError> {
+        let sequence = self.next_sequence();
+        let name = match request {
+            Request::Controller => ctrl::NAME,
             _ => self.name.as_str(),
         };
-        let sequence = state.next_sequence();
-        let question = ctrl::lookup(name, sequence)?;
-        state.asked.ask(sequence, asked);
-        self.transport.send(&question)?;
+        let lookup = ctrl::lookup(name, sequence)?;
+        self.pending.push(sequence, request);
+        self.transport.send(&lookup)?;
         Ok(())
     }
 
-    fn receive_all(&self, state: &mut State, buffer: &mut [u8]) -> Result<(), LinkError> {
+    fn receive_all(&mut self, buffer: &mut [u8]) -> Result<(), LinkError> {
         let mut lost = false;
         loop {
             match self.transport.receive(buffer) {
                 Ok(datagram) => {
-                    let outcome = self.datagram(state, buffer, datagram);
+                    let outcome = self.on_datagram(buffer, datagram);
                     // It may have held a password.
                     let used = datagram.length.min(buffer.len());
                     buffer.get_mut(..used).unwrap_or_default().zeroize();
@@ -313,12 +262,12 @@ impl<T: Transport> Link<T> {
                 }
                 Err(error) if is(&error, Errno::NOBUFS) => {
                     lost = true;
-                    state.push(LinkEvent::Overrun);
+                    self.push(LinkEvent::Overrun);
                 }
                 // Not before there is room again for the answer.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && lost => {
                     lost = false;
-                    self.make_good(state)?;
+                    self.resync()?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -330,24 +279,19 @@ impl<T: Transport> Link<T> {
     /// Asks again for what may be among the lost messages and is never repeated:
     /// that the module came or went. Answers that are not here by now are lost
     /// too, for the kernel answers while it is asked.
-    fn make_good(&self, state: &mut State) -> Result<(), LinkError> {
-        state.asked.give_up();
-        let again = if state.listening { Asked::Family } else { Asked::Controller };
-        self.look_up(state, again)
+    fn resync(&mut self) -> Result<(), LinkError> {
+        self.pending.clear();
+        let again = if self.listening { Request::Family } else { Request::Controller };
+        self.look_up(again)
     }
 
-    fn datagram(
-        &self,
-        state: &mut State,
-        buffer: &[u8],
-        datagram: Datagram,
-    ) -> Result<(), LinkError> {
+    fn on_datagram(&mut self, buffer: &[u8], datagram: Datagram) -> Result<(), LinkError> {
         if datagram.sender != Some(0) {
-            state.push(LinkEvent::Foreign(datagram.sender));
+            self.push(LinkEvent::Foreign(datagram.sender));
             return Ok(());
         }
         let Some(bytes) = buffer.get(..datagram.length) else {
-            state.undecodable(BadLength {
+            self.undecodable(BadLength {
                 part: "datagram",
                 length: datagram.length,
                 room: buffer.len(),
@@ -356,28 +300,28 @@ impl<T: Transport> Link<T> {
         };
         for message in Messages::new(bytes) {
             match message {
-                Ok(message) => self.message(state, &message)?,
-                Err(error) => state.undecodable(error),
+                Ok(message) => self.on_message(&message)?,
+                Err(error) => self.undecodable(error),
             }
         }
         Ok(())
     }
 
-    fn message(&self, state: &mut State, message: &Message<'_>) -> Result<(), LinkError> {
+    fn on_message(&mut self, message: &Message<'_>) -> Result<(), LinkError> {
         if message.kind == Nlmsg::Error.into() {
-            self.answer(state, message)
+            self.on_answer(message)
         } else if message.kind == ctrl::id() {
             match ctrl::decode(message.payload) {
-                Ok(news) => self.news(state, message.sequence, news),
+                Ok(told) => self.on_controller(message.sequence, told),
                 Err(error) => {
-                    state.undecodable(error);
+                    self.undecodable(error);
                     Ok(())
                 }
             }
-        } else if Some(message.kind) == state.family {
+        } else if Some(message.kind) == self.family {
             match message::decode(message.payload) {
-                Ok(message) => state.push(LinkEvent::Message(message)),
-                Err(error) => state.push(LinkEvent::Undecodable(error)),
+                Ok(message) => self.push(LinkEvent::Message(message)),
+                Err(error) => self.push(LinkEvent::Undecodable(error)),
             }
             Ok(())
         } else {
@@ -386,17 +330,17 @@ impl<T: Transport> Link<T> {
     }
 
     /// An acknowledgement, or an error.
-    fn answer(&self, state: &mut State, message: &Message<'_>) -> Result<(), LinkError> {
+    fn on_answer(&mut self, message: &Message<'_>) -> Result<(), LinkError> {
         let Some(result) = wire::answer(message.payload) else {
-            state.push(LinkEvent::Undecodable(DecodeError::Answer));
+            self.push(LinkEvent::Undecodable(DecodeError::Answer));
             return Ok(());
         };
-        match state.asked.answered(message.sequence) {
-            Some(Asked::Notification { target, notification }) => {
-                state.push(LinkEvent::Answer(KernelAnswer { target, notification, result }));
+        match self.pending.remove(message.sequence) {
+            Some(Request::Notification(token)) => {
+                self.push(LinkEvent::Answer(KernelAnswer { token, result }));
             }
-            Some(Asked::Family) if result == Err(Errno::NOENT) => state.down(),
-            Some(Asked::Family | Asked::Controller) => {
+            Some(Request::Family) if result == Err(Errno::NOENT) => self.down(),
+            Some(Request::Family | Request::Controller) => {
                 if let Err(errno) = result {
                     return Err(io::Error::from(errno).into());
                 }
@@ -407,36 +351,35 @@ impl<T: Transport> Link<T> {
     }
 
     /// The controller's word on a family: an answer, or by itself.
-    fn news(
-        &self,
-        state: &mut State,
+    fn on_controller(
+        &mut self,
         sequence: u32,
-        news: ControllerMessage,
+        message: ControllerMessage,
     ) -> Result<(), LinkError> {
-        match news {
+        match message {
             ControllerMessage::Exists(family) if family.name == self.name => {
-                state.asked.answered(sequence);
-                self.up(state, &family)
+                self.pending.remove(sequence);
+                self.on_family(&family)
             }
             ControllerMessage::Exists(family) if family.name == ctrl::NAME => {
-                if !matches!(state.asked.answered(sequence), Some(Asked::Controller)) {
+                if !matches!(self.pending.remove(sequence), Some(Request::Controller)) {
                     return Ok(());
                 }
                 if let Some(group) = family.group(ctrl::NOTIFY_GROUP) {
                     self.transport.join(group)?;
-                    state.listening = true;
+                    self.listening = true;
                 }
-                self.look_up(state, Asked::Family)
+                self.look_up(Request::Family)
             }
             ControllerMessage::Gone(name) if name == self.name => {
-                state.down();
+                self.down();
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn up(&self, state: &mut State, family: &Family) -> Result<(), LinkError> {
+    fn on_family(&mut self, family: &Family) -> Result<(), LinkError> {
         let group = family.group(message::GROUP).ok_or(LinkError::NoGroup)?;
         // A membership ends with the family. Joining again does no harm.
         match self.transport.join(group) {
@@ -448,36 +391,25 @@ impl<T: Transport> Link<T> {
             Err(error) if is(&error, Errno::NOENT) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        if state.family != Some(family.id) {
-            if state.family.is_some() {
-                state.down();
+        if self.family != Some(family.id) {
+            if self.family.is_some() {
+                self.down();
             }
-            state.family = Some(family.id);
-            state.announced = true;
-            state.push(LinkEvent::Up);
+            self.family = Some(family.id);
+            self.announced = true;
+            self.push(LinkEvent::Up);
         }
         Ok(())
     }
-}
 
-fn is(error: &io::Error, errno: Errno) -> bool {
-    error.raw_os_error() == Some(errno.raw_os_error())
-}
-
-impl State {
     fn next_sequence(&mut self) -> u32 {
         // 0 is what the kernel puts into messages of its own accord.
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
         self.sequence
     }
 
-    fn ask(&mut self, sequence: u32, target: &NotifyTarget, notification: &Notification) {
-        let (target, notification) = (*target, notification.clone());
-        self.asked.ask(sequence, Asked::Notification { target, notification });
-    }
-
-    fn push(&mut self, event: LinkEvent) {
-        self.queue.push_back(Ok(event));
+    fn push(&mut self, event: LinkEvent<K>) {
+        self.events.push_back(Ok(event));
     }
 
     fn undecodable(&mut self, error: BadLength) {
@@ -493,7 +425,11 @@ impl State {
     }
 }
 
-impl<T> std::fmt::Debug for Link<T> {
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
+}
+
+impl<T, K> std::fmt::Debug for Link<T, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Link").finish_non_exhaustive()
     }
@@ -507,6 +443,3 @@ impl std::fmt::Display for Hex<'_> {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,6 @@
 //! The messages of the kernel's family `cifs` (`linux/cifs/cifs_netlink.h`).
 
-use super::wire::{self, BadLength, EncodeError, Generic, MessageWriter};
-use neli::consts::genl::{Cmd, NlAttrType};
+use super::wire::{BadLength, EncodeError, Generic, MessageWriter};
 use neli::consts::nl::NlmF;
 use neli::neli_enum;
 use smol_str::SmolStr;
@@ -27,8 +26,6 @@ pub enum Command {
     Notify = 3,
 }
 
-impl Cmd for Command {}
-
 /// `enum cifs_genl_attributes`, without the prefix `SWN_`.
 #[neli_enum(serialized_type = "u16")]
 pub enum Attribute {
@@ -48,8 +45,6 @@ pub enum Attribute {
     ResourceName = 14,
 }
 
-impl NlAttrType for Attribute {}
-
 /// What the kernel asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelMessage {
@@ -67,15 +62,6 @@ pub enum KernelMessage {
         /// The kernel's number, free for reuse from now on.
         id: u32,
     },
-}
-
-impl KernelMessage {
-    /// The kernel's number of the registration concerned.
-    pub fn id(&self) -> u32 {
-        match self {
-            Self::Register { id, .. } | Self::Unregister { id } => *id,
-        }
-    }
 }
 
 /// What a mount authenticates with.
@@ -128,13 +114,15 @@ pub enum DecodeError {
 
 /// The attributes of one message, by type; of two of a type the last counts, as
 /// in the kernel.
-struct Fields<'a> {
+#[derive(Debug, Clone)]
+pub struct Fields<'a> {
     command: u8,
     by_type: [Option<&'a [u8]>; 15],
 }
 
 impl<'a> Fields<'a> {
-    fn new(payload: &'a [u8]) -> Result<Self, DecodeError> {
+    /// Reads what follows the netlink header.
+    pub fn new(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let generic = Generic::new(payload)?;
         let mut by_type = [None; 15];
         for attribute in generic.attributes {
@@ -147,6 +135,11 @@ impl<'a> Fields<'a> {
         Ok(Self { command: generic.command, by_type })
     }
 
+    /// Returns the command, one of [`Command`] where it is known.
+    pub fn command(&self) -> u8 {
+        self.command
+    }
+
     fn get(&self, attribute: Attribute) -> Option<&'a [u8]> {
         let kind: u16 = attribute.into();
         self.by_type.get(usize::from(kind)).copied().flatten()
@@ -156,7 +149,8 @@ impl<'a> Fields<'a> {
         self.get(attribute).is_some()
     }
 
-    fn integer(&self, attribute: Attribute) -> Result<u32, DecodeError> {
+    /// Returns a `u32`, which must be there.
+    pub fn integer(&self, attribute: Attribute) -> Result<u32, DecodeError> {
         let payload = self.get(attribute).ok_or(DecodeError::Missing(attribute))?;
         match payload.try_into() {
             Ok(bytes) => Ok(u32::from_ne_bytes(bytes)),
@@ -164,7 +158,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn string(&self, attribute: Attribute) -> Result<Option<&'a str>, DecodeError> {
+    /// Returns a text, which ends with a zero.
+    pub fn string(&self, attribute: Attribute) -> Result<Option<&'a str>, DecodeError> {
         let Some(payload) = self.get(attribute) else {
             return Ok(None);
         };
@@ -179,7 +174,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn address(&self) -> Result<IpAddr, DecodeError> {
+    /// Returns the address of [`Attribute::Ip`], which must be there.
+    pub fn address(&self) -> Result<IpAddr, DecodeError> {
         let attribute = Attribute::Ip;
         let payload = self.get(attribute).ok_or(DecodeError::Missing(attribute))?;
         let storage: &[u8; SOCKADDR_STORAGE] =
@@ -257,85 +253,9 @@ pub fn encode_notify(
     message.finish()
 }
 
-/// Reads `SWN_NOTIFY` as the kernel does; for the stand-in kernel.
-pub fn decode_notify(payload: &[u8]) -> Result<(u32, Notification), DecodeError> {
-    let fields = Fields::new(payload)?;
-    if Command::from(fields.command) != Command::Notify {
-        return Err(DecodeError::Command(fields.command));
-    }
-    let notification = match fields.integer(Attribute::NotificationType)? {
-        1 => Notification::ResourceChange {
-            name: fields
-                .string(Attribute::ResourceName)?
-                .ok_or(DecodeError::Missing(Attribute::ResourceName))?
-                .into(),
-            state: {
-                let code = fields.integer(Attribute::ResourceState)?;
-                ResourceState::from_code(code)
-                    .ok_or(DecodeError::Value(Attribute::ResourceState, code))?
-            },
-        },
-        2 => Notification::ClientMove { address: fields.address()? },
-        3 => Notification::ShareMove { address: fields.address()? },
-        4 => Notification::IpChange { address: fields.address()? },
-        other => return Err(DecodeError::Value(Attribute::NotificationType, other)),
-    };
-    Ok((fields.integer(Attribute::RegistrationId)?, notification))
-}
-
-/// Writes what the kernel multicasts; for the stand-in kernel. `auth` makes the
-/// difference between `SWN_REGISTER` and `SWN_UNREGISTER`.
-pub fn encode_registration(
-    family: u16,
-    id: u32,
-    request: &RegistrationRequest,
-    auth: Option<&KernelAuth>,
-) -> Result<Vec<u8>, EncodeError> {
-    let mut attributes = vec![
-        wire::attribute(Attribute::RegistrationId, id)?,
-        wire::attribute(Attribute::NetName, request.net_name.as_str())?,
-    ];
-    if let Some(share) = &request.share_name {
-        attributes.push(wire::attribute(Attribute::ShareName, share.as_str())?);
-    }
-    if let Some(address) = request.ip_address {
-        attributes.push(wire::attribute(Attribute::Ip, encode_address(address))?);
-    }
-    for (flag, attribute) in [
-        (request.net_name_notify, Attribute::NetNameNotify),
-        (request.share_name_notify, Attribute::ShareNameNotify),
-        (request.ip_notify, Attribute::IpNotify),
-    ] {
-        if flag {
-            attributes.push(wire::attribute(attribute, ())?);
-        }
-    }
-    match auth {
-        Some(KernelAuth::Kerberos) => attributes.push(wire::attribute(Attribute::KrbAuth, ())?),
-        Some(KernelAuth::Ntlm { user, domain, password }) => {
-            let password = password.as_ref().map(Secret::expose);
-            for (attribute, text) in [
-                (Attribute::UserName, user.as_deref()),
-                (Attribute::Password, password),
-                (Attribute::DomainName, domain.as_deref()),
-            ] {
-                if let Some(text) = text {
-                    attributes.push(wire::attribute(attribute, text)?);
-                }
-            }
-        }
-        None => {}
-    }
-    let command = match auth {
-        Some(_) => Command::Register,
-        None => Command::Unregister,
-    };
-    wire::encode(family, NlmF::empty(), 0, command, attributes)
-}
-
 /// An address as a `struct sockaddr_storage`. The port stays zero: the kernel
 /// puts in the port of the mount.
-fn encode_address(address: IpAddr) -> [u8; SOCKADDR_STORAGE] {
+pub fn encode_address(address: IpAddr) -> [u8; SOCKADDR_STORAGE] {
     let mut storage = [0; SOCKADDR_STORAGE];
     let mut put = |offset: usize, bytes: &[u8]| {
         for (to, from) in storage.iter_mut().skip(offset).zip(bytes) {

@@ -3,14 +3,10 @@
 pub mod ctrl;
 pub mod link;
 pub mod message;
-mod questions;
+mod pending;
 pub mod socket;
-pub mod stand_in;
 pub mod wire;
 
-pub use link::{
-    KernelAnswer, Link, LinkError, LinkEvent, NotifyError, NotifyTarget, Prepared, Transport,
-};
+pub use link::{KernelAnswer, Link, LinkError, LinkEvent, NotifyError, Prepared, Transport};
 pub use message::{KernelAuth, KernelMessage};
-pub use stand_in::StandInKernel;
 pub use swnclient::Secret;

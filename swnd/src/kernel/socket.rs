@@ -19,11 +19,10 @@ const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// A generic netlink socket on tokio.
 ///
-/// To find nothing takes no system call: one `epoll_wait` tells of all sockets, so
-/// what it has not told of had not arrived when the witness's notification, which
-/// is about to be handed on, was told of. It is looked at all the same once a
-/// message has been sent since, which the kernel may have answered: of several
-/// notifications in one turn of the loop, each but the first.
+/// When epoll has not reported the socket readable, `receive` returns `WouldBlock`
+/// without a system call: one `epoll_wait` reports all sockets, so the message had not
+/// arrived when the witness's notification, which is about to be sent, was reported.
+/// After our own `send` it always reads, since the kernel may have answered already.
 #[derive(Debug)]
 pub struct NetlinkSocket {
     socket: AsyncFd<Socket>,
@@ -37,8 +36,8 @@ impl NetlinkSocket {
     pub fn open() -> io::Result<Self> {
         let socket = Socket(NlSocket::connect(NlFamily::Generic, None, Groups::empty())?);
         socket.0.nonblock()?;
-        // Beyond net.core.rmem_max only with CAP_NET_ADMIN, which the kernel
-        // asks for again when it comes to the group and to notifications.
+        // Beyond net.core.rmem_max only with CAP_NET_ADMIN, which newer kernels
+        // also want for the group and for notifications.
         let privileged = match sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER) {
             Ok(()) => true,
             Err(error) => {
@@ -140,12 +139,19 @@ mod tests {
     use crate::kernel::{Link, LinkEvent, ctrl};
     use std::time::Duration;
 
-    async fn first_event(family: &str) -> LinkEvent {
-        let link = Link::open_for(NetlinkSocket::open().unwrap(), family).unwrap();
-        tokio::time::timeout(Duration::from_secs(5), link.next())
-            .await
-            .expect("the kernel answers at once")
-            .unwrap()
+    async fn first_event(family: &str) -> LinkEvent<()> {
+        let mut link = Link::open_for(NetlinkSocket::open().unwrap(), family).unwrap();
+        let event = async {
+            loop {
+                link.receive();
+                match link.poll_event() {
+                    Some(event) => return event.unwrap(),
+                    None => link.transport().readable().await.unwrap(),
+                }
+            }
+        };
+        let limit = Duration::from_secs(5);
+        tokio::time::timeout(limit, event).await.expect("the kernel answers at once")
     }
 
     #[tokio::test]
@@ -200,7 +206,7 @@ mod tests {
         let mut buffer = [0; 4096];
         for sequence in 1..3 {
             socket.send(&ctrl::lookup(ctrl::NAME, sequence).unwrap()).unwrap();
-            // As if somebody else had caused it.
+            // As if the kernel had sent it by itself.
             socket.asked.store(false, Ordering::Relaxed);
             assert!(is_empty(&socket.receive(&mut buffer)), "looked without a reason");
             let told = tokio::time::timeout(Duration::from_secs(5), socket.readable()).await;

@@ -3,17 +3,11 @@
 //! Reading borrows from the receive buffer, so that the only copy of a password
 //! is the one the decoder makes on purpose: neli's own parser copies each
 //! attribute into memory it does not wipe, writes the bytes to the trace log,
-//! and counts on the lengths being right. Writing is neli's.
+//! and counts on the lengths being right.
 
-use neli::consts::genl::{Cmd, NlAttrType};
-use neli::consts::nl::{NlmF, Nlmsg};
-use neli::err::SerError;
-use neli::genl::{AttrTypeBuilder, GenlmsghdrBuilder, Nlattr, NlattrBuilder};
-use neli::nl::{NlPayload, NlmsghdrBuilder};
-use neli::types::{Buffer, GenlBuffer};
-use neli::{Size, ToBytes};
+use neli::consts::nl::NlmF;
 use rustix::io::Errno;
-use std::io::Cursor;
+use std::num::TryFromIntError;
 
 /// `sizeof(struct nlmsghdr)`.
 const NLMSG_HEADER: usize = 16;
@@ -25,7 +19,7 @@ const ATTRIBUTE_HEADER: usize = 4;
 /// `NLA_F_NET_BYTEORDER`.
 const ATTRIBUTE_TYPE_MASK: u16 = 0x3fff;
 
-/// A length that leads out of the message it stands in.
+/// A length that leads out of the message it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a {part} of {length} bytes where {room} are left")]
 pub struct BadLength {
@@ -37,24 +31,16 @@ pub struct BadLength {
     pub room: usize,
 }
 
-/// A message could not be written.
+/// A message could not be written: it is too long for a length field.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot encode a netlink message: {0}")]
-pub struct EncodeError(String);
-
-impl From<SerError> for EncodeError {
-    fn from(error: SerError) -> Self {
-        encode_error(error)
-    }
-}
+pub struct EncodeError(#[from] TryFromIntError);
 
 /// One netlink message, borrowed from its datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
     /// `nlmsg_type`: a generic netlink family's id, or `NLMSG_ERROR` and the like.
     pub kind: u16,
-    /// `nlmsg_flags`.
-    pub flags: u16,
     /// `nlmsg_seq`.
     pub sequence: u32,
     /// What follows the header.
@@ -85,7 +71,7 @@ impl<'a> Iterator for Messages<'a> {
         let Some((header, _)) = here.split_first_chunk::<NLMSG_HEADER>() else {
             return Some(Err(bad(NLMSG_HEADER)));
         };
-        let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, ..] = *header;
+        let [l0, l1, l2, l3, k0, k1, _, _, s0, s1, s2, s3, ..] = *header;
         let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
         let Some(payload) = here.get(NLMSG_HEADER..length) else {
             return Some(Err(bad(length)));
@@ -93,7 +79,6 @@ impl<'a> Iterator for Messages<'a> {
         self.0 = here.get(align(length)..).unwrap_or_default();
         Some(Ok(Message {
             kind: u16::from_ne_bytes([k0, k1]),
-            flags: u16::from_ne_bytes([f0, f1]),
             sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
             payload,
         }))
@@ -177,52 +162,8 @@ pub fn answer(payload: &[u8]) -> Option<Result<(), Errno>> {
     }
 }
 
-/// An attribute to send.
-pub fn attribute<T, P>(kind: T, payload: P) -> Result<Nlattr<T, Buffer>, EncodeError>
-where
-    T: NlAttrType,
-    P: Size + ToBytes,
-{
-    // neli cuts a length that does not fit its field.
-    if payload.unpadded_size() + ATTRIBUTE_HEADER > usize::from(u16::MAX) {
-        return Err(EncodeError(format!("{kind:?} of {} bytes", payload.unpadded_size())));
-    }
-    let kind = AttrTypeBuilder::default().nla_type(kind).build().map_err(encode_error)?;
-    NlattrBuilder::default().nla_type(kind).nla_payload(payload).build().map_err(encode_error)
-}
-
-/// A whole generic netlink message to send.
-pub fn encode<C, T>(
-    family: u16,
-    flags: NlmF,
-    sequence: u32,
-    command: C,
-    attributes: impl IntoIterator<Item = Nlattr<T, Buffer>>,
-) -> Result<Vec<u8>, EncodeError>
-where
-    C: Cmd,
-    T: NlAttrType,
-{
-    let payload = GenlmsghdrBuilder::<C, T>::default()
-        .cmd(command)
-        .version(1)
-        .attrs(attributes.into_iter().collect::<GenlBuffer<_, _>>())
-        .build()
-        .map_err(encode_error)?;
-    let message = NlmsghdrBuilder::default()
-        .nl_type(family)
-        .nl_flags(flags)
-        .nl_seq(sequence)
-        .nl_payload(NlPayload::Payload(payload))
-        .build()
-        .map_err(encode_error)?;
-    let mut bytes = Cursor::new(Vec::with_capacity(message.padded_size()));
-    message.to_bytes(&mut bytes)?;
-    Ok(bytes.into_inner())
-}
-
-/// A generic netlink message, written into memory that is there already. For what
-/// must not take long: neli's builders take some for each attribute and each header.
+/// A generic netlink message, written into memory that is there already: neli's
+/// builders take some for each attribute and each header.
 #[derive(Debug)]
 pub struct MessageWriter<'a>(&'a mut Vec<u8>);
 
@@ -261,8 +202,7 @@ impl<'a> MessageWriter<'a> {
 
     fn parts(&mut self, kind: impl Into<u16>, payload: &[&[u8]]) -> Result<(), EncodeError> {
         let length: usize = payload.iter().map(|part| part.len()).sum();
-        let [l0, l1] =
-            u16::try_from(ATTRIBUTE_HEADER + length).map_err(encode_error)?.to_ne_bytes();
+        let [l0, l1] = u16::try_from(ATTRIBUTE_HEADER + length)?.to_ne_bytes();
         let [k0, k1] = kind.into().to_ne_bytes();
         self.0.extend_from_slice(&[l0, l1, k0, k1]);
         payload.iter().for_each(|part| self.0.extend_from_slice(part));
@@ -272,32 +212,12 @@ impl<'a> MessageWriter<'a> {
 
     /// Ends the message.
     pub fn finish(self) -> Result<(), EncodeError> {
-        let length = u32::try_from(self.0.len()).map_err(encode_error)?;
+        let length = u32::try_from(self.0.len())?;
         if let Some(first) = self.0.first_chunk_mut() {
             *first = length.to_ne_bytes();
         }
         Ok(())
     }
-}
-
-/// The kernel's answer to a message: 0 or a negative errno, and the message's
-/// header again; for the stand-in kernel.
-pub fn encode_answer(sequence: u32, code: i32) -> Vec<u8> {
-    const LENGTH: u32 = 16 + 4 + 16;
-    let kind: u16 = Nlmsg::Error.into();
-    let mut bytes = Vec::new();
-    bytes.extend(LENGTH.to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(0u16.to_ne_bytes());
-    bytes.extend(sequence.to_ne_bytes());
-    bytes.extend(0u32.to_ne_bytes());
-    bytes.extend(code.to_ne_bytes());
-    bytes.extend([0; NLMSG_HEADER]);
-    bytes
-}
-
-fn encode_error(error: impl std::fmt::Display) -> EncodeError {
-    EncodeError(error.to_string())
 }
 
 #[cfg(test)]
@@ -307,14 +227,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample() -> Vec<u8> {
-        encode(
-            0x10,
-            NlmF::REQUEST | NlmF::ACK,
-            7,
-            CtrlCmd::Getfamily,
-            [attribute(CtrlAttr::FamilyName, "cifs").unwrap()],
-        )
-        .unwrap()
+        let mut bytes = b"what was sent before".to_vec();
+        let flags = NlmF::REQUEST | NlmF::ACK;
+        let mut writer = MessageWriter::new(&mut bytes, 0x10, flags, 7, CtrlCmd::Getfamily);
+        writer.text(CtrlAttr::FamilyName, "cifs").unwrap();
+        writer.finish().unwrap();
+        bytes
     }
 
     #[test]
@@ -367,20 +285,11 @@ mod tests {
 
     #[test]
     fn an_attribute_too_long_for_its_length_field_is_not_sent() {
-        let long = "x".repeat(65_536);
-        assert!(attribute(CtrlAttr::FamilyName, long.as_str()).is_err());
-    }
-
-    #[test]
-    fn the_writer_writes_what_neli_writes() {
-        let mut bytes = b"what was sent before".to_vec();
-        let flags = NlmF::REQUEST | NlmF::ACK;
-        let mut writer = MessageWriter::new(&mut bytes, 0x10, flags, 7, CtrlCmd::Getfamily);
-        writer.text(CtrlAttr::FamilyName, "cifs").unwrap();
-        writer.finish().unwrap();
-        assert_eq!(bytes, sample());
-        let mut writer = MessageWriter::new(&mut bytes, 0x10, flags, 7, CtrlCmd::Getfamily);
-        assert!(writer.text(CtrlAttr::FamilyName, &"x".repeat(65_536)).is_err());
+        let mut bytes = Vec::new();
+        let mut writer = MessageWriter::new(&mut bytes, 0x10, NlmF::REQUEST, 7, 3);
+        assert!(writer.text(CtrlAttr::FamilyName, &"x".repeat(65_531)).is_err());
+        assert!(writer.attribute(CtrlAttr::FamilyName, &[0; 65_532]).is_err());
+        writer.attribute(CtrlAttr::FamilyName, &[0; 65_531]).unwrap();
     }
 
     proptest! {

@@ -1,17 +1,15 @@
-//! `swnd demo`: failovers on this machine alone. The daemon is the real one; a
+//! `swnctl demo`: failovers on this machine alone. The daemon is the real one; a
 //! witness cluster in this process and a stand-in for the kernel are around it.
 
-use crate::authentication::Policy;
-use crate::daemon::{Daemon, Mode, Observer};
-use crate::kernel::Link;
-use crate::kernel::Secret;
-use crate::kernel::message::KernelAuth;
-use crate::kernel::stand_in::{StandInKernel, Taken};
-use crate::report::Report;
+use kernel_sim::{StandInKernel, Taken};
 use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, Notification, RegistrationRequest};
+use swnclient::{Client, Config, Notification, RegistrationRequest, Secret};
+use swnd::authentication::Policy;
+use swnd::daemon::{Daemon, Mode, Observer};
+use swnd::kernel::{KernelAuth, Link};
+use swnd::report::Report;
 use tokio::sync::mpsc;
 use witness_sim::net::{RunningCluster, unused_subnet};
 use witness_sim::{ClusterConfig, Destination, Event, Happening, NodeId, Profile, Step, Who};
@@ -105,7 +103,7 @@ struct Teller(mpsc::UnboundedSender<Entry>);
 
 impl Observer for Teller {
     fn report(&self, report: &Report) {
-        // Nobody listens once the scene is over.
+        // Fails once the scene is over.
         let _ = self.0.send(Entry::Swnd {
             level: report.level(),
             text: report.to_string(),
@@ -150,7 +148,7 @@ impl Scene {
 
         let kernel = StandInKernel::with_module();
         let link = Link::open(kernel.clone()).map_err(|error| error.to_string())?;
-        // Nobody else's cluster hurries; this one's clients come back at once.
+        // The only client of this cluster need not wait for others to come back first.
         let client = Config {
             client_name: "laptop".into(),
             mapper_port: MAPPER_PORT,

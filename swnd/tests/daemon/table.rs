@@ -1,76 +1,16 @@
-use super::*;
-use crate::authentication::Mechanism;
-use crate::kernel::Secret;
-use std::cell::RefCell;
+//! Which of the kernel's registrations is which at a witness.
+
+use crate::client::{Call, FakeClient, auth, guest, request};
+use rustix::io::Errno;
 use std::time::Duration;
-use swnclient::{Error, KerberosCredentials, NtlmCredentials, ResourceState};
-
-/// What the table asked the client for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Call {
-    Register(RegistrationId, RegistrationRequest, Credentials),
-    Retry(RegistrationId, Credentials),
-    Unregister(RegistrationId),
-}
-
-/// A client that writes down what it is asked for.
-#[derive(Debug, Default)]
-pub(crate) struct FakeClient {
-    calls: RefCell<Vec<Call>>,
-    last: RefCell<u64>,
-}
-
-impl FakeClient {
-    pub(crate) fn take_calls(&self) -> Vec<Call> {
-        self.calls.take()
-    }
-}
-
-impl Registrar for FakeClient {
-    fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId {
-        *self.last.borrow_mut() += 1;
-        let id = RegistrationId(*self.last.borrow());
-        let call = Call::Register(id, request, credentials);
-        self.calls.borrow_mut().push(call);
-        id
-    }
-
-    fn retry(&self, id: RegistrationId, credentials: Credentials) {
-        self.calls.borrow_mut().push(Call::Retry(id, credentials));
-    }
-
-    fn unregister(&self, id: RegistrationId) {
-        self.calls.borrow_mut().push(Call::Unregister(id));
-    }
-
-    fn nodes(&self, _id: RegistrationId) -> Answer<Vec<IpAddr>> {
-        Box::pin(std::future::ready(Vec::new()))
-    }
-}
-
-pub(crate) fn request(net_name: &str, address: &str) -> RegistrationRequest {
-    RegistrationRequest {
-        net_name: net_name.into(),
-        share_name: Some("data".into()),
-        ip_address: Some(address.parse().unwrap()),
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: false,
-    }
-}
-
-pub(crate) fn auth(user: &str) -> KernelAuth {
-    KernelAuth::Ntlm {
-        user: Some(user.into()),
-        domain: None,
-        password: Some(Secret::new("swnpass")),
-    }
-}
-
-/// A mount without a password.
-pub(crate) fn guest() -> KernelAuth {
-    KernelAuth::Ntlm { user: Some("guest".into()), domain: None, password: None }
-}
+use swnclient::{
+    Credentials, Error, Event, KerberosCredentials, Notification, NtlmCredentials, RegistrationId,
+    ResourceState,
+};
+use swnd::authentication::{Mechanism, Policy};
+use swnd::kernel::{KernelAnswer, KernelAuth, KernelMessage};
+use swnd::report::Report;
+use swnd::table::{Forward, Outcome, Table};
 
 fn ntlm(user: &str) -> Credentials {
     Credentials::Ntlm(NtlmCredentials::from_password(user, "", "swnpass"))
@@ -132,9 +72,9 @@ impl Bench {
         id: u32,
         result: Result<(), Errno>,
     ) -> Option<Report> {
-        let target = NotifyTarget { id, registration: Some(registration) };
-        let answer = KernelAnswer { target, notification: node_down(), result };
-        self.table.answer(answer, &self.client)
+        let registration = Some(registration);
+        let token = Forward { id, registration, notification: node_down() };
+        self.table.answer(KernelAnswer { token, result }, &self.client)
     }
 }
 
@@ -167,7 +107,8 @@ fn a_mount_is_registered_and_its_notifications_go_to_its_number() {
     assert_eq!(bench.table.counts(), (1, 1));
 
     let outcome = bench.reports(*registration);
-    let expected = Forward { id: 7, registration: *registration, notification: node_down() };
+    let registration = Some(*registration);
+    let expected = Forward { id: 7, registration, notification: node_down() };
     assert_eq!(outcome.forward, Some(expected));
 }
 
@@ -252,30 +193,48 @@ fn another_share_under_a_known_number_registers_anew() {
 
 #[test]
 fn what_the_kernel_took_back_supersedes_what_a_witness_reports() {
+    let register = |id, address| KernelMessage::Register {
+        id,
+        request: request("witclu", address),
+        auth: auth("swnuser"),
+    };
+    let unregister = |id| KernelMessage::Unregister { id };
+    for (message, expected) in [
+        (Some(unregister(7)), true),
+        (Some(unregister(8)), false),
+        (Some(register(7, THERE)), true),
+        (Some(register(7, HERE)), false),
+        (Some(register(8, THERE)), false),
+        // The module is gone.
+        (None, true),
+    ] {
+        let mut bench = Bench::default();
+        bench.register(7, "witclu", HERE);
+        let registration = bench.started();
+        let holder = bench.table.holder(7);
+        assert!(holder.is_some());
+        match message.clone() {
+            Some(message) => drop(bench.table.message(message, &bench.client)),
+            None => bench.table.clear(&bench.client),
+        }
+        let Outcome { forward, report, .. } = bench.reports(registration);
+        assert_eq!(forward.is_none(), expected, "{message:?}");
+        assert_eq!(matches!(report, Some(Report::Late { .. })), expected, "{message:?}");
+        assert_eq!(bench.table.holder(7) != holder, expected, "{message:?}");
+    }
+}
+
+#[test]
+fn a_number_is_held_by_the_same_mount_after_it_was_moved_on_a_failover() {
     let mut bench = Bench::default();
     bench.register(7, "witclu", HERE);
-    let registration = bench.started();
-    let forward = bench.reports(registration).forward.unwrap();
-    let register = |id, address| {
-        LinkEvent::Message(KernelMessage::Register {
-            id,
-            request: request("witclu", address),
-            auth: auth("swnuser"),
-        })
-    };
-    let unregister = |id| LinkEvent::Message(KernelMessage::Unregister { id });
-    for (event, expected) in [
-        (unregister(7), true),
-        (unregister(8), false),
-        (register(7, THERE), true),
-        (register(7, HERE), false),
-        (register(8, THERE), false),
-        (LinkEvent::Down, true),
-        (LinkEvent::Overrun, false),
-    ] {
-        let superseded = bench.table.supersedes(&event, &forward);
-        assert_eq!(superseded, expected, "{event:?}");
-    }
+    let holder = bench.table.holder(7);
+    let report = bench.table.relocate(7, THERE.parse().unwrap(), &bench.client);
+    assert!(matches!(report, Some(Report::AddressChanged { .. })), "{report:?}");
+    bench.register(7, "witclu", THERE);
+    assert_eq!(bench.table.holder(7), holder);
+    bench.register(7, "witclu", HERE);
+    assert_ne!(bench.table.holder(7), holder);
 }
 
 #[test]
@@ -437,9 +396,9 @@ fn nothing_is_kept_of_a_registration_after_its_last_event() {
         bench.unregister(1);
         bench.table.event(registration, Event::Unregistered);
         bench.client.take_calls();
+        assert!(bench.table.mount_of(registration).is_none());
     }
-    assert!(bench.table.entries.is_empty());
-    assert!(bench.table.owners.is_empty());
+    assert_eq!(bench.table.counts(), (0, 0));
 }
 
 #[test]

@@ -1,14 +1,12 @@
-//! A stand-in for the kernel: `nlctrl` and the cifs module's side of the
-//! witness (`fs/smb/client/cifs_swn.c`), in this process. For the demonstration
-//! and the tests.
+//! `nlctrl` and the cifs module's side of the witness
+//! (`fs/smb/client/cifs_swn.c`).
 //!
 //! It speaks in bytes, as the kernel does, and acts on a message while it is
 //! being sent, as the kernel does.
 
-use super::ctrl::{self, Family};
-use super::link::{Datagram, Transport};
-use super::message::{self, KernelAuth};
-use super::wire::{self, Messages};
+use crate::message::{
+    decode_lookup, decode_notify, encode_answer, encode_family, encode_registration,
+};
 use neli::consts::genl::CtrlCmd;
 use rustix::io::Errno;
 use smol_str::SmolStr;
@@ -18,6 +16,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use swnclient::{Notification, RegistrationRequest};
+use swnd::kernel::KernelAuth;
+use swnd::kernel::ctrl::{self, Family};
+use swnd::kernel::link::{Datagram, Transport};
+use swnd::kernel::message::{FAMILY, GROUP};
+use swnd::kernel::wire::Messages;
 use tokio::sync::Notify;
 
 /// `nlctrl`'s group `notify`.
@@ -116,8 +119,8 @@ impl StandInKernel {
         state.loads += 1;
         let family = Family {
             id: 0x20 + state.loads,
-            name: message::FAMILY.into(),
-            groups: vec![(message::GROUP.into(), 0x40 + u32::from(state.loads))],
+            name: FAMILY.into(),
+            groups: vec![(GROUP.into(), 0x40 + u32::from(state.loads))],
         };
         state.announce(CtrlCmd::Newfamily, &family);
         state.module = Some(family);
@@ -313,24 +316,24 @@ impl Transport for StandInKernel {
 impl State {
     /// A question to `nlctrl`; tells whether an acknowledgement is due.
     fn controller(&mut self, sequence: u32, payload: &[u8]) -> Result<bool, Errno> {
-        let name = ctrl::decode_lookup(payload).ok_or(Errno::INVAL)?;
+        let name = decode_lookup(payload).ok_or(Errno::INVAL)?;
         let family = match (name.as_str(), &self.module) {
             (ctrl::NAME, _) => Family {
                 id: ctrl::id(),
                 name,
                 groups: vec![(ctrl::NOTIFY_GROUP.into(), CONTROLLER_GROUP)],
             },
-            (message::FAMILY, Some(family)) => family.clone(),
+            (FAMILY, Some(family)) => family.clone(),
             _ => return Err(Errno::NOENT),
         };
-        let answer = ctrl::encode_family(CtrlCmd::Newfamily, &family, sequence);
+        let answer = encode_family(CtrlCmd::Newfamily, &family, sequence);
         self.deliver(Some(0), answer.map_err(|_| Errno::MSGSIZE)?);
         Ok(false)
     }
 
     /// `cifs_swn_notify`.
     fn notify(&mut self, payload: &[u8]) -> Result<(), Errno> {
-        let (id, notification) = message::decode_notify(payload).map_err(|_| Errno::INVAL)?;
+        let (id, notification) = decode_notify(payload).map_err(|_| Errno::INVAL)?;
         let registration = self.registrations.get(&id).ok_or(Errno::INVAL)?;
         if let Notification::ClientMove { address } = notification {
             if registration.request.ip_address != Some(address) {
@@ -388,21 +391,21 @@ impl State {
         if !family.groups.iter().any(|(_, g)| self.groups.contains(g)) {
             return;
         }
-        if let Ok(bytes) = message::encode_registration(family.id, id, request, auth) {
+        if let Ok(bytes) = encode_registration(family.id, id, request, auth) {
             self.deliver(Some(0), bytes);
         }
     }
 
     fn announce(&mut self, command: CtrlCmd, family: &Family) {
         if self.groups.contains(&CONTROLLER_GROUP) {
-            if let Ok(bytes) = ctrl::encode_family(command, family, 0) {
+            if let Ok(bytes) = encode_family(command, family, 0) {
                 self.deliver(Some(0), bytes);
             }
         }
     }
 
     fn acknowledge(&mut self, sequence: u32, code: i32) {
-        self.deliver(Some(0), wire::encode_answer(sequence, code));
+        self.deliver(Some(0), encode_answer(sequence, code));
     }
 
     fn deliver(&mut self, sender: Option<u32>, datagram: Vec<u8>) {

@@ -1,14 +1,24 @@
 //! The daemon between a stand-in kernel and a witness client that is told what
 //! to report.
 
-use super::*;
-use crate::kernel::StandInKernel;
-use crate::table::tests::{Call, FakeClient, auth, guest, request};
+use crate::client::{Call, FakeClient, auth, guest, request};
+use kernel_sim::{StandInKernel, encode_family};
+use neli::consts::genl::CtrlCmd;
 use std::net::IpAddr;
-use swnclient::{Error, Notification, ResourceState};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use swnclient::{Error, Event, EventSink, Notification, RegistrationId, ResourceState};
+use swnd::authentication::Policy;
+use swnd::daemon::{Daemon, Forwarder, Mode, Observer};
+use swnd::kernel::ctrl::Family;
+use swnd::kernel::{Link, LinkError, message};
+use swnd::report::Report;
+use tokio::time::timeout;
 
 const HERE: &str = "10.77.0.101";
 const THERE: &str = "10.77.0.102";
+/// For anything that happens at once.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Keeps the lines above debug level.
 #[derive(Debug, Default, Clone)]
@@ -25,7 +35,7 @@ impl Observer for Lines {
 struct Bench {
     kernel: StandInKernel,
     daemon: Daemon<StandInKernel, Lines, FakeClient>,
-    events: Forwarder<StandInKernel, Lines>,
+    events: Forwarder<StandInKernel, Lines, FakeClient>,
     lines: Lines,
 }
 
@@ -307,6 +317,25 @@ async fn a_message_of_another_process_is_told_and_dropped() {
     bench.settle().await;
     assert_eq!(bench.take_lines(), ["dropped a message of the process at port id 4711"]);
     assert_eq!(bench.daemon.client().take_calls(), []);
+}
+
+#[tokio::test]
+async fn a_failure_of_the_link_that_a_notification_finds_ends_the_daemon() {
+    let bench = Bench::new(StandInKernel::with_module()).await;
+    let (id, registration) = bench.mount("witclu", HERE).await;
+    let Bench { kernel, daemon, mut events, .. } = bench;
+    let report = async {
+        tokio::task::yield_now().await;
+        // Nothing is sent, whose answer would wake the loop.
+        kernel.unmount(id);
+        let family = Family { id: 0x99, name: message::FAMILY.into(), groups: vec![] };
+        kernel.inject(Some(0), encode_family(CtrlCmd::Newfamily, &family, 0).unwrap());
+        let down = node(ResourceState::Unavailable);
+        events.event(registration, Event::Notification(down));
+    };
+    let ended = async { tokio::join!(daemon.run(), report).0 };
+    let error = timeout(LIMIT, ended).await.expect("it ends");
+    assert!(matches!(error, LinkError::NoGroup), "{error}");
 }
 
 mod any_history {

@@ -1,0 +1,54 @@
+//! The program from outside, and its manual page against `--help`.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
+
+use clap::CommandFactory;
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+use swnctl::options::Options;
+
+const PAGE: &str = include_str!("../../man/swnctl.8");
+
+fn swnctl(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_swnctl")).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn the_demonstration_ends_with_nothing_left_behind() {
+    let output = swnctl(&["demo"]);
+    let text = stdout(&output);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let ends = text.lines().filter(|line| *line == "Registrations left in the cluster: 0.");
+    assert_eq!(ends.count(), 2, "{text}");
+}
+
+#[test]
+fn it_tells_its_version_and_its_commands() {
+    assert_eq!(
+        stdout(&swnctl(&["--version"])),
+        concat!("swnctl ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+    let help = swnctl(&["--help"]);
+    assert!(help.status.success());
+    assert!(stdout(&help).contains("  demo  Show two failovers"), "{}", stdout(&help));
+}
+
+#[test]
+fn without_a_command_or_with_an_unknown_one_it_is_an_error_of_its_own() {
+    for arguments in [&[][..], &["nothing"]] {
+        assert_eq!(swnctl(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_page_lists_the_commands_of_the_program() {
+    let listed: BTreeSet<_> =
+        PAGE.lines().filter_map(|line| line.strip_prefix(".It Cm ")).collect();
+    let mut command = Options::command();
+    command.build();
+    assert_eq!(listed, command.get_subcommands().map(|it| it.get_name()).collect());
+}

@@ -1,0 +1,14 @@
+//! The daemon, and its table and its link by themselves, with a stand-in for the
+//! kernel.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that panics fails, which is what it is for"
+)]
+
+mod client;
+mod daemon;
+mod link;
+mod table;
+mod verified;

@@ -1,0 +1,10 @@
+//! The kernel's side of the witness in a box: a stand-in for generic netlink and
+//! the cifs module, which runs in the process that uses it.
+
+mod kernel;
+mod message;
+
+pub use kernel::{StandInKernel, Taken};
+pub use message::{
+    decode_lookup, decode_notify, encode_answer, encode_family, encode_registration,
+};
