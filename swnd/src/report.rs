@@ -414,7 +414,7 @@ mod tests {
                  and domain of the mount",
             ),
             (
-                Error::KerberosTimeout { seconds: 30 },
+                Error::KerberosTimeout { after: Duration::from_secs(30) },
                 "Kerberos: no ticket within 30 s; check the network to the KDC and krb5.conf",
             ),
             (

@@ -5,8 +5,7 @@ use neli::consts::nl::NlmF;
 use neli::neli_enum;
 use smol_str::SmolStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use swnclient::Secret;
-use swnclient::{Notification, RegistrationRequest, ResourceState};
+use swnclient::{Notification, RegistrationRequest, Secret};
 
 /// `CIFS_GENL_NAME`.
 pub const FAMILY: &str = "cifs";

@@ -77,11 +77,10 @@ pub fn decode_notify(payload: &[u8]) -> Result<(u32, Notification), DecodeError>
                 .string(Attribute::ResourceName)?
                 .ok_or(DecodeError::Missing(Attribute::ResourceName))?
                 .into(),
-            state: match fields.integer(Attribute::ResourceState)? {
-                0 => ResourceState::Unknown,
-                1 => ResourceState::Available,
-                0xff => ResourceState::Unavailable,
-                other => return Err(DecodeError::Value(Attribute::ResourceState, other)),
+            state: {
+                let code = fields.integer(Attribute::ResourceState)?;
+                ResourceState::from_code(code)
+                    .ok_or(DecodeError::Value(Attribute::ResourceState, code))?
             },
         },
         2 => Notification::ClientMove { address: fields.address()? },

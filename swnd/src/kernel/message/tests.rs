@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use swnclient::ResourceState;
 
 fn request() -> RegistrationRequest {
     RegistrationRequest {
