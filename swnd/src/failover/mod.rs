@@ -306,18 +306,22 @@ impl Failover {
 
     /// The result of [`Action::Notify`]: whether the kernel has accepted it.
     pub fn answered(&mut self, id: u32, accepted: bool, now: Instant) {
-        let incidents: Vec<IpAddr> = self.incidents.keys().copied().collect();
-        for incident in incidents {
-            self.with(incident, now, |incident, _| incident.answered(id, accepted));
+        for address in self.notifying(id) {
+            self.with(address, now, |incident, _| incident.answered(id, accepted));
         }
     }
 
     /// The kernel has acted on a notification; its answer may have been lost.
     pub fn sent(&mut self, id: u32, now: Instant) {
-        let incidents: Vec<IpAddr> = self.incidents.keys().copied().collect();
-        for incident in incidents {
-            self.with(incident, now, |incident, _| incident.sent(id, now));
+        for address in self.notifying(id) {
+            self.with(address, now, |incident, _| incident.sent(id, now));
         }
+    }
+
+    /// Returns the incidents that wait for the kernel's answer about a mount.
+    fn notifying(&self, id: u32) -> Vec<IpAddr> {
+        let waiting = self.incidents.values().filter(|incident| incident.is_notifying(id));
+        waiting.map(|incident| incident.address).collect()
     }
 
     /// The result of [`Action::End`].

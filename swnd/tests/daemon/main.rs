@@ -10,5 +10,6 @@
 mod client;
 mod daemon;
 mod link;
+mod stuck;
 mod table;
 mod verified;

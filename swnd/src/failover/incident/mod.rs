@@ -200,6 +200,11 @@ impl Incident {
         }
     }
 
+    /// Whether the kernel's answer to a notification of a move is awaited.
+    pub(super) fn is_notifying(&self, id: u32) -> bool {
+        matches!(&self.step, Step::Moving { pending, .. } if pending.contains(&id))
+    }
+
     /// Takes the kernel's answer to a notification of a move.
     pub(super) fn answered(&mut self, id: u32, accepted: bool) {
         if let Step::Moving { pending, accepted: count, .. } = &mut self.step {
