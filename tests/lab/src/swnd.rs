@@ -102,12 +102,14 @@ impl<'a> Swnd<'a> {
 }
 
 impl Drop for Swnd<'_> {
-    /// Whatever the test was about: the log has no secret of the mount.
+    /// Shows the log where the test has failed. Whatever it was about, the log has no
+    /// secret of the mount.
     fn drop(&mut self) {
+        let log = self.log();
         if std::thread::panicking() {
-            return;
+            return eprintln!("swnd's log:\n{log}");
         }
-        let log = self.log().to_lowercase();
+        let log = log.to_lowercase();
         for secret in [PASSWORD, NT_HASH] {
             assert!(!log.contains(secret), "swnd has logged {secret}\n{log}");
         }
