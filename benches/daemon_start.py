@@ -41,7 +41,7 @@ for _ in range(rounds):
     while b"READY=1" not in manager.recv(4096):
         pass
     ready = (time.monotonic() - start) * 1000
-    # Its queue holds ten messages, and whoever sends one more waits.
+    # Its queue holds ten messages; the sender of one more waits.
     threading.Thread(target=drain, args=(manager,), daemon=True).start()
     if mounts:
         subprocess.run(command, shell=True, check=True)

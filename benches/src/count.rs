@@ -36,7 +36,7 @@ struct Baseline {
     counts: BTreeMap<String, Count>,
 }
 
-/// Counts all scenarios, and compares them with the baseline or writes it anew.
+/// Counts all scenarios, and compares them with the baseline or rewrites it.
 pub(crate) fn run(update: bool) -> bool {
     let counts: BTreeMap<String, Count> =
         SCENARIOS.iter().map(|(name, each)| ((*name).into(), count(name, *each))).collect();

@@ -39,7 +39,7 @@ Usage: bench [OPTIONS] PART...
              plots beside them
 
   --rounds N          paired rounds [9]
-  --update            count: writes the baseline anew
+  --update            count: rewrites the baseline
   --json FILE         where the results go [benches/results.json]
   --scenario F1,F4    stall: which of F1 to F7 and F9 [all]
   --without-rounds N  stall: fewer rounds without a witness, which take minutes

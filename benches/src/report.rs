@@ -20,7 +20,7 @@ pub(crate) struct Part {
     pub(crate) at: u64,
     pub(crate) machine: Machine,
     pub(crate) rows: Vec<Row>,
-    /// What is to be known about it.
+    /// What a reader must know about it.
     pub(crate) notes: Vec<String>,
     pub(crate) series: Vec<Series>,
 }

@@ -257,7 +257,7 @@ impl fmt::Display for Report {
             }
             Self::AskedAgain { .. } => f.write_str("the kernel asks again"),
             Self::AddressChanged { address, .. } => {
-                write!(f, "served by {} now; registering anew", Address(*address))
+                write!(f, "served by {} now; re-registering", Address(*address))
             }
             Self::Registered { address, witness, version, .. } => write!(
                 f,

@@ -21,7 +21,7 @@ const TURNS: usize = 40;
 /// What the look at the kernel's connection may add, in microseconds.
 const LOOK: f64 = 15.0;
 
-/// One process precedes the other on one CPU, so that nobody reads before the
+/// One process precedes the other on one CPU, so that none reads before the
 /// clock has been read.
 fn on_one_cpu(precedence: &str) -> Command {
     let mut command = Command::new("chrt");

@@ -22,7 +22,7 @@ pub(super) async fn run(args: &[&str]) {
     let subnet = subnet.try_into().expect("three numbers");
     let mut config = ClusterConfig::new(Profile::Samba, nodes.parse().expect("a number"), subnet);
     config.traits.multiplexing = multiplexing.parse().expect("true or false");
-    // Nobody takes them.
+    // None takes them.
     config.events = false;
     let here = Destination::Node(NodeId(1));
     let cluster = RunningCluster::start(config).await.expect("a cluster in a box");

@@ -198,8 +198,8 @@ impl Failover {
         }
     }
 
-    /// A mount has a witness now, or has lost it. What has happened in between, nobody
-    /// may have seen: an address that was taken over is available again. So having it
+    /// A mount has a witness now, or has lost it. What happened in between may have gone
+    /// unseen: an address that was taken over is available again. So having it
     /// back is a word, too.
     pub fn watched(&mut self, id: u32, watched: bool, now: Instant) {
         if watched {

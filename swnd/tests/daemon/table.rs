@@ -169,7 +169,7 @@ fn another_address_under_a_known_number_registers_anew() {
     bench.register(7, "witclu", HERE);
     let old = bench.started();
     let report = bench.register(7, "witclu", THERE);
-    assert_eq!(report.to_string(), r"\\witclu\data: served by 10.77.0.102 now; registering anew");
+    assert_eq!(report.to_string(), r"\\witclu\data: served by 10.77.0.102 now; re-registering");
     let calls = bench.client.take_calls();
     assert!(
         matches!(&calls[..], [Call::Unregister(ended), Call::Register(..)] if *ended == old),

@@ -15,7 +15,7 @@ pub const ECHO: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MountId(pub usize);
 
-/// A share that is mounted. A mount that has ended may start anew, under
+/// A share that is mounted. A mount that has ended may start again, under
 /// another number.
 #[derive(Debug, Clone)]
 pub struct Mount {
@@ -196,7 +196,7 @@ impl Bench {
     }
 
     /// Whether no mount has its witness on the node that serves it, whose death
-    /// nobody would report then.
+    /// none would report then.
     pub fn all_watched_by_others(&self) -> bool {
         let topology = self.world.cluster().topology();
         self.mounts().filter(|(_, mount)| mount.wanted).all(|(id, mount)| {

@@ -152,7 +152,7 @@ pub(crate) fn is_reachable(cluster: &Cluster, node: NodeId) -> bool {
 }
 
 /// The address that a list leads to: online, and IPv4 first, as all mounts here
-/// are. Written anew, so that the client's own choice is not checked by itself.
+/// are. Written a second time, so that the client's own choice is not checked by itself.
 fn destination(list: &[AddressInfo]) -> Option<IpAddr> {
     let online = || list.iter().filter(|entry| entry.is_online());
     let v4 = online().flat_map(AddressInfo::addresses).find(IpAddr::is_ipv4);
@@ -321,7 +321,7 @@ impl Ledger {
         let source = consumer.source.and_then(|at| self.sent.get_mut(&at));
         let told = match source {
             _ if teller.is_some() => true,
-            // Nobody sent it: a change that was missed, found in a list.
+            // No witness sent it: a change that was missed, found in a list.
             Some(sent) => state.is_some_and(|state| {
                 let new = consumer.known != Some(state) && !sent.told_change;
                 sent.tell_from_list(state);

@@ -117,7 +117,7 @@ fn live(seed: u64, trace: bool, diary: &RefCell<Vec<String>>) {
     assert!(in_order, "not for long: {state:#?}");
     let wanted = bench.mounts().filter(|(_, mount)| mount.wanted).count();
     let cluster = bench.world.cluster();
-    assert_eq!(cluster.registrations().len(), wanted, "registrations of nobody are left");
+    assert_eq!(cluster.registrations().len(), wanted, "registrations without a client are left");
     assert_eq!(bench.ledger.undelivered(cluster), 0, "notifications were lost");
 }
 
@@ -296,7 +296,7 @@ struct Limits {
 }
 
 impl Limits {
-    /// Version 1 has no keep-alive: nobody can notice that an AsyncNotify has
+    /// Version 1 has no keep-alive: it can't be noticed that an AsyncNotify has
     /// got lost while its connection stands.
     fn keep(&mut self, on: Stage, what: &mut What) {
         let refuses_version_2 = matches!(

@@ -27,7 +27,7 @@ impl<'a> Capture<'a> {
 
     fn start(guest: &'a Guest, device: &str, filter: &str) -> Capture<'a> {
         let file = guest.shared_dir().join(format!("{device}.pcap"));
-        // Each packet is to be in the file as soon as it is seen.
+        // Each packet must be in the file as soon as it is seen.
         let options = "-s 0 -Z root --immediate-mode --packet-buffered";
         let tcpdump = guest
             .spawn(&format!("exec tcpdump {options} -i {device} -w '{}' {filter}", file.display()));

@@ -71,7 +71,7 @@ impl Cluster {
         self.speak();
         self.allow_takeover(true);
         self.wait_healthy();
-        // A node that was cut off has kept its address, so nobody announces that it is back.
+        // A node that was cut off has kept its address, so its return is not announced.
         self.script(&["client", "ip", "neigh", "flush", "dev", "eth0"]);
         self.set_password(USER, PASSWORD);
         self.clear_registrations();
@@ -97,7 +97,7 @@ impl Cluster {
         }
     }
 
-    /// Takes the power from a node: nothing in it runs on, and nobody hears from it again.
+    /// Takes the power from a node: nothing in it runs on, and it is silent from then on.
     pub fn kill(&self, node: usize) {
         self.reachable[node].store(false, Ordering::SeqCst);
         self.disabled[node].store(false, Ordering::SeqCst);
@@ -140,7 +140,7 @@ impl Cluster {
     /// Where there is none.
     pub fn leader(&self) -> usize {
         let leader = self.node(self.any_node(), &["ctdb", "leader"]);
-        leader.trim().parse().unwrap_or_else(|_| panic!("nobody leads the cluster: {leader:?}"))
+        leader.trim().parse().unwrap_or_else(|_| panic!("no node leads the cluster: {leader:?}"))
     }
 
     /// Restarts a node's RPC services: the endpoint mapper, and the witness on another port than before.
@@ -172,7 +172,7 @@ impl Cluster {
         self.script(&["wait", &RECOVERY.as_secs().to_string()]);
     }
 
-    /// The node that holds each public address; none where an address is served by nobody.
+    /// The node that holds each public address; none where no node serves an address.
     pub fn holders(&self) -> BTreeMap<Ipv4Addr, Option<usize>> {
         let table = self.node(self.any_node(), &["ctdb", "-X", "ip"]);
         table.lines().filter_map(parse_holder).collect()
@@ -208,7 +208,7 @@ impl Cluster {
             .get(&address)
             .copied()
             .flatten()
-            .unwrap_or_else(|| panic!("nobody holds {address}: {holders:?}"))
+            .unwrap_or_else(|| panic!("no node holds {address}: {holders:?}"))
     }
 
     /// The public address of a node in a healthy cluster.
@@ -271,8 +271,8 @@ impl Cluster {
         lab_dir().join("krb5").join(name)
     }
 
-    /// Takes registrations back, and out of the list those that nobody has any more: a witness that was killed leaves its
-    /// own behind, and a node that was cut off brings back what it knew. Nobody can take those back.
+    /// Takes registrations back, and out of the list those without a client: a witness that was killed leaves its
+    /// own behind, and a node that was cut off brings back what it knew. Those can't be taken back.
     fn clear_registrations(&self) {
         let unregister = "net witness force-unregister --witness-apply-to-all || true";
         self.node(self.any_node(), &["sh", "-c", unregister]);

@@ -1,7 +1,7 @@
 //! Tests against the real thing: a Samba CTDB cluster with its witness service, and a Linux kernel whose cifs client
 //! runs `swnd`. This crate drives the scripts beside it; `README.md` says how they work.
 //!
-//! Everything here panics where it fails: in a test there is nobody to hand an error to. What was made is removed when
+//! Everything here panics where it fails: a test has no caller to hand an error to. What was made is removed when
 //! its value is dropped, and also when the test process ends in any other way, because each script that holds
 //! something gives it up at the end of its standard input.
 

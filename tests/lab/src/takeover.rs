@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use crate::Cluster;
 
 impl Cluster {
-    /// Lets addresses move to other nodes, or not: then the address of a node that goes belongs to nobody until this is
+    /// Lets addresses move to other nodes, or not: then the address of a node that goes is not served until this is
     /// allowed again, and is given out then.
     pub fn allow_takeover(&self, allowed: bool) {
         self.script(&["takeover", if allowed { "on" } else { "off" }]);

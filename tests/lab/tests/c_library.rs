@@ -180,7 +180,7 @@ fn every_other_scenario_passes_without_an_error_or_a_leak() {
         assert!(listed.lines().any(|listed| listed == name), "there is no scenario {name}");
     }
     let left = Mutex::new(listed.lines().filter(|name| !OTHERS.contains(name)));
-    let next = || left.lock().expect("nobody panics with it").next();
+    let next = || left.lock().expect("no thread panics with it").next();
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {

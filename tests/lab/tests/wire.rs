@@ -54,7 +54,7 @@ fn tshark_decodes_bind_and_ept_map_without_complaint() {
             tshark(&capture, "dcerpc")
         );
     }
-    // Of what Samba sends tshark says "long frame", so only what comes from here is to be without a warning.
+    // Of what Samba sends tshark says "long frame", so only what comes from here must be without a warning.
     let complaints =
         "_ws.malformed || (ip.src == 10.77.0.3 && dcerpc && _ws.expert.severity >= 0x600000)";
     assert_eq!(tshark(&capture, complaints), [""; 0]);

@@ -235,14 +235,14 @@ impl Cluster {
         self.expire_registrations(now);
     }
 
-    /// When [`Cluster::handle_timeout`] is to be called next.
+    /// When [`Cluster::handle_timeout`] must be called next.
     pub fn next_deadline(&self) -> Option<Time> {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
         let registration = self.registrations.next_deadline();
         timer.into_iter().chain(registration).min()
     }
 
-    /// What is to be done to a connection next.
+    /// What must be done to a connection next.
     pub fn poll_output(&mut self) -> Option<Output> {
         take(&mut self.outputs)
     }

@@ -53,7 +53,7 @@ pub struct ClusterConfig {
     pub nodes: Vec<NodeConfig>,
     /// The TCP port of the endpoint mapper, on every address.
     pub mapper_port: u16,
-    /// Who may log on by NTLM. With nobody in it the service takes calls
+    /// Who may log on by NTLM. While it is empty the service takes calls
     /// without authentication, as no real one does.
     pub users: Vec<User>,
     /// How far the wall clock of its nodes is ahead of this machine's, in

@@ -49,7 +49,7 @@ fn a_registration_lives_from_list_to_unregister_by_every_logon() {
 #[test]
 fn the_mapper_names_the_port_of_its_own_node() {
     let mut b = Bench::new(Profile::Samba);
-    let conn = b.open_as(b.mapper(2), epm::INTERFACE, Logon::Nobody, "");
+    let conn = b.open_as(b.mapper(2), epm::INTERFACE, Logon::Anonymous, "");
     let call = b.call(conn, &EptMap::new(wire::INTERFACE));
     let reply = b.reply(conn, call).unwrap().unwrap();
     let port = reply.decode::<EptMap>().unwrap();
@@ -85,7 +85,7 @@ fn a_wrong_password_inside_spnego_is_refused_during_the_bind() {
 #[test]
 fn a_call_without_logon_is_refused() {
     let mut b = Bench::new(Profile::Samba);
-    let conn = b.open(1, Logon::Nobody);
+    let conn = b.open(1, Logon::Anonymous);
     let call = b.call(conn, &GetInterfaceList);
     assert_eq!(b.reply(conn, call), Some(Err(FaultStatus::ACCESS_DENIED)));
 }
@@ -431,7 +431,7 @@ fn requests_that_were_altered_anywhere_are_refused_and_hurt_nobody() {
 #[test]
 fn an_interface_that_is_not_offered_is_refused() {
     let mut b = Bench::new(Profile::Samba);
-    let conn = b.open_as(b.mapper(1), wire::INTERFACE, Logon::Nobody, "");
+    let conn = b.open_as(b.mapper(1), wire::INTERFACE, Logon::Anonymous, "");
     assert_eq!(
         b.link(conn).error,
         Some(AssociationError::ContextRejected { result: 2, reason: 1 })

@@ -115,7 +115,7 @@ fn an_answer_lies_about_itself() {
 fn huge_counts_are_everywhere() {
     let mut b = bench();
     b.step("fault ept-map huge-counts");
-    let conn = b.open_as(b.mapper(1), epm::INTERFACE, Logon::Nobody, "");
+    let conn = b.open_as(b.mapper(1), epm::INTERFACE, Logon::Anonymous, "");
     let call = b.call(conn, &EptMap::new(wire::INTERFACE));
     let reply = b.reply(conn, call).unwrap().unwrap();
     assert!(reply.decode::<EptMap>().is_err());

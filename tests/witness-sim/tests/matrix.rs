@@ -1,6 +1,6 @@
 //! The fault matrix: everything that can go wrong, at every step of a
 //! registration's life, against every profile, in virtual time. A cell says
-//! what came of it, and how long it took until the registration was in order
+//! its result, and how long it took until the registration was in order
 //! again.
 //!
 //! The tables are written to cargo's directory for tests,
@@ -154,7 +154,7 @@ impl Run {
         moves.count()
     }
 
-    /// Whether the registration comes to order, and stays, and works.
+    /// Whether the registration gets in order, stays, and works.
     fn recovers(&mut self, since: Duration) -> Outcome {
         if !self.until(LIMIT, in_order) {
             return Err(format!("not in order after {LIMIT:?}"));
@@ -192,7 +192,7 @@ impl Run {
         }
     }
 
-    /// Whether it stays as it is: nobody can know that something is wrong.
+    /// Whether it stays as it is: nothing shows that something is wrong.
     fn stays(&mut self) -> Outcome {
         self.collect();
         let before = self.failures().count();

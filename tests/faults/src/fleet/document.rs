@@ -1,4 +1,4 @@
-//! What came of the fleets, as a document.
+//! The fleets' results as a document.
 
 use super::Outcome;
 

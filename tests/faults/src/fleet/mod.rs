@@ -20,7 +20,7 @@ const MOUNTING: Duration = Duration::from_secs(60);
 /// How long is looked at what follows.
 const WATCHED: Duration = Duration::from_secs(180);
 
-/// What came of one fleet.
+/// The result of one fleet.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// How many clients there are.
@@ -55,7 +55,7 @@ impl Outcome {
 }
 
 /// Runs a fleet. The plug of the last of the nodes, of which there are three at
-/// least, is pulled: nobody hears from it again.
+/// least, is pulled: it is silent from then on.
 pub fn run(clients: usize, nodes: u8, spread: Duration, seed: u64) -> Outcome {
     let dead = NodeId(nodes);
     let mut rng = fastrand::Rng::with_seed(seed);

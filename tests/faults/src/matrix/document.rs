@@ -11,7 +11,7 @@ Made by `UPDATE_DOCS=1 cargo test -p faults --test matrix` from the tests it nam
 
 Each cell is a test: `cargo test -p faults --test matrix ROW::COLUMN`. It runs the project's client against a cluster of
 three nodes in virtual time, once for each server (Windows Server 2012, Windows Server 2012 R2, Samba, OneFS), for each
-node that the client comes to in that step (the one that serves the share, the witness), and for each variant of the
+node that the client reaches in that step (the one that serves the share, the witness), and for each variant of the
 fault. The fault befalls the answer to the step, or happens while the answer is awaited.
 
 A run passes where, within the time of the row, the registration is in order: registered once in the whole cluster, by
@@ -27,7 +27,7 @@ do better: it has no keep-alive, so that no answer may mean no news. Where a cel
 no errors, the client coped without troubling anybody.
 ";
 
-/// Runs all cells and says what came of them.
+/// Runs all cells and writes their results.
 pub fn document() -> String {
     let mut text = HEAD.to_owned();
     text.push_str("\n| fault | within |");
@@ -46,7 +46,7 @@ pub fn document() -> String {
     text
 }
 
-/// What came of a cell: one text where all servers are alike.
+/// The result of a cell: one text where all servers are alike.
 fn cell(row: &Row, column: Column) -> String {
     let mut groups: Vec<(Outcome, Vec<Profile>)> = Vec::new();
     for profile in Profile::ALL {

@@ -94,6 +94,6 @@ impl Column {
 pub enum Place {
     /// The node that serves the share.
     Server,
-    /// The node that is to be the witness, or is it.
+    /// The node that becomes the witness, or is it.
     Witness,
 }

@@ -28,7 +28,7 @@ pub enum Happens {
     NodeRestarts,
     /// T's witness service stops.
     ServiceStops,
-    /// T's witness service starts anew, on another port.
+    /// T's witness service restarts on another port.
     ServiceRestarts,
     /// T's address goes to another node.
     AddressMoves,

@@ -23,19 +23,19 @@ const MEANWHILE: Duration = Duration::from_secs(2);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const NODES: u8 = 3;
-/// Where nobody is: for a move that is like no other.
+/// An address without a node: for a move that is like no other.
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const CLIENT: ClientId = ClientId(0);
 const MOUNT: MountId = MountId(0);
 
-/// What came of the runs of a cell against one server.
+/// The results of the runs of a cell against one server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Outcome {
     /// What the consumer was told besides that it is registered.
     pub told: BTreeSet<String>,
     /// Whether it had to ask again.
     pub denied: bool,
-    /// Whether nobody can notice it before the connection breaks.
+    /// Whether it can't be noticed before the connection breaks.
     pub unnoticed: bool,
 }
 

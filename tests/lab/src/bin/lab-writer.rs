@@ -109,7 +109,7 @@ impl Writer {
         })
     }
 
-    /// Returns whether a block is to be written now.
+    /// Returns whether a block must be written now.
     fn is_due(&mut self) -> bool {
         let Some((go, left)) = &mut self.idle else { return true };
         if *left == 0 && std::fs::remove_file(go).is_ok() {

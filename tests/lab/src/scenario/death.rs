@@ -14,7 +14,7 @@ pub enum Takeover {
     AtOnce,
     /// So long after the death.
     After(Duration),
-    /// It belongs to nobody.
+    /// No node serves it.
     Never,
 }
 

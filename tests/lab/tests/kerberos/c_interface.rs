@@ -21,7 +21,7 @@ fn c_callers_that_require_kerberos_use_the_cache_they_name_and_that_disable_it_m
 
     for credentials in [&["required", cache.as_str()][..], &["required", USER, PASSWORD]] {
         let calls = consumer.live(cluster, credentials);
-        // Whoever asks for nothing sees nothing: this does see Kerberos.
+        // A check that finds nothing proves nothing: this one does find Kerberos.
         assert!(calls.contains("krb5.conf") && calls.contains("htons(88)"), "{calls}");
     }
     let calls = consumer.live(cluster, &["disabled", USER, PASSWORD]);

@@ -36,15 +36,15 @@ fn the_lifetimes_of_five_tickets_pass_unnoticed_with_a_keytab() {
         cluster.force_unregister(Select::Id(&known.id));
         let taken_back = Instant::now();
         client.expect("it registered", LIMIT);
-        println!("{:?} old: registered anew within {:?}", start.elapsed(), taken_back.elapsed());
-        let anew = registration(cluster, EXPIRY);
-        assert_ne!(anew.id, known.id);
+        println!("{:?} old: re-registered within {:?}", start.elapsed(), taken_back.elapsed());
+        let renewed = registration(cluster, EXPIRY);
+        assert_ne!(renewed.id, known.id);
         assert!(tickets(&trace) > asked, "{EXPIRY} got no new ticket after its old one expired");
-        known = anew;
+        known = renewed;
     }
     let asked = tickets(&trace);
     println!(
-        "{asked} tickets of {LIFETIME:?} in {:?}, {TICKETS} registrations anew",
+        "{asked} tickets of {LIFETIME:?} in {:?}, {TICKETS} re-registrations",
         start.elapsed()
     );
     assert!(!client.seen().contains("Kerberos"), "{}", client.seen());

@@ -16,7 +16,7 @@ fn mounted_with_kerberos_is_registered_with_kerberos_and_moved() {
     let mount = Mount::with_kerberos(&guest, from);
     let known = registration(cluster, GUEST);
     assert_eq!((known.net_name.as_str(), known.share_name.as_deref()), (CLUSTER_NAME, Some(SHARE)));
-    // The kernel has no password to give: whoever is somebody there has shown a ticket.
+    // The kernel has no password to give: a session with a name has shown a ticket.
     assert_eq!((known.ip_address, known.account_name.as_str()), (from.into(), USER));
     let tickets = std::fs::read_to_string(cluster.krb5_file("kdc.log")).expect("the KDC's log");
     assert!(tickets.contains("10.77.0.3: ISSUE"), "{tickets}");

@@ -104,7 +104,7 @@ fn silent(address: SocketAddr) -> io::Result<Listener> {
     for _ in 0..2 {
         let filler = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         filler.set_nonblocking(true)?;
-        // Under way, or complete; nobody minds which.
+        // Under way, or complete; either will do.
         drop(filler.connect(&SockAddr::from(address)));
         fillers.push(filler);
     }

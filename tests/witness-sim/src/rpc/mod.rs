@@ -1,7 +1,7 @@
 //! The server's side of an association (C706 9.3, [MS-RPCE] 3.3), sans-IO:
 //! the peer of [`dcerpc_proto::association::Association`].
 //!
-//! The owner feeds bytes and takes what came of them, one by one, with
+//! The owner feeds bytes and takes the results, one by one, with
 //! [`ServerAssociation::next`]; it makes an [`Answer`] of each bind and call
 //! and sends what [`ServerAssociation::encode`] makes of that.
 
@@ -202,7 +202,7 @@ impl ServerAssociation {
     fn receive(&mut self, header: Header, pdu: &mut [u8]) -> Result<Option<Incoming>, Hangup> {
         let call = header.call_id;
         let frame = match Frame::split(header, pdu) {
-            // A level below integrity, or a service that nobody knows.
+            // A level below integrity, or an unknown service.
             Err(PduError::Security { .. }) if header.packet_type == PacketType::Bind => {
                 let reason = RejectReason::AuthTypeNotRecognized;
                 return self.receive_bind(header, pdu, Some(Err(reason))).map(Some);

@@ -85,7 +85,7 @@ pub enum Step {
         /// Whether it works.
         online: bool,
     },
-    /// The witness service of a node stops, or starts anew.
+    /// The witness service of a node stops, or restarts.
     Service {
         /// Where.
         node: NodeId,

@@ -84,7 +84,7 @@ pub trait VirtualClient {
     fn poll_action(&mut self, now: Instant) -> Option<Action>;
     /// What it tells its consumer next.
     fn poll_event(&mut self) -> Option<Self::Event>;
-    /// When [`VirtualClient::handle_timeout`] is to be called.
+    /// When [`VirtualClient::handle_timeout`] must be called.
     fn next_deadline(&self) -> Option<Instant>;
     /// The time has come.
     fn handle_timeout(&mut self, now: Instant);

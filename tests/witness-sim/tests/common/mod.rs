@@ -32,7 +32,7 @@ pub type Told = Result<Option<NotifyMessages>, Status>;
 /// How a client logs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Logon {
-    Nobody,
+    Anonymous,
     Ntlm(AuthLevel),
     Spnego(AuthLevel),
 }
@@ -46,7 +46,7 @@ impl Logon {
             .for_service("cifs/cluster.example.test")
             .from_workstation("WS1");
         match self {
-            Self::Nobody => None,
+            Self::Anonymous => None,
             Self::Ntlm(_) => Some(Box::new(ntlm)),
             Self::Spnego(_) => Some(Box::new(SpnegoInitiator::new(vec![Box::new(ntlm)]))),
         }
@@ -54,7 +54,7 @@ impl Logon {
 
     fn level(self) -> AuthLevel {
         match self {
-            Self::Nobody => AuthLevel::Privacy,
+            Self::Anonymous => AuthLevel::Privacy,
             Self::Ntlm(level) | Self::Spnego(level) => level,
         }
     }
