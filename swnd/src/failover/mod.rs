@@ -68,6 +68,7 @@ struct Context<'a> {
     ids: &'a BTreeMap<Mount, u32>,
     view: &'a View,
     sight: Sight,
+    probing: &'a mut BTreeMap<IpAddr, Instant>,
     actions: &'a mut VecDeque<Action>,
 }
 
@@ -79,6 +80,17 @@ impl Context<'_> {
 
     fn act(&mut self, action: Action) {
         self.actions.push_back(action);
+    }
+
+    /// Asks an address, unless another incident has just asked it: all get the answer.
+    fn probe(&mut self, address: IpAddr, now: Instant) {
+        let last = self.probing.insert(address, now);
+        match last.filter(|at| now.saturating_duration_since(*at) < pace::PROBE_SHARED) {
+            Some(at) => {
+                self.probing.insert(address, at);
+            }
+            None => self.act(Action::Probe(address)),
+        }
     }
 
     fn report(&mut self, mount: &Mount, others: usize, line: Line) {
@@ -103,6 +115,8 @@ pub struct Failover {
     /// Those that have lost their witness.
     unwatched: BTreeSet<u32>,
     incidents: BTreeMap<IpAddr, Incident>,
+    /// The addresses that are being asked, and since when.
+    probing: BTreeMap<IpAddr, Instant>,
     /// Words on further addresses, and orders, while there are too many incidents.
     postponed: BTreeMap<IpAddr, (Cause, BTreeMap<Mount, IpAddr>)>,
     view: View,
@@ -283,6 +297,7 @@ impl Failover {
 
     /// The result of [`Action::Probe`].
     pub fn probed(&mut self, address: IpAddr, answered: bool, now: Instant) {
+        self.probing.remove(&address);
         let addresses: Vec<IpAddr> = self.incidents.keys().copied().collect();
         for incident in addresses {
             self.with(incident, now, |incident, _| incident.probed(address, answered, now));
@@ -329,10 +344,12 @@ impl Failover {
         if end == End::Impossible && self.sight == Sight::Full {
             self.sight = Sight::NoEnd;
         }
-        let incidents: Vec<IpAddr> = self.incidents.keys().copied().collect();
+        let cookie = connection.cookie;
+        let concerned = self.incidents.values().filter(|incident| incident.sees(cookie));
+        let incidents: Vec<IpAddr> = concerned.map(|incident| incident.address).collect();
         for incident in incidents {
             self.with(incident, now, |incident, ctx| {
-                incident.ended(ctx, connection.cookie, end, now);
+                incident.ended(ctx, cookie, end, now);
             });
         }
     }
@@ -418,6 +435,7 @@ impl Failover {
             ids: &self.ids,
             view: &self.view,
             sight: self.sight,
+            probing: &mut self.probing,
             actions: &mut self.actions,
         };
         give(&mut incident, &mut ctx);
@@ -448,6 +466,7 @@ impl Failover {
             ids: &self.ids,
             view: &self.view,
             sight: self.sight,
+            probing: &mut BTreeMap::new(),
             actions: &mut VecDeque::new(),
         };
         let mut debug_data = false;

@@ -10,6 +10,8 @@ const fn ms(milliseconds: u64) -> Duration {
 pub(super) const PROBE_LIMIT: Duration = ms(1000);
 /// How many probes of one address may be under way.
 pub(super) const PROBES_MAX: u8 = 10;
+/// A probe of an address that is under way for less than this answers for others, too.
+pub(super) const PROBE_SHARED: Duration = ms(50);
 /// How long an address's answer to a probe counts.
 pub(super) const ANSWER_LASTS: Duration = ms(500);
 

@@ -97,7 +97,7 @@ impl Incident {
         }
         let every = pace::probe_every(age);
         for address in self.probes.due(&wanted, every, now) {
-            ctx.act(Action::Probe(address));
+            ctx.probe(address, now);
         }
     }
 

@@ -108,6 +108,11 @@ impl Incident {
         }
     }
 
+    /// Whether it has seen this connection.
+    pub(in crate::failover) fn sees(&self, cookie: u64) -> bool {
+        self.seen.contains_key(&cookie)
+    }
+
     /// Takes the result of [`Action::End`].
     pub(in crate::failover) fn ended(
         &mut self,
