@@ -222,7 +222,7 @@ impl<T: Transport, O: Observer> Shared<T, O> {
     fn tell(&self, mut books: MutexGuard<'_, Books<T>>, report: Option<Report>) {
         let status = books.current_status();
         let changed = books.status.replace(status) != Some(status);
-        // An observer may take its time, and may look at the daemon.
+        // An observer may look at the daemon.
         drop(books);
         if let Some(report) = report {
             self.observer.report(&report);

@@ -46,9 +46,10 @@ fn write(line: String) {
         let _ = writeln!(std::io::stderr(), "swnd: {line}");
     }
     let (done, written) = mpsc::channel();
-    // Not in this thread, which may hold the log's lock.
+    // Not in this thread, which may hold a lock of the log's.
     let writer = thread::Builder::new().spawn(move || {
         log::error!("{line}");
+        log::logger().flush();
         let _ = done.send(());
     });
     if writer.is_ok() {
