@@ -1,6 +1,7 @@
 //! Lines on their way to the log. A thread of its own writes them, so that nothing
 //! else waits for a log that is not read. What finds no room is dropped and counted.
 
+use crate::text::OneLine;
 use log::{Level, Log, Metadata, Record};
 use smol_str::SmolStr;
 use std::collections::VecDeque;
@@ -80,7 +81,7 @@ impl From<&Record<'_>> for Line {
                 key: log::kv::Key<'kvs>,
                 value: log::kv::Value<'kvs>,
             ) -> Result<(), log::kv::Error> {
-                self.0.push((key.to_string(), value.to_string()));
+                self.0.push((key.to_string(), OneLine::error(value).to_string()));
                 Ok(())
             }
         }
@@ -94,7 +95,8 @@ impl From<&Record<'_>> for Line {
             file: record.file_static(),
             number: record.line(),
             fields: fields.0,
-            ..Self::new(record.level(), record.args().to_string())
+            // Lines of libraries have names within them, too.
+            ..Self::new(record.level(), OneLine::line(record.args()).to_string())
         }
     }
 }
@@ -212,6 +214,7 @@ impl Log for Queue {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::text::LINE_MAX;
     use std::sync::mpsc;
     use std::time::Instant;
 
@@ -245,7 +248,7 @@ mod tests {
         queue.flush();
         assert!((FLUSH_LIMIT..2 * FLUSH_LIMIT).contains(&started.elapsed()));
 
-        let mut next = || reader.recv_timeout(Duration::from_secs(10)).unwrap();
+        let next = || reader.recv_timeout(Duration::from_secs(10)).unwrap();
         for nth in 0..pushed - 3 {
             assert_eq!(next(), (Level::Info, format!("line {nth}")));
         }
@@ -257,6 +260,14 @@ mod tests {
         let state = queue.state();
         assert_eq!((state.size, state.dropped), (0, 0));
         assert!(state.lines.capacity() < 100, "{}", state.lines.capacity());
+    }
+
+    #[test]
+    fn a_line_of_a_library_is_clipped_and_escaped_as_any_other() {
+        let name = "x\u{2028}".repeat(LINE_MAX);
+        let Line { text, .. } = (&Record::builder().args(format_args!("{name}")).build()).into();
+        assert!(text.starts_with(r"x\u{2028}x") && text.ends_with('…'), "{text}");
+        assert!(text.len() < 10 * LINE_MAX, "{}", text.len());
     }
 
     #[test]
