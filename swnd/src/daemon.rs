@@ -62,8 +62,10 @@ pub struct LogObserver;
 impl Observer for LogObserver {
     fn report(&self, report: &Report) {
         match report.mount() {
-            Some(mount) => log::log!(report.level(), swnd_mount:% = mount; "{report}"),
-            None => log::log!(report.level(), "{report}"),
+            Some(mount) => {
+                log::log!(target: report.kind(), report.level(), swnd_mount:% = mount; "{report}");
+            }
+            None => log::log!(target: report.kind(), report.level(), "{report}"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where log lines go: the journal, syslog, or the standard error stream. None of them
 //! is waited for: see [`queue`].
 
+mod limit;
 mod queue;
 
 use crate::options::LogTarget;

@@ -203,6 +203,31 @@ impl Report {
         }
     }
 
+    /// Names what is reported, so that the log can tell how often it was.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Listening => "swnd::listening",
+            Self::WaitingForModule => "swnd::waiting_for_module",
+            Self::Asked { .. } => "swnd::asked",
+            Self::AskedAgain { .. } => "swnd::asked_again",
+            Self::AddressChanged { .. } => "swnd::address_changed",
+            Self::Registered { .. } => "swnd::registered",
+            Self::Failed { .. } => "swnd::failed",
+            Self::Unusable { .. } => "swnd::unusable",
+            Self::Notified { .. } => "swnd::notified",
+            Self::NotNotified { .. } => "swnd::not_notified",
+            Self::Told { .. } => "swnd::told",
+            Self::Failover { .. } => "swnd::failover",
+            Self::Late { .. } => "swnd::late",
+            Self::Released { .. } => "swnd::released",
+            Self::Unregistered { .. } => "swnd::unregistered",
+            Self::UnknownUnregistered { .. } => "swnd::unknown_unregistered",
+            Self::Overrun => "swnd::overrun",
+            Self::Undecodable { .. } => "swnd::undecodable",
+            Self::Foreign { .. } => "swnd::foreign",
+        }
+    }
+
     /// The mount it is about, if it is about one.
     pub fn mount(&self) -> Option<&Mount> {
         match self {

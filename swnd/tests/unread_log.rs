@@ -25,7 +25,7 @@ const NOTIFICATIONS: usize = 5000;
 /// From the witness's word to the kernel's, but for a few that the machine is too busy
 /// for.
 const DELIVERY_LIMIT: Duration = Duration::from_millis(10);
-const TOO_BUSY: usize = NOTIFICATIONS / 1000;
+const TOO_BUSY: usize = NOTIFICATIONS / 100;
 
 /// A pipe that is full.
 fn full_pipe() -> (File, File) {

@@ -1,6 +1,8 @@
 //! Lines on their way to the log. A thread of its own writes them, so that nothing
-//! else waits for a log that is not read. What finds no room is dropped and counted.
+//! else waits for a log that is not read. What finds no room is dropped and counted, and
+//! what is too much of the same.
 
+use super::limit::Limit;
 use crate::text::OneLine;
 use log::{Level, Log, Metadata, Record};
 use smol_str::SmolStr;
@@ -38,7 +40,7 @@ pub(super) struct Line {
 impl Line {
     pub(super) fn new(level: Level, text: String) -> Self {
         Self {
-            at: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+            at: now(),
             level,
             text,
             target: SmolStr::new_static(module_path!()),
@@ -47,6 +49,12 @@ impl Line {
             number: None,
             fields: Vec::new(),
         }
+    }
+
+    /// A line about a mount, if it is about one.
+    pub(super) fn about(mount: Option<SmolStr>, level: Level, text: String) -> Self {
+        let fields = mount.map(|mount| ("swnd_mount".into(), mount.into()));
+        Self { fields: fields.into_iter().collect(), ..Self::new(level, text) }
     }
 
     /// Gives the line as the record that it was.
@@ -101,6 +109,11 @@ impl From<&Record<'_>> for Line {
     }
 }
 
+/// The time since the epoch.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 #[derive(Debug, Default)]
 struct State {
     lines: VecDeque<Line>,
@@ -110,9 +123,22 @@ struct State {
     dropped: u64,
     /// Whether a line is being written.
     writing: bool,
+    limit: Limit,
 }
 
 impl State {
+    /// Adds a line, or counts it where there is no room.
+    fn offer(&mut self, line: Line) {
+        if self.size + line.size() > ROOM {
+            self.dropped += 1;
+            return;
+        }
+        if let Some(missing) = self.missing() {
+            self.push(missing);
+        }
+        self.push(line);
+    }
+
     fn push(&mut self, line: Line) {
         self.size += line.size();
         self.lines.push_back(line);
@@ -156,17 +182,9 @@ impl Queue {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[cfg(test)]
     pub(super) fn push(&self, line: Line) {
-        let mut state = self.state();
-        if state.size + line.size() > ROOM {
-            state.dropped += 1;
-            return;
-        }
-        if let Some(missing) = state.missing() {
-            state.push(missing);
-        }
-        state.push(line);
-        drop(state);
+        self.state().offer(line);
         self.0.filled.notify_one();
     }
 
@@ -188,7 +206,17 @@ impl Queue {
             }
             state.writing = false;
             self.0.emptied.notify_all();
-            state = self.0.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match state.limit.due() {
+                None => self.0.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(due) => {
+                    let wait = due.saturating_sub(now()).max(Duration::from_millis(1));
+                    let waited = self.0.filled.wait_timeout(state, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            for line in state.limit.more(now()) {
+                state.offer(line);
+            }
         }
     }
 }
@@ -199,7 +227,12 @@ impl Log for Queue {
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.push(record.into());
+        let mut state = self.state();
+        if let Some(line) = state.limit.admit(record, now()) {
+            state.offer(line);
+            drop(state);
+            self.0.filled.notify_one();
+        }
     }
 
     /// Waits until all lines are written, for half a second at most.

@@ -13,7 +13,7 @@ use swnd::daemon::{Daemon, LogObserver, Mode};
 use swnd::kernel::Link;
 
 /// Hands on so many, and gives the time that each took.
-pub fn hand_on(notifications: usize, mut each: impl FnMut(Duration)) {
+pub(crate) fn hand_on(notifications: usize, mut each: impl FnMut(Duration)) {
     let kernel = StandInKernel::with_module();
     let link = Link::open(kernel.clone()).unwrap();
     let mut events = None;
