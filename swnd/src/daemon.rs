@@ -62,8 +62,10 @@ pub struct LogObserver;
 impl Observer for LogObserver {
     fn report(&self, report: &Report) {
         match report.mount() {
-            Some(mount) => log::log!(report.level(), swnd_mount:% = mount; "{report}"),
-            None => log::log!(report.level(), "{report}"),
+            Some(mount) => {
+                log::log!(target: report.kind(), report.level(), swnd_mount:% = mount; "{report}");
+            }
+            None => log::log!(target: report.kind(), report.level(), "{report}"),
         }
     }
 
@@ -222,7 +224,7 @@ impl<T: Transport, O: Observer> Shared<T, O> {
     fn tell(&self, mut books: MutexGuard<'_, Books<T>>, report: Option<Report>) {
         let status = books.current_status();
         let changed = books.status.replace(status) != Some(status);
-        // An observer may take its time, and may look at the daemon.
+        // An observer may look at the daemon.
         drop(books);
         if let Some(report) = report {
             self.observer.report(&report);

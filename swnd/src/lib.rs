@@ -16,3 +16,4 @@ pub mod panics;
 pub mod report;
 pub mod service_manager;
 pub mod table;
+mod text;

@@ -1,16 +1,27 @@
-//! Where log lines go: the journal, syslog, or the standard error stream.
+//! Where log lines go: the journal, syslog, or the standard error stream. None of them
+//! is waited for: see [`queue`].
+
+mod limit;
+mod queue;
 
 use crate::options::LogTarget;
-use log::{Level, LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log};
+use queue::{Line, Output, Queue};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 use syslog::{Facility, Formatter3164, LoggerBackend};
 use systemd_journal_logger::JournalLog;
 
 /// Where journald listens.
 const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
+/// How long opening the log may hold up the start. One that takes longer is there, and
+/// is not read.
+const OPEN_LIMIT: Duration = Duration::from_millis(500);
+/// Enough for formatting a line, in bytes.
+const STACK: usize = 256 << 10;
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -21,23 +32,49 @@ pub enum LogError {
     /// The system log was asked for.
     #[error("cannot log to syslog: {0}; is a syslog daemon running?")]
     Syslog(syslog::Error),
+    /// The thread that writes could not be started.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[source] io::Error),
     /// There is a log already.
     #[error(transparent)]
     Twice(#[from] log::SetLoggerError),
 }
 
-/// Starts logging to `target`, or to the best there is.
+/// Starts logging to `target`, or to the best there is. [`Log::flush`] of the logger
+/// waits for the lines that are under way, for half a second at most.
 pub fn init(target: Option<LogTarget>, level: LevelFilter) -> Result<(), LogError> {
-    let logger = match target {
-        Some(target) => open(target)?,
-        None => best(),
+    let queue = Queue::default();
+    let lines = queue.clone();
+    let (opened, outcome) = mpsc::sync_channel(0);
+    let write = move || {
+        let output = target.map_or_else(|| Ok(best()), open);
+        let (output, outcome) = match output {
+            Ok(output) => (output, Ok(())),
+            Err(error) => (Box::new(Stderr) as Box<dyn Output>, Err(error)),
+        };
+        let failed = outcome.is_err();
+        // Where that is not waited for any more, a log in the wrong place is better than
+        // none.
+        if opened.send(outcome).is_err() || !failed {
+            write_all(&lines, output);
+        }
     };
-    log::set_boxed_logger(logger)?;
+    let thread = thread::Builder::new().name("log".into()).stack_size(STACK);
+    thread.spawn(write).map_err(LogError::Thread)?;
+    match outcome.recv_timeout(OPEN_LIMIT) {
+        Ok(outcome) => outcome?,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+    }
+    log::set_boxed_logger(Box::new(queue))?;
     log::set_max_level(level);
     Ok(())
 }
 
-fn open(target: LogTarget) -> Result<Box<dyn Log>, LogError> {
+fn write_all(lines: &Queue, mut output: Box<dyn Output>) {
+    lines.write_to(&mut *output);
+}
+
+fn open(target: LogTarget) -> Result<Box<dyn Output>, LogError> {
     Ok(match target {
         LogTarget::Journal => {
             let journal = JournalLog::new().map_err(LogError::Journal)?;
@@ -50,7 +87,7 @@ fn open(target: LogTarget) -> Result<Box<dyn Log>, LogError> {
 
 /// Opens the first that works: where none is asked for, a log in the wrong place is
 /// better than no daemon.
-fn best() -> Box<dyn Log> {
+fn best() -> Box<dyn Output> {
     preference(io::stderr().is_terminal(), Path::new(JOURNAL_SOCKET).exists())
         .iter()
         .find_map(|target| open(*target).ok())
@@ -69,7 +106,7 @@ fn preference(terminal: bool, journal: bool) -> &'static [LogTarget] {
 /// syslog daemon has been restarted.
 struct Syslog {
     connect: fn(Formatter3164) -> syslog::Result<Connection>,
-    connection: Mutex<Connection>,
+    connection: Connection,
 }
 
 type Connection = syslog::Logger<LoggerBackend, Formatter3164>;
@@ -77,7 +114,7 @@ type Connection = syslog::Logger<LoggerBackend, Formatter3164>;
 impl Syslog {
     /// Connects by `connect`, now and whenever the connection breaks.
     fn open(connect: fn(Formatter3164) -> syslog::Result<Connection>) -> syslog::Result<Self> {
-        Ok(Self { connect, connection: Mutex::new(connect(Self::formatter())?) })
+        Ok(Self { connect, connection: connect(Self::formatter())? })
     }
 
     fn formatter() -> Formatter3164 {
@@ -90,51 +127,42 @@ impl Syslog {
     }
 }
 
-impl Log for Syslog {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let line = record.args().to_string();
-        let send = |connection: &mut Connection| match record.level() {
-            Level::Error => connection.err(&line),
-            Level::Warn => connection.warning(&line),
-            Level::Info => connection.info(&line),
-            Level::Debug | Level::Trace => connection.debug(&line),
+impl Output for Syslog {
+    fn write(&mut self, line: &Line) {
+        let send = |connection: &mut Connection| match line.level {
+            Level::Error => connection.err(&line.text),
+            Level::Warn => connection.warning(&line.text),
+            Level::Info => connection.info(&line.text),
+            Level::Debug | Level::Trace => connection.debug(&line.text),
         };
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        if send(&mut connection).is_err() {
+        if send(&mut self.connection).is_err() {
             if let Ok(connected) = (self.connect)(Self::formatter()) {
-                *connection = connected;
+                self.connection = connected;
                 // With nowhere left to complain to.
-                let _ = send(&mut connection);
+                let _ = send(&mut self.connection);
             }
         }
     }
+}
 
-    fn flush(&self) {}
+impl Output for JournalLog {
+    fn write(&mut self, line: &Line) {
+        line.with_record(|record| self.log(record));
+    }
 }
 
 /// The standard error stream: time of day (UTC), level, line.
 struct Stderr;
 
-impl Log for Stderr {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let line = line(now, record.level(), record.args());
+impl Output for Stderr {
+    fn write(&mut self, line: &Line) {
+        let text = format(line.at, line.level, &line.text);
         // As above.
-        let _ = io::stderr().lock().write_all(line.as_bytes());
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
-
-    fn flush(&self) {}
 }
 
-fn line(since_epoch: Duration, level: Level, text: &std::fmt::Arguments<'_>) -> String {
+fn format(since_epoch: Duration, level: Level, text: &str) -> String {
     let seconds = since_epoch.as_secs();
     format!(
         "{:02}:{:02}:{:02}.{:03}Z {:<7} {text}\n",
@@ -179,14 +207,9 @@ mod tests {
             let length = daemon.recv(&mut buffer).unwrap();
             String::from_utf8_lossy(&buffer[..length]).into_owned()
         };
-        log::set_max_level(LevelFilter::Info);
-
         let daemon = listen();
-        let log = Syslog::open(|formatter| syslog::unix_custom(formatter, path())).unwrap();
-        let say = |text: &str| {
-            let arguments = format_args!("{text}");
-            log.log(&Record::builder().level(Level::Warn).args(arguments).build());
-        };
+        let mut log = Syslog::open(|formatter| syslog::unix_custom(formatter, path())).unwrap();
+        let mut say = |text: &str| log.write(&Line::new(Level::Warn, text.into()));
         say("one");
         // LOG_DAEMON and LOG_WARNING.
         let line = received(&daemon);
@@ -202,6 +225,6 @@ mod tests {
     #[test]
     fn a_line_has_time_level_and_text() {
         let at = Duration::from_millis(20_000 * 86_400_000 + 45_296_007);
-        assert_eq!(line(at, Level::Warn, &format_args!("x")), "12:34:56.007Z warning x\n");
+        assert_eq!(format(at, Level::Warn, "x"), "12:34:56.007Z warning x\n");
     }
 }

@@ -30,11 +30,13 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             outcome
         });
-    match outcome {
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");
             ExitCode::FAILURE
         }
-    }
+    };
+    log::logger().flush();
+    code
 }

@@ -4,7 +4,7 @@
 //! it: one that reads nothing more from a witness, for example. A restarted daemon has
 //! every mount back at the kernel's next echo.
 
-use crate::report::OneLine;
+use crate::text::OneLine;
 use log::LevelFilter;
 use std::io::Write;
 use std::panic::PanicHookInfo;
@@ -38,7 +38,7 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
     let at = info.location().map(|location| format!(" at {location}")).unwrap_or_default();
-    format!("a bug in swnd, which ends: panicked{at}: {}", OneLine(what))
+    format!("a bug in swnd, which ends: panicked{at}: {}", OneLine::error(what))
 }
 
 fn write(line: String) {
@@ -46,9 +46,10 @@ fn write(line: String) {
         let _ = writeln!(std::io::stderr(), "swnd: {line}");
     }
     let (done, written) = mpsc::channel();
-    // Not in this thread, which may hold the log's lock.
+    // Not in this thread, which may hold a lock of the log's.
     let writer = thread::Builder::new().spawn(move || {
         log::error!("{line}");
+        log::logger().flush();
         let _ = done.send(());
     });
     if writer.is_ok() {

@@ -4,6 +4,7 @@
 use crate::authentication::Unusable;
 use crate::failover::Line;
 use crate::kernel::message::DecodeError;
+use crate::text::OneLine;
 use rustix::io::Errno;
 use smol_str::SmolStr;
 use std::fmt;
@@ -33,24 +34,11 @@ impl From<&RegistrationRequest> for Mount {
 
 impl fmt::Display for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, r"\\{}", OneLine(&self.net_name))?;
+        write!(f, r"\\{}", OneLine::new(&self.net_name))?;
         match &self.share_name {
-            Some(share) => write!(f, r"\{}", OneLine(share)),
+            Some(share) => write!(f, r"\{}", OneLine::new(share)),
             None => Ok(()),
         }
-    }
-}
-
-/// Text from outside, without what would break or forge a log line.
-pub(crate) struct OneLine<'a>(pub(crate) &'a str);
-
-impl fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        self.0.chars().try_for_each(|c| match c {
-            c if c.is_control() => f.write_char('?'),
-            c => f.write_char(c),
-        })
     }
 }
 
@@ -215,6 +203,31 @@ impl Report {
         }
     }
 
+    /// Names what is reported, so that the log can tell how often it was.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Listening => "swnd::listening",
+            Self::WaitingForModule => "swnd::waiting_for_module",
+            Self::Asked { .. } => "swnd::asked",
+            Self::AskedAgain { .. } => "swnd::asked_again",
+            Self::AddressChanged { .. } => "swnd::address_changed",
+            Self::Registered { .. } => "swnd::registered",
+            Self::Failed { .. } => "swnd::failed",
+            Self::Unusable { .. } => "swnd::unusable",
+            Self::Notified { .. } => "swnd::notified",
+            Self::NotNotified { .. } => "swnd::not_notified",
+            Self::Told { .. } => "swnd::told",
+            Self::Failover { .. } => "swnd::failover",
+            Self::Late { .. } => "swnd::late",
+            Self::Released { .. } => "swnd::released",
+            Self::Unregistered { .. } => "swnd::unregistered",
+            Self::UnknownUnregistered { .. } => "swnd::unknown_unregistered",
+            Self::Overrun => "swnd::overrun",
+            Self::Undecodable { .. } => "swnd::undecodable",
+            Self::Foreign { .. } => "swnd::foreign",
+        }
+    }
+
     /// The mount it is about, if it is about one.
     pub fn mount(&self) -> Option<&Mount> {
         match self {
@@ -265,7 +278,7 @@ impl fmt::Display for Report {
                 Address(*address)
             ),
             Self::Failed { error, retry_in, .. } => {
-                write!(f, "{}", OneLine(&error.to_string()))?;
+                write!(f, "{}", OneLine::error(error))?;
                 if let Some(advice) = advice(error) {
                     write!(f, "; {advice}")?;
                 }
@@ -287,7 +300,12 @@ impl fmt::Display for Report {
                 }
             }
             Self::NotNotified { notification, error, .. } => {
-                write!(f, "{}: the kernel could not be told: {error}", Told(notification))
+                write!(
+                    f,
+                    "{}: the kernel could not be told: {}",
+                    Told(notification),
+                    OneLine::error(error)
+                )
             }
             Self::Told { notification, .. } => {
                 write!(f, "{}", Told(notification))?;
@@ -318,7 +336,7 @@ impl fmt::Display for Report {
                  (mount option echo_interval)",
             ),
             Self::Undecodable { error, .. } => {
-                write!(f, "a message of the kernel is of no use: {error}")
+                write!(f, "a message of the kernel is of no use: {}", OneLine::error(error))
             }
             Self::Foreign { sender } => match sender {
                 Some(port) => write!(f, "dropped a message of the process at port id {port}"),
@@ -373,7 +391,7 @@ impl fmt::Display for Told<'_> {
                     ResourceState::Available => "available",
                     ResourceState::Unavailable => "unavailable",
                 };
-                write!(f, "{} is {state}", OneLine(name))
+                write!(f, "{} is {state}", OneLine::new(name))
             }
             Notification::ClientMove { address } => write!(f, "client move to {address}"),
             Notification::ShareMove { address } => write!(f, "share move to {address}"),

@@ -356,21 +356,28 @@ impl<P> Association<P> {
         }
     }
 
-    /// Ends a call by a fault, which may come without protection: a server sends it so where the
-    /// security context itself is at fault ([MS-RPCE] 3.3.1.5.2). A forged one
-    /// can end a call, as could a cut cable; it cannot bring data in.
+    /// Ends a call by a fault, which may come without protection: Samba sends all of its
+    /// faults so, and others do where the security context itself is at fault
+    /// ([MS-RPCE] 3.3.1.5.2). A forged one can end a call, as could a cut cable; it
+    /// cannot bring data in. Once the server has proved that it knows the credentials,
+    /// it cannot refuse them without protection, for that would end more than a call.
     fn receive_fault(&mut self, mut frame: Frame<'_>) -> Result<(), AssociationError> {
         let call = CallId(frame.header.call_id);
+        let verified = self.security.as_ref().map(Security::has_verified);
         // A fault is the only answer that auth3 can get.
-        if call.0 == BIND_CALL && self.security.is_some() {
+        if call.0 == BIND_CALL && verified == Some(false) {
             return Err(bind::fault(&frame)?);
         }
         let index = self.under_way(call)?;
-        if let (Some(security), Some(_)) = (&mut self.security, &frame.trailer) {
+        let is_protected = frame.trailer.is_some();
+        if let (Some(security), true) = (&mut self.security, is_protected) {
             security.unprotect(&mut frame, Fault::LEN)?;
         }
-        let fault = Fault::read(&mut frame.body()?)?;
-        self.end_call(index, Err(FaultStatus(fault.status)))
+        let status = FaultStatus(Fault::read(&mut frame.body()?)?.status);
+        if status.is_access_denied() && verified == Some(true) && !is_protected {
+            return Err(AssociationError::Unprotected);
+        }
+        self.end_call(index, Err(status))
     }
 
     /// Returns the index of the call in `calls`, or its insertion point.

@@ -39,13 +39,14 @@ pub(super) struct Security {
     pub(super) header_signing: bool,
     /// `None` until the handshake is done.
     protection: Option<Box<dyn Protection>>,
+    verified: bool,
 }
 
 impl Security {
     pub(super) fn new(service: AuthService, level: AuthLevel) -> Self {
         let trailer =
             SecurityTrailer { service, level, pad_length: 0, context_id: AUTH_CONTEXT_ID };
-        Self { trailer, header_signing: false, protection: None }
+        Self { trailer, header_signing: false, protection: None, verified: false }
     }
 
     /// Protects from now on what is sent, and insists on protection.
@@ -81,6 +82,11 @@ impl Security {
         Ok(())
     }
 
+    /// Returns whether the server has sent something whose signature was right.
+    pub(super) fn has_verified(&self) -> bool {
+        self.verified
+    }
+
     /// Returns whether the frame's trailer is the agreed one.
     pub(super) fn check_trailer(&self, frame: &Frame<'_>) -> Result<(), AssociationError> {
         match frame.trailer {
@@ -99,6 +105,8 @@ impl Security {
         self.check_trailer(frame)?;
         let stub = frame.sealed_range(fixed)?;
         let message = Protected { pdu: frame.pdu, stub, header_signing: self.header_signing };
-        Ok(self.protection()?.unprotect(message, frame.auth_value)?)
+        self.protection()?.unprotect(message, frame.auth_value)?;
+        self.verified = true;
+        Ok(())
     }
 }

@@ -168,6 +168,47 @@ fn a_fault_needs_no_protection_but_one_that_claims_it_must_have_it() {
     }
 }
 
+/// Who is on the path can end a connection, and nothing more: by a refusal of the
+/// credentials the owner would give the call up, or all of them.
+#[test]
+fn after_a_verified_response_a_refusal_without_protection_is_a_lost_connection() {
+    const CALLS: u32 = 128;
+    for protection in &PROTECTIONS[1..] {
+        for (call, status, expected) in [
+            (1, 5, AssociationError::UnknownCall(1)),
+            (1, 0x1c01_0002, AssociationError::UnknownCall(1)),
+            (3, 5, AssociationError::Unprotected),
+            (3, 0x721, AssociationError::Unprotected),
+            (3, 0x8009_030c, AssociationError::Unprotected),
+        ] {
+            let (mut association, mut server, mut answer) = answered(*protection);
+            association.receive(&mut answer).unwrap();
+            assert_eq!(replies(&mut association).len(), 1);
+            for _ in 0..CALLS {
+                crate::support::call(&mut association, &mut server, b"?");
+            }
+            let error = association.receive(&mut server.fault(call, status)).unwrap_err();
+            assert_eq!(error, expected, "call {call}, status {status:#x}");
+            assert_eq!(replies(&mut association), []);
+            assert_ended(&mut association);
+        }
+    }
+}
+
+/// What the interface itself cannot do says nothing of who is calling, and Samba says it
+/// without protection.
+#[test]
+fn after_a_verified_response_other_faults_need_no_protection() {
+    for protection in &PROTECTIONS[1..] {
+        let (mut association, mut server, mut answer) = answered(*protection);
+        association.receive(&mut answer).unwrap();
+        replies(&mut association);
+        call(&mut association, &mut server, b"?");
+        association.receive(&mut server.fault(3, 0x1c01_0002)).unwrap();
+        assert_eq!(replies(&mut association)[0].1, Err(FaultStatus::OP_RNG_ERROR));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

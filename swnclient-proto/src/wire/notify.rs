@@ -9,12 +9,16 @@ use crate::ResourceState;
 use dcerpc_proto::ndr::{ContextHandle, NdrError, Reader, Writer};
 use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const RESOURCE_CHANGE: u32 = 1;
 const CLIENT_MOVE: u32 = 2;
 const SHARE_MOVE: u32 = 3;
 const IP_CHANGE: u32 = 4;
+/// More resource changes in one response are not taken as they come: a response has
+/// room for 131,000 of them.
+const CHANGES_MAX: usize = 64;
 /// The length of one IPADDR_INFO, in bytes.
 const ADDRESS_LEN: usize = 4 + 4 + 16;
 
@@ -82,6 +86,7 @@ impl AddressInfo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum NotifyMessages {
+    /// Up to 64 as they came. Of more, the last states of the 64 that changed last.
     ResourceChange(Vec<(SmolStr, ResourceState)>),
     ClientMove(Vec<AddressInfo>),
     ShareMove(Vec<AddressInfo>),
@@ -148,18 +153,34 @@ fn read_resource_changes(mut block: &[u8]) -> Option<Vec<(SmolStr, ResourceState
     let mut changes = Vec::new();
     while !block.is_empty() {
         let (state, name) = split_message(&mut block)?.split_first_chunk()?;
-        let state = ResourceState::from_wire(u32::from_le_bytes(*state));
         if name.len() % 2 != 0 {
             return None;
         }
-        let units: Vec<u16> = name
-            .chunks_exact(2)
-            .map_while(|unit| unit.first_chunk().copied().map(u16::from_le_bytes))
-            .take_while(|unit| *unit != 0)
-            .collect();
-        changes.push((String::from_utf16_lossy(&units).into(), state));
+        changes.push((name, ResourceState::from_wire(u32::from_le_bytes(*state))));
     }
-    Some(changes)
+    if changes.len() > CHANGES_MAX {
+        keep_last_states(&mut changes);
+    }
+    Some(changes.into_iter().map(|(name, state)| (read_name(name), state)).collect())
+}
+
+/// Keeps the last state of each resource, of the [`CHANGES_MAX`] that changed last.
+fn keep_last_states(changes: &mut Vec<(&[u8], ResourceState)>) {
+    let mut names = BTreeSet::new();
+    let mut last: Vec<_> =
+        changes.drain(..).rev().filter(|(name, _)| names.insert(*name)).take(CHANGES_MAX).collect();
+    last.reverse();
+    *changes = last;
+}
+
+/// Returns a name up to its NUL, if it has one.
+fn read_name(name: &[u8]) -> SmolStr {
+    let units: Vec<u16> = name
+        .chunks_exact(2)
+        .map_while(|unit| unit.first_chunk().copied().map(u16::from_le_bytes))
+        .take_while(|unit| *unit != 0)
+        .collect();
+    String::from_utf16_lossy(&units).into()
 }
 
 /// IPADDR_INFO_LIST ([MS-SWN] 2.2.2.5): length, reserved, count, entries. The

@@ -120,6 +120,35 @@ fn an_unknown_type_of_notification_is_refused() {
 }
 
 #[test]
+fn of_many_changes_the_last_state_of_each_resource_is_kept() {
+    let changes = |changes: &[(u16, u32)]| {
+        let messages: Vec<u8> =
+            changes.iter().flat_map(|(name, state)| change(10, *state, &[*name])).collect();
+        let count = u32::try_from(changes.len()).unwrap();
+        match block(1, count, &messages).unwrap() {
+            NotifyMessages::ResourceChange(changes) => changes,
+            other => panic!("{other:?}"),
+        }
+    };
+    let state = |state: u32| match state {
+        1 => ResourceState::Available,
+        _ => ResourceState::Unavailable,
+    };
+    let expected = |changes: &[(u16, u32)]| -> Vec<_> {
+        let name = |unit: u16| String::from_utf16(&[unit]).unwrap().into();
+        changes.iter().map(|(unit, is)| (name(*unit), state(*is))).collect()
+    };
+    let flap = |times: usize| [(97, 0xff), (97, 1)].into_iter().cycle().take(times);
+    // As many as a server may have to tell come as they are.
+    let few: Vec<_> = flap(64).collect();
+    assert_eq!(changes(&few), expected(&few));
+    let many: Vec<_> = flap(100_000).chain([(98, 1), (97, 0xff)]).collect();
+    assert_eq!(changes(&many), expected(&[(98, 1), (97, 0xff)]));
+    let names: Vec<_> = (0x4e00..0x9e00).map(|name| (name, 1)).collect();
+    assert_eq!(changes(&names), expected(&names[names.len() - 64..]));
+}
+
+#[test]
 fn names_end_where_they_end() {
     let named = |name: &str, state| Ok(NotifyMessages::ResourceChange(vec![(name.into(), state)]));
     // Without terminator; with something behind it; none at all; half a surrogate pair.

@@ -406,4 +406,22 @@ fn a_name_from_outside_cannot_forge_a_log_line() {
     let mut bench = Bench::default();
     let report = bench.register(1, "a\nroot: all is well\x1b[2J", HERE);
     assert!(!report.to_string().chars().any(char::is_control));
+    let report = bench.register(1, "a\u{2028}\u{202e}b\u{2066}", HERE);
+    assert!(report.to_string().starts_with(r"\\a\u{2028}\u{202e}b\u{2066}\data: "), "{report}");
+}
+
+#[test]
+fn a_name_of_any_length_makes_a_short_line() {
+    let mut bench = Bench::default();
+    let registration = {
+        bench.register(1, "witclu", HERE);
+        bench.started()
+    };
+    let name = "é".repeat(750_000).into();
+    let change = Notification::ResourceChange { name, state: ResourceState::Available };
+    let forward = bench.table.event(registration, Event::Notification(change)).forward.unwrap();
+    let answer = KernelAnswer { token: forward, result: Ok(()) };
+    let line = bench.table.answer(answer, &bench.client).unwrap().to_string();
+    assert!(line.len() < 1000, "{} bytes", line.len());
+    assert!(line.contains("éé… is available: "), "{line}");
 }

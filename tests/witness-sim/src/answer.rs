@@ -6,6 +6,7 @@ use crate::rpc::{Answer, Body, Shape};
 use crate::{Stage, Time, What};
 use dcerpc_proto::association::FaultStatus;
 use dcerpc_proto::epm::EptMap;
+use dcerpc_proto::ndr::Writer;
 use std::net::Ipv4Addr;
 use swnclient_proto::wire::{self, Status};
 
@@ -58,6 +59,7 @@ impl Cluster {
                 What::Empty => {
                     answer.body = Body::Response(wire::encode_notify_response(Ok(None)));
                 }
+                What::Storm(changes) => answer.body = Body::Response(storm(changes)),
             }
         }
         let hang_up = matches!(answer.body, Body::BindNak(_));
@@ -106,6 +108,23 @@ fn returning(stage: Stage, status: Status) -> Body {
             return Body::Fault(FaultStatus(status.0));
         }
     })
+}
+
+/// The response of AsyncNotify with changes that have no name, available and
+/// unavailable in turn.
+fn storm(changes: usize) -> Vec<u8> {
+    const CHANGE: [[u8; 8]; 2] = [[8, 0, 0, 0, 1, 0, 0, 0], [8, 0, 0, 0, 0xff, 0, 0, 0]];
+    let block: Vec<u8> = CHANGE.into_iter().cycle().take(changes).flatten().collect();
+    let mut w = Writer::new();
+    w.pointer(true);
+    w.u32(1);
+    w.len(block.len());
+    w.len(changes);
+    w.pointer(true);
+    w.len(block.len());
+    w.bytes(&block);
+    w.u32(Status::SUCCESS.0);
+    w.finish()
 }
 
 /// Sets every count and length in a stub to the most that it can say.

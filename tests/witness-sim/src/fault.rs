@@ -116,6 +116,9 @@ pub enum What {
     Status(Status),
     /// AsyncNotify succeeds, with a null pointer where the messages should be.
     Empty,
+    /// AsyncNotify succeeds with so many resource changes, each as short as can be:
+    /// without a name.
+    Storm(usize),
 }
 
 impl std::fmt::Display for What {
@@ -141,6 +144,7 @@ impl std::fmt::Display for What {
                 None => write!(f, "status {}", status.0),
             },
             Self::Empty => write!(f, "empty"),
+            Self::Storm(changes) => write!(f, "storm {changes}"),
         }
     }
 }

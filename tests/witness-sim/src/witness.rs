@@ -64,6 +64,7 @@ impl Cluster {
                     | What::BindNak(_)
                     | What::Status(_)
                     | What::Empty
+                    | What::Storm(_)
                     | What::Refuse
                     | What::Drop
             );

@@ -33,7 +33,7 @@
 //! A fault is `fault STAGE [node N] [times N | always] WHAT`; it happens once
 //! unless told otherwise. Stages are those of [`Stage`], and [`What`] prints
 //! itself as it is written here: `refuse`, `no-reply`, `drop`, `delay TIME`,
-//! `cut BYTES`, `garble OFFSET`, `chunks`, `fragments BYTES`, `huge-counts`,
+//! `cut BYTES`, `garble OFFSET`, `chunks`, `fragments BYTES`, `huge-counts`, `storm CHANGES`,
 //! `huge-length`, `truncate BYTES`, `wrong-call-id`, `unprotected`,
 //! `fault CODE`, `nak REASON`, `status CODE`, `empty`. Codes are decimal,
 //! hexadecimal or, for a status, the name [MS-ERREF] gives it.

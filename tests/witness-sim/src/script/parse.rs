@@ -221,6 +221,7 @@ fn fault(words: &mut Words<'_>) -> Result<Fault> {
         "nak" => What::BindNak(words.parse("a reason")?),
         "status" => What::Status(status(words.next("a status")?)?),
         "empty" => What::Empty,
+        "storm" => What::Storm(words.parse("a number of changes")?),
         other => return Err(format!("there is no fault `{other}`")),
     };
     Ok(Fault { on, node, times, what })
@@ -292,6 +293,7 @@ mod tests {
             "fault notify always delay 5s",
             "fault list cut 100",
             "fault bind nak 2",
+            "fault notify always storm 131000",
             "fault register-ex fault 0x1c010002",
             "no-faults",
         ] {

@@ -1,0 +1,326 @@
+//! Lines on their way to the log. A thread of its own writes them, so that nothing
+//! else waits for a log that is not read. What finds no room is dropped and counted, and
+//! what is too much of the same.
+
+use super::limit::Limit;
+use crate::text::OneLine;
+use log::{Level, Log, Metadata, Record};
+use smol_str::SmolStr;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// How much may wait to be written, in bytes.
+const ROOM: usize = 256 << 10;
+/// How many lines the queue keeps room for while it is empty.
+const RETAINED_CAPACITY: usize = 16;
+/// How long [`Log::flush`] waits.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+
+/// Where lines are written to. May block.
+pub(super) trait Output {
+    /// Writes one line.
+    fn write(&mut self, line: &Line);
+}
+
+/// A line with what a log keeps beside its text.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    /// When it was logged, since the epoch.
+    pub(super) at: Duration,
+    pub(super) level: Level,
+    pub(super) text: String,
+    target: SmolStr,
+    module: Option<&'static str>,
+    file: Option<&'static str>,
+    number: Option<u32>,
+    fields: Vec<(String, String)>,
+}
+
+impl Line {
+    pub(super) fn new(level: Level, text: String) -> Self {
+        Self {
+            at: now(),
+            level,
+            text,
+            target: SmolStr::new_static(module_path!()),
+            module: None,
+            file: None,
+            number: None,
+            fields: Vec::new(),
+        }
+    }
+
+    /// A line about a mount, if it is about one.
+    pub(super) fn about(mount: Option<SmolStr>, level: Level, text: String) -> Self {
+        let fields = mount.map(|mount| ("swnd_mount".into(), mount.into()));
+        Self { fields: fields.into_iter().collect(), ..Self::new(level, text) }
+    }
+
+    /// Gives the line as the record that it was.
+    pub(super) fn with_record(&self, with: impl FnOnce(&Record<'_>)) {
+        with(
+            &Record::builder()
+                .level(self.level)
+                .target(&self.target)
+                .module_path_static(self.module)
+                .file_static(self.file)
+                .line(self.number)
+                .key_values(&self.fields)
+                .args(format_args!("{}", self.text))
+                .build(),
+        );
+    }
+
+    /// Returns how much room it takes, in bytes.
+    fn size(&self) -> usize {
+        let fields = self.fields.iter().map(|(key, value)| key.len() + value.len());
+        size_of::<Self>() + self.text.len() + fields.sum::<usize>()
+    }
+}
+
+impl From<&Record<'_>> for Line {
+    fn from(record: &Record<'_>) -> Self {
+        struct Fields(Vec<(String, String)>);
+
+        impl<'kvs> log::kv::VisitSource<'kvs> for Fields {
+            fn visit_pair(
+                &mut self,
+                key: log::kv::Key<'kvs>,
+                value: log::kv::Value<'kvs>,
+            ) -> Result<(), log::kv::Error> {
+                self.0.push((key.to_string(), OneLine::error(value).to_string()));
+                Ok(())
+            }
+        }
+
+        let mut fields = Fields(Vec::new());
+        // Nothing in it fails.
+        let _ = record.key_values().visit(&mut fields);
+        Self {
+            target: record.target().into(),
+            module: record.module_path_static(),
+            file: record.file_static(),
+            number: record.line(),
+            fields: fields.0,
+            // Lines of libraries have names within them, too.
+            ..Self::new(record.level(), OneLine::line(record.args()).to_string())
+        }
+    }
+}
+
+/// The time since the epoch.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: VecDeque<Line>,
+    /// The size of all lines, in bytes.
+    size: usize,
+    /// How many lines found no room since the last one that did.
+    dropped: u64,
+    /// Whether a line is being written.
+    writing: bool,
+    limit: Limit,
+}
+
+impl State {
+    /// Adds a line, or counts it where there is no room.
+    fn offer(&mut self, line: Line) {
+        if self.size + line.size() > ROOM {
+            self.dropped += 1;
+            return;
+        }
+        if let Some(missing) = self.missing() {
+            self.push(missing);
+        }
+        self.push(line);
+    }
+
+    fn push(&mut self, line: Line) {
+        self.size += line.size();
+        self.lines.push_back(line);
+    }
+
+    /// Returns what is said of the dropped lines, in their place.
+    fn missing(&mut self) -> Option<Line> {
+        let text = match std::mem::take(&mut self.dropped) {
+            0 => return None,
+            1 => "1 line dropped: the log was not read".into(),
+            dropped => format!("{dropped} lines dropped: the log was not read"),
+        };
+        Some(Line::new(Level::Warn, text))
+    }
+
+    fn pop(&mut self) -> Option<Line> {
+        let Some(line) = self.lines.pop_front() else { return self.missing() };
+        self.size -= line.size();
+        if self.lines.is_empty() {
+            self.lines.shrink_to(RETAINED_CAPACITY);
+        }
+        Some(line)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// There is a line to write.
+    filled: Condvar,
+    /// All lines are written.
+    emptied: Condvar,
+}
+
+/// The queue; clones are one and the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Queue(Arc<Shared>);
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cfg(test)]
+    pub(super) fn push(&self, line: Line) {
+        self.state().offer(line);
+        self.0.filled.notify_one();
+    }
+
+    /// Writes the lines as they come.
+    pub(super) fn write_to(&self, output: &mut dyn Output) -> ! {
+        loop {
+            let line = self.next();
+            output.write(&line);
+        }
+    }
+
+    /// Waits for the next line to write.
+    fn next(&self) -> Line {
+        let mut state = self.state();
+        loop {
+            if let Some(line) = state.pop() {
+                state.writing = true;
+                return line;
+            }
+            state.writing = false;
+            self.0.emptied.notify_all();
+            state = match state.limit.due() {
+                None => self.0.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(due) => {
+                    let wait = due.saturating_sub(now()).max(Duration::from_millis(1));
+                    let waited = self.0.filled.wait_timeout(state, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            for line in state.limit.more(now()) {
+                state.offer(line);
+            }
+        }
+    }
+}
+
+impl Log for Queue {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let mut state = self.state();
+        if let Some(line) = state.limit.admit(record, now()) {
+            state.offer(line);
+            drop(state);
+            self.0.filled.notify_one();
+        }
+    }
+
+    /// Waits until all lines are written, for half a second at most.
+    fn flush(&self) {
+        let is_busy = |state: &mut State| state.writing || !state.lines.is_empty();
+        let emptied = &self.0.emptied;
+        drop(emptied.wait_timeout_while(self.state(), FLUSH_LIMIT, is_busy));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::text::LINE_MAX;
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    /// Waits for its reader with each line.
+    struct Unread(mpsc::SyncSender<(Level, String)>);
+
+    impl Output for Unread {
+        fn write(&mut self, line: &Line) {
+            let _ = self.0.send((line.level, line.text.clone()));
+        }
+    }
+
+    /// A queue with its writer, and what reads it.
+    fn unread() -> (Queue, mpsc::Receiver<(Level, String)>) {
+        let (sender, reader) = mpsc::sync_channel(0);
+        let queue = Queue::default();
+        let writer = queue.clone();
+        std::thread::spawn(move || writer.write_to(&mut Unread(sender)));
+        (queue, reader)
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted_in_its_place() {
+        let (queue, reader) = unread();
+        let mut pushed = 0;
+        while queue.state().dropped < 3 {
+            queue.push(Line::new(Level::Info, format!("line {pushed}")));
+            pushed += 1;
+        }
+        let started = Instant::now();
+        queue.flush();
+        assert!((FLUSH_LIMIT..2 * FLUSH_LIMIT).contains(&started.elapsed()));
+
+        let next = || reader.recv_timeout(Duration::from_secs(10)).unwrap();
+        for nth in 0..pushed - 3 {
+            assert_eq!(next(), (Level::Info, format!("line {nth}")));
+        }
+        let missing = "3 lines dropped: the log was not read";
+        assert_eq!(next(), (Level::Warn, missing.into()));
+        queue.push(Line::new(Level::Error, "last".into()));
+        assert_eq!(next(), (Level::Error, "last".into()));
+        queue.flush();
+        let state = queue.state();
+        assert_eq!((state.size, state.dropped), (0, 0));
+        assert!(state.lines.capacity() < 100, "{}", state.lines.capacity());
+    }
+
+    #[test]
+    fn a_line_of_a_library_is_clipped_and_escaped_as_any_other() {
+        let name = "x\u{2028}".repeat(LINE_MAX);
+        let Line { text, .. } = (&Record::builder().args(format_args!("{name}")).build()).into();
+        assert!(text.starts_with(r"x\u{2028}x") && text.ends_with('…'), "{text}");
+        assert!(text.len() < 10 * LINE_MAX, "{}", text.len());
+    }
+
+    #[test]
+    fn a_line_keeps_what_its_record_has() {
+        let fields = [("swnd_mount", r"\\c\s")];
+        let record = Record::builder()
+            .level(Level::Warn)
+            .target("t")
+            .module_path_static(Some("m"))
+            .file_static(Some("f"))
+            .line(Some(7))
+            .key_values(&fields)
+            .args(format_args!("text"))
+            .build();
+        Line::from(&record).with_record(|kept| {
+            assert_eq!(format!("{:?}", kept.metadata()), format!("{:?}", record.metadata()));
+            assert_eq!((kept.module_path(), kept.file()), (Some("m"), Some("f")));
+            assert_eq!((kept.line(), kept.args().to_string()), (Some(7), "text".into()));
+            let mount = kept.key_values().get("swnd_mount".into()).unwrap();
+            assert_eq!(mount.to_string(), r"\\c\s");
+        });
+    }
+}
