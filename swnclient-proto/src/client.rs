@@ -5,7 +5,7 @@
 use super::interning::{CredentialsPool, Pool};
 use super::link::{Actions, Link, LinkEvent, LinkId};
 use super::registration::{Attempt, Registered, Registration, State, Unregistering};
-use super::timers::Timers;
+use super::timers::{LinkTimer, RegistrationTimer, TimerKey, Timers};
 use super::{Action, Config, ConnectionId};
 use crate::wire::Interface;
 use crate::{Credentials, Error, Event, RegistrationId, RegistrationRequest};
@@ -20,13 +20,6 @@ use std::time::{Duration, Instant};
 const KEPT: usize = 64;
 /// A consumer that asks again is heard at most once in this time.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What a deadline belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum TimerKey {
-    Link(LinkId),
-    Registration(RegistrationId),
-}
 
 /// The protocol's logic. See the crate's description.
 #[derive(Debug)]
@@ -44,7 +37,7 @@ pub struct Client {
     pub(super) version_1_only: BTreeSet<IpAddr>,
     pub(super) credentials: CredentialsPool,
     pub(super) lists: Pool<[Interface]>,
-    pub(super) timers: Timers<TimerKey>,
+    pub(super) timers: Timers,
     pub(super) actions: Actions,
     pub(super) events: VecDeque<(RegistrationId, Event)>,
     /// Whose AsyncNotify brought something, and when: the next one is made when
@@ -105,8 +98,9 @@ impl Client {
         registration.credentials = credentials;
         if matches!(registration.state, State::Waiting) {
             let earliest = registration.last_attempt.map_or(now, |at| at + RETRY_INTERVAL).max(now);
-            let at = registration.deadline.map_or(earliest, |at| at.min(earliest));
-            self.set_deadline(id, Some(at));
+            let key = TimerKey::Registration(id, RegistrationTimer::Retry);
+            let at = self.timers.get(key).map_or(earliest, |at| at.min(earliest));
+            self.timers.set(key, at);
         }
     }
 
@@ -129,7 +123,12 @@ impl Client {
                 let register = Some(call);
                 registration.state =
                     State::Unregistering(Unregistering { link, register, notify: None });
-                self.set_deadline(id, Some(now + self.config.unregister_timeout));
+                self.timers.clear_registration(id);
+                self.set_timer(
+                    id,
+                    RegistrationTimer::Unregister,
+                    now + self.config.unregister_timeout,
+                );
             }
             State::Resolving | State::Listing { .. } | State::Registering(_) | State::Waiting => {
                 self.end(id)
@@ -180,20 +179,10 @@ impl Client {
 
     /// The time has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(key) = self.timers.due(now) {
+        while let Some(key) = self.timers.pop_due(now) {
             match key {
-                TimerKey::Registration(id) => self.registration_due(id, now),
-                TimerKey::Link(id) => {
-                    let Some(link) = self.links.get(&id) else {
-                        break;
-                    };
-                    if link.is_ready() {
-                        self.link_due(id, now);
-                        continue;
-                    }
-                    let error = link.timeout(&self.config);
-                    self.fail_link(id, error, now);
-                }
+                TimerKey::Registration(id, timer) => self.registration_due(id, timer, now),
+                TimerKey::Link(id, timer) => self.link_due(id, timer, now),
             }
         }
     }
@@ -288,7 +277,7 @@ impl Client {
         };
         let mut events = Vec::new();
         let result = link.authenticated(outcome, &mut events, &mut self.actions);
-        self.set_link_deadline(id, Some(now + self.config.connect_timeout));
+        self.set_link_timer(id, LinkTimer::Phase, now + self.config.connect_timeout);
         self.link_events(id, events, now);
         if let Err(error) = result {
             self.fail_link(id, error, now);

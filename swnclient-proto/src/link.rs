@@ -19,7 +19,6 @@ use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
 
 /// Names a link within its client. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,14 +73,6 @@ pub(super) struct Link {
     group_name: Option<SmolStr>,
     pub(super) credentials: SharedCredentials,
     pub(super) connection: ConnectionId,
-    /// Until when the phase must have ended; once ready, the next of those below.
-    pub(super) deadline: Option<Instant>,
-    /// Until when the list that is under way must have come.
-    pub(super) list_due: Option<Instant>,
-    /// Until when the server must have let go of what nobody waits for.
-    pub(super) release_due: Option<Instant>,
-    /// Until when more must come of an answer that has come in part.
-    pub(super) rest_due: Option<Instant>,
     /// The registrations that depend on this link, but for those that only
     /// wait for a list.
     pub(super) members: BTreeSet<RegistrationId>,
@@ -117,10 +108,6 @@ impl Link {
             group_name,
             credentials,
             connection,
-            deadline: None,
-            list_due: None,
-            release_due: None,
-            rest_due: None,
             members: BTreeSet::new(),
             list_call: None,
             listing: Vec::new(),

@@ -2,9 +2,10 @@
 
 use super::backoff::jitter;
 use super::choice;
-use super::client::{Client, TimerKey};
+use super::client::Client;
 use super::link::{Link, LinkEvent, LinkId, Purpose};
 use super::registration::State;
+use super::timers::{LinkTimer, TimerKey};
 use super::{Action, ConnectionId};
 use crate::wire::{AsyncNotify, GetInterfaceList, Register, Status, UnRegister};
 use crate::{Awaited, Call, Error, RegistrationId};
@@ -49,7 +50,7 @@ impl Client {
         );
         self.links.insert(link_id, link);
         self.open_links.entry(address).or_default().push(link_id);
-        self.set_link_deadline(link_id, Some(now + self.config.connect_timeout));
+        self.set_link_timer(link_id, LinkTimer::Phase, now + self.config.connect_timeout);
         Some((link_id, false))
     }
 
@@ -114,7 +115,7 @@ impl Client {
     }
 
     fn remove_link(&mut self, link_id: LinkId) -> Option<Link> {
-        self.set_link_deadline(link_id, None);
+        self.timers.clear_link(link_id);
         let link = self.links.remove(&link_id)?;
         self.connections.remove(&link.connection);
         // A node that is back after a restart may speak another version.
@@ -161,7 +162,7 @@ impl Client {
             match event {
                 LinkEvent::Mapped => self.link_mapped(link_id, now),
                 LinkEvent::Authenticating => {
-                    self.set_link_deadline(link_id, Some(now + self.config.kdc_timeout));
+                    self.set_link_timer(link_id, LinkTimer::Phase, now + self.config.kdc_timeout);
                 }
                 LinkEvent::Ready => self.link_ready(link_id, now),
                 LinkEvent::Reply { purpose, call, reply } => {
@@ -178,11 +179,11 @@ impl Client {
         };
         self.connections.remove(&link.connection);
         link.connect_to_witness(connection, &mut self.actions);
-        self.set_link_deadline(link_id, Some(now + self.config.connect_timeout));
+        self.set_link_timer(link_id, LinkTimer::Phase, now + self.config.connect_timeout);
     }
 
     fn link_ready(&mut self, link_id: LinkId, now: Instant) {
-        self.set_link_deadline(link_id, None);
+        self.clear_link_timer(link_id, LinkTimer::Phase);
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
@@ -224,8 +225,7 @@ impl Client {
             match link.call(Purpose::List, &GetInterfaceList, &mut self.actions) {
                 Ok(call) => {
                     link.list_call = Some(call);
-                    link.list_due = Some(now + self.config.call_timeout);
-                    self.arm_link(link_id);
+                    self.set_link_timer(link_id, LinkTimer::List, now + self.config.call_timeout);
                 }
                 Err(error) => self.fail_link(link_id, error, now),
             }
@@ -236,9 +236,9 @@ impl Client {
     /// within a call timeout loses the connection, and with it all the rest
     /// ([C706] 5.1.6, context rundown).
     pub(super) fn expect_release(&mut self, link_id: LinkId, now: Instant) {
-        if let Some(link) = self.links.get_mut(&link_id) {
-            link.release_due.get_or_insert(now + self.config.call_timeout);
-            self.arm_link(link_id);
+        let key = TimerKey::Link(link_id, LinkTimer::Release);
+        if self.links.contains_key(&link_id) && self.timers.get(key).is_none() {
+            self.timers.set(key, now + self.config.call_timeout);
         }
     }
 
@@ -246,37 +246,24 @@ impl Client {
     /// nothing else expects: AsyncNotify of version 1 has no keep-alive.
     pub(super) fn expect_rest(&mut self, link_id: LinkId, now: Instant) {
         let due = now + self.config.call_timeout;
-        if let Some(link) = self.links.get_mut(&link_id).filter(|link| link.is_ready()) {
-            let rest_due = link.is_mid_reply().then_some(due);
-            if link.rest_due != rest_due {
-                link.rest_due = rest_due;
-                self.arm_link(link_id);
-            }
+        if let Some(link) = self.links.get(&link_id).filter(|link| link.is_ready()) {
+            let due = link.is_mid_reply().then_some(due);
+            self.timers.replace(TimerKey::Link(link_id, LinkTimer::Rest), due);
         }
     }
 
-    /// The deadline of a link that is ready: the next of its own.
-    fn arm_link(&mut self, link_id: LinkId) {
-        if let Some(link) = self.links.get(&link_id) {
-            let next = [link.list_due, link.release_due, link.rest_due].into_iter().flatten().min();
-            self.set_link_deadline(link_id, next);
-        }
-    }
-
-    /// The time of a link that is ready has come.
-    pub(super) fn link_due(&mut self, link_id: LinkId, now: Instant) {
+    /// A link's deadline has come.
+    pub(super) fn link_due(&mut self, link_id: LinkId, timer: LinkTimer, now: Instant) {
         let Some(link) = self.links.get(&link_id) else {
             return;
         };
-        if link.list_due.is_some_and(|at| at <= now) {
-            self.list_overdue(link_id, now);
-        } else if link.release_due.is_some_and(|at| at <= now) {
-            let error = self.overdue(link, Awaited::Response(Call::UnRegister));
-            self.fail_link(link_id, error, now);
-        } else if link.rest_due.is_some_and(|at| at <= now) {
-            let error = self.overdue(link, Awaited::RestOfResponse);
-            self.fail_link(link_id, error, now);
-        }
+        let error = match timer {
+            LinkTimer::List => return self.list_overdue(link_id, now),
+            LinkTimer::Phase => link.timeout(&self.config),
+            LinkTimer::Release => self.overdue(link, Awaited::Response(Call::UnRegister)),
+            LinkTimer::Rest => self.overdue(link, Awaited::RestOfResponse),
+        };
+        self.fail_link(link_id, error, now);
     }
 
     /// The error that something took longer than a call may.
@@ -291,7 +278,6 @@ impl Client {
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
-        link.list_due = None;
         let awaited = Awaited::Response(Call::GetInterfaceList);
         let after = self.config.call_timeout;
         let error = Error::Timeout { address: link.address, awaited, after };
@@ -303,7 +289,6 @@ impl Client {
         }
         let waiting = link.listing.drain(..).chain(link.list_next.drain(..));
         let waiting: Vec<RegistrationId> = waiting.collect();
-        self.arm_link(link_id);
         let result = Err(error);
         for id in waiting {
             self.listed(id, link_id, &result, now);
@@ -328,12 +313,11 @@ impl Client {
             Purpose::Map => {}
             Purpose::List => {
                 link.list_call = None;
-                link.list_due = None;
                 let asked = std::mem::take(&mut link.listing);
                 let again = std::mem::take(&mut link.list_next);
                 let result = decode::<GetInterfaceList>(address, Call::GetInterfaceList, reply);
                 let result = result.map(|list| self.lists.intern(list.into()));
-                self.arm_link(link_id);
+                self.clear_link_timer(link_id, LinkTimer::List);
                 for id in again {
                     self.request_list(link_id, id, now);
                 }
@@ -385,18 +369,19 @@ impl Client {
     /// Whether there is still something that the server is to let go of.
     fn check_releases(&mut self, link_id: LinkId) {
         let registrations = &self.registrations;
-        if let Some(link) = self.links.get_mut(&link_id) {
+        if let Some(link) = self.links.get(&link_id) {
             if !link.releases(|id| registrations.get(&id).is_some_and(|r| r.awaits(link_id))) {
-                link.release_due = None;
+                self.clear_link_timer(link_id, LinkTimer::Release);
             }
-            self.arm_link(link_id);
         }
     }
 
-    pub(super) fn set_link_deadline(&mut self, id: LinkId, at: Option<Instant>) {
-        if let Some(link) = self.links.get_mut(&id) {
-            self.timers.set(TimerKey::Link(id), &mut link.deadline, at);
-        }
+    pub(super) fn set_link_timer(&mut self, id: LinkId, timer: LinkTimer, at: Instant) {
+        self.timers.set(TimerKey::Link(id, timer), at);
+    }
+
+    fn clear_link_timer(&mut self, id: LinkId, timer: LinkTimer) {
+        self.timers.clear(TimerKey::Link(id, timer));
     }
 }
 

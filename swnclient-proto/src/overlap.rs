@@ -31,6 +31,9 @@ const MOST: usize = 64;
 pub(super) struct Overlap {
     /// The previous registration, until it is released.
     pub(super) previous: Option<Registered>,
+    /// When the list that the previous registration lacks was to be asked for
+    /// again: then it is, where that one is in force again.
+    pub(super) catch_up: Option<Instant>,
     /// When the previous registration is released; after that, until when
     /// copies are passed over.
     pub(super) until: Instant,

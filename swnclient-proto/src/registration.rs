@@ -35,9 +35,8 @@ pub(super) enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Attempt {
     pub(super) link: LinkId,
-    /// The call, its version, and when its response is overdue. `None` until
-    /// the link is ready.
-    pub(super) call: Option<(CallId, Version, Instant)>,
+    /// The call and its version. `None` until the link is ready.
+    pub(super) call: Option<(CallId, Version)>,
 }
 
 impl Attempt {
@@ -59,8 +58,6 @@ pub(super) struct Registered {
     /// where the witness answers too fast to be asked again at once, and while
     /// the previous registration is still asked.
     pub(super) notify: Option<(CallId, Instant)>,
-    /// When the answer to it is overdue, or when to ask again.
-    pub(super) notify_due: Option<Instant>,
     pub(super) missed: Missed,
     /// The registration that it takes over from.
     pub(super) overlap: Option<Box<Overlap>>,
@@ -74,8 +71,7 @@ impl Registered {
         since: Instant,
         missed: Missed,
     ) -> Self {
-        let (notify, notify_due, overlap) = (None, None, None);
-        Self { link, handle, version, since, notify, notify_due, missed, overlap }
+        Self { link, handle, version, since, notify: None, missed, overlap: None }
     }
 
     /// The previous registration, while it is still asked.
@@ -86,11 +82,6 @@ impl Registered {
     /// The previous registration, while it is still asked.
     pub(super) fn previous_mut(&mut self) -> Option<&mut Self> {
         self.overlap.as_mut()?.previous.as_mut()
-    }
-
-    /// When the previous registration is released.
-    pub(super) fn previous_due(&self) -> Option<Instant> {
-        self.overlap.as_ref().filter(|overlap| overlap.previous.is_some()).map(|o| o.until)
     }
 
     /// Returns what is new of the changes that its witness tells.
@@ -117,7 +108,7 @@ pub(super) enum Missed {
     /// Waits for the list.
     Listing,
     /// The list could not be had and is asked for again.
-    Due(Instant),
+    Due,
     /// The consumer was told this state from the list. Where that is also the
     /// first that the witness tells, it is the same change: a state does not
     /// change to what it is.
@@ -133,8 +124,8 @@ pub(super) enum Missed {
 pub(super) enum Reselection {
     #[default]
     NotDue,
-    /// Starts at this time.
-    Due(Instant),
+    /// Waits for its time.
+    Due,
     /// Waits for the list of the node that serves the share.
     Listing(LinkId),
     /// Waits for a witness to accept it.
@@ -146,7 +137,7 @@ impl Reselection {
     pub(super) fn link(&self) -> Option<LinkId> {
         match self {
             Self::Listing(link) | Self::Registering(Attempt { link, .. }) => Some(*link),
-            Self::NotDue | Self::Due(_) => None,
+            Self::NotDue | Self::Due => None,
         }
     }
 }
@@ -181,7 +172,6 @@ pub(super) struct Registration {
     pub(super) request: RegistrationRequest,
     pub(super) credentials: SharedCredentials,
     pub(super) state: State,
-    pub(super) deadline: Option<Instant>,
     pub(super) reselection: Reselection,
     /// How the next reselection, or the one under way, treats a witness that
     /// can stay.
@@ -224,7 +214,6 @@ impl Registration {
             request,
             credentials,
             state: State::Waiting,
-            deadline: None,
             reselection: Reselection::NotDue,
             reselect: Reselect::default(),
             told: Told::default(),
@@ -240,14 +229,6 @@ impl Registration {
             known_state: None,
             was_registered: false,
             last_error: None,
-        }
-    }
-
-    /// Whether the list that tells what was missed is due again.
-    pub(super) fn misses_list(&self, now: Instant) -> bool {
-        match self.state {
-            State::Registered(Registered { missed: Missed::Due(at), .. }) => at <= now,
-            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@
 use crate::choice;
 use crate::client::Client;
 use crate::registration::{Missed, Registered, State};
+use crate::timers::{RegistrationTimer, TimerKey};
 use crate::wire::Interface;
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use smol_str::ToSmolStr;
@@ -22,6 +23,7 @@ impl Client {
         };
         registered.missed = Missed::Listing;
         let link_id = registered.link;
+        self.timers.clear(TimerKey::Registration(id, RegistrationTimer::CatchUp));
         let Some(link) = self.links.get(&link_id) else {
             return;
         };
@@ -75,13 +77,12 @@ impl Client {
         };
         let again = !error.needs_consumer() && !matches!(error, Error::Timeout { .. });
         log::debug!("cannot find out what was missed (asking again: {again}): {error}");
-        *missed = match again {
-            true => {
-                let (min, max) = (self.config.backoff_min, self.config.backoff_max);
-                Missed::Due(now + registration.backoff.next(&mut self.rng, min, max))
-            }
-            false => Missed::Settled,
-        };
-        self.arm_registered(id);
+        *missed = Missed::Settled;
+        if again {
+            *missed = Missed::Due;
+            let (min, max) = (self.config.backoff_min, self.config.backoff_max);
+            let delay = registration.backoff.next(&mut self.rng, min, max);
+            self.set_timer(id, RegistrationTimer::CatchUp, now + delay);
+        }
     }
 }

@@ -8,8 +8,9 @@ mod reselect;
 mod unregister;
 mod watch;
 
-use super::client::{Client, TimerKey};
+use super::client::Client;
 use super::registration::State;
+use super::timers::{RegistrationTimer, TimerKey};
 use crate::RegistrationId;
 use std::time::Instant;
 
@@ -18,16 +19,18 @@ impl Client {
     /// [`Client::fall_back`]. A deadline and a reselection belong to the state that
     /// set them.
     pub(crate) fn set_state(&mut self, id: RegistrationId, state: State, now: Instant) {
-        self.set_deadline(id, None);
+        self.timers.clear_registration(id);
         self.stop_reselection(id, now);
         if let Some(registration) = self.registrations.get_mut(&id) {
             registration.state = state;
         }
     }
 
-    pub(crate) fn set_deadline(&mut self, id: RegistrationId, at: Option<Instant>) {
-        if let Some(registration) = self.registrations.get_mut(&id) {
-            self.timers.set(TimerKey::Registration(id), &mut registration.deadline, at);
-        }
+    pub(crate) fn set_timer(&mut self, id: RegistrationId, timer: RegistrationTimer, at: Instant) {
+        self.timers.set(TimerKey::Registration(id, timer), at);
+    }
+
+    pub(crate) fn clear_timer(&mut self, id: RegistrationId, timer: RegistrationTimer) {
+        self.timers.clear(TimerKey::Registration(id, timer));
     }
 }

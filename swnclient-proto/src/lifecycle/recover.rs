@@ -4,7 +4,8 @@ use crate::choice;
 use crate::client::Client;
 use crate::lifecycle::reselect::{LASTING, goes_on};
 use crate::link::{Link, LinkId, Purpose};
-use crate::registration::{Attempt, Registered, Reselection, State, Unregistering};
+use crate::registration::{Attempt, Missed, Registered, Reselection, State, Unregistering};
+use crate::timers::{RegistrationTimer, TimerKey};
 use crate::wire::UnRegister;
 use crate::{Awaited, Call, Error, Event, RegistrationId};
 use dcerpc_proto::ndr::ContextHandle;
@@ -112,8 +113,10 @@ impl Client {
             return self.failed(id, error, now);
         }
         if let Some(state) = goes_on(std::mem::take(&mut registration.reselection)) {
+            let key = TimerKey::Registration(id, RegistrationTimer::Call);
+            let call_due = self.timers.get(key);
             self.set_state(id, state, now);
-            self.arm_attempt(id);
+            self.timers.replace(key, call_due);
             let retry_in = Some(Duration::ZERO);
             return self.events.push_back((id, Event::Failed { error, retry_in }));
         }
@@ -124,7 +127,7 @@ impl Client {
         }
         registration.fresh_list = false;
         self.set_state(id, State::Waiting, now);
-        self.set_deadline(id, Some(now + spread));
+        self.set_timer(id, RegistrationTimer::Retry, now + spread);
         self.events.push_back((id, Event::Failed { error, retry_in: Some(spread) }));
     }
 
@@ -141,64 +144,53 @@ impl Client {
             registration.backoff.next(&mut self.rng, min, max)
         });
         self.set_state(id, State::Waiting, now);
-        self.set_deadline(id, retry_in.map(|delay| now + delay));
+        if let Some(delay) = retry_in {
+            self.set_timer(id, RegistrationTimer::Retry, now + delay);
+        }
         self.events.push_back((id, Event::Failed { error, retry_in }));
     }
 
     /// A registration's deadline has come.
-    pub(crate) fn registration_due(&mut self, id: RegistrationId, now: Instant) {
-        self.set_deadline(id, None);
+    pub(crate) fn registration_due(
+        &mut self,
+        id: RegistrationId,
+        timer: RegistrationTimer,
+        now: Instant,
+    ) {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };
-        let (link, call) = match &registration.state {
-            State::Waiting => {
+        match (timer, &registration.state) {
+            (RegistrationTimer::Retry, State::Waiting) => {
                 registration.last_attempt = Some(now);
-                return self.register_next(id, now);
+                self.register_next(id, now);
             }
-            State::Registered(_) => return self.registered_due(id, now),
             // Where nobody shares the link, closing it takes the registration
             // back (C706 5.1.6, context rundown).
-            State::Unregistering(Unregistering { link, .. }) => {
+            (RegistrationTimer::Unregister, State::Unregistering(Unregistering { link, .. })) => {
                 let link = *link;
                 self.end(id);
-                return self.expect_release(link, now);
+                self.expect_release(link, now);
             }
-            State::Resolving => return,
-            State::Listing { link } => (*link, Call::GetInterfaceList),
-            State::Registering(Attempt { link, .. }) => (*link, Call::Register),
-        };
-        self.call_overdue(link, call, now);
-    }
-
-    /// The next deadline of a registration in force has come.
-    fn registered_due(&mut self, id: RegistrationId, now: Instant) {
-        let Some(registration) = self.registrations.get(&id) else {
-            return;
-        };
-        let State::Registered(registered) = &registration.state else {
-            return;
-        };
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if due(registered.previous_due()) {
-            return self.end_overlap(id, now);
-        }
-        match registration.reselection {
-            Reselection::Due(at) if at <= now => return self.start_reselection(id, now),
-            Reselection::Registering(Attempt { link, call: Some((.., at)) }) if at <= now => {
-                return self.call_overdue(link, Call::Register, now);
+            (RegistrationTimer::Call, _) => {
+                if let Some(&Attempt { link, .. }) = registration.attempt() {
+                    self.call_overdue(link, Call::Register, now);
+                }
+            }
+            (RegistrationTimer::Overlap, _) => self.end_overlap(id, now),
+            (RegistrationTimer::Reselect, _) => self.start_reselection(id, now),
+            (
+                RegistrationTimer::CatchUp,
+                State::Registered(Registered { missed: Missed::Due, .. }),
+            ) => self.ask_what_was_missed(id, now),
+            (RegistrationTimer::Notify, &State::Registered(Registered { link, notify, .. })) => {
+                match notify {
+                    None => self.send_notify(id, now),
+                    Some(_) => self.call_overdue(link, Call::AsyncNotify, now),
+                }
             }
             _ => {}
         }
-        if registration.misses_list(now) {
-            self.ask_what_was_missed(id, now);
-        } else if due(registered.notify_due) {
-            match registered.notify {
-                None => self.send_notify(id, now),
-                Some(_) => return self.call_overdue(registered.link, Call::AsyncNotify, now),
-            }
-        }
-        self.arm_registered(id);
     }
 
     /// The response to a call does not come: the link is of no use any more.

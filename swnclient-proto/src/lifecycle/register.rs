@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::{COPIES, Overlap, Told};
 use crate::registration::{Attempt, Missed, Registered, State, Unregistering};
+use crate::timers::RegistrationTimer;
 use crate::wire::{Register, RegisterEx, Status, Version};
 use crate::{Error, Event, RegistrationId};
 use dcerpc_proto::association::CallId;
@@ -47,28 +48,13 @@ impl Client {
         };
         match call {
             Ok(call) => {
-                let due = now + self.config.call_timeout;
                 registration.told = Told::default();
                 if let Some(attempt) = registration.attempt_mut() {
-                    attempt.call = Some((call, version, due));
+                    attempt.call = Some((call, version));
                 }
-                self.arm_attempt(id);
+                self.set_timer(id, RegistrationTimer::Call, now + self.config.call_timeout);
             }
             Err(error) => self.fail_link(link_id, error, now),
-        }
-    }
-
-    /// Sets the deadline of an attempt: its own, or the next of the registration
-    /// that stays in force meanwhile.
-    pub(crate) fn arm_attempt(&mut self, id: RegistrationId) {
-        let Some(registration) = self.registrations.get(&id) else {
-            return;
-        };
-        match registration.state {
-            State::Registering(Attempt { call, .. }) => {
-                self.set_deadline(id, call.map(|(.., due)| due));
-            }
-            _ => self.arm_registered(id),
         }
     }
 
@@ -82,7 +68,7 @@ impl Client {
     ) {
         let registration = self.registrations.get(&id);
         let asked = registration.and_then(|registration| registration.attempt()?.call);
-        if let Some((_, version, _)) = asked.filter(|(asked, ..)| *asked == call) {
+        if let Some((_, version)) = asked.filter(|(asked, _)| *asked == call) {
             return match result {
                 Ok(handle) => self.registered(id, link_id, handle, version, now),
                 Err(error) => self.register_refused(id, link_id, version, error, now),
@@ -124,7 +110,7 @@ impl Client {
             if let Some(attempt) = self.registrations.get_mut(&id).and_then(|r| r.attempt_mut()) {
                 attempt.call = None;
             }
-            self.arm_attempt(id);
+            self.clear_timer(id, RegistrationTimer::Call);
             self.send_register(id, now);
             return;
         }
@@ -190,7 +176,8 @@ impl Client {
         let told = std::mem::take(&mut registration.told);
         if !told.is_empty() {
             let until = now + COPIES;
-            registered.overlap = Some(Box::new(Overlap { previous: None, until, told }));
+            registered.overlap =
+                Some(Box::new(Overlap { previous: None, catch_up: None, until, told }));
         }
         self.set_state(id, State::Registered(registered), now);
         if anew {

@@ -13,7 +13,8 @@ use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::{COPIES, OVERLAP, Overlap};
 use crate::registration::{Attempt, Missed, Registered, Reselect, Reselection, State};
-use crate::wire::{AsyncNotify, Interface};
+use crate::timers::{RegistrationTimer, TimerKey};
+use crate::wire::{AsyncNotify, Interface, Version};
 use crate::{Error, Event, RegistrationId};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,15 +41,15 @@ impl Client {
                 }
                 let (min, max) = (self.config.reselect_spread, self.config.backoff_max);
                 let delay = registration.reselections.next(&mut self.rng, min, max.max(min));
-                registration.reselection = Reselection::Due(now + delay);
+                registration.reselection = Reselection::Due;
                 registration.reselect = Reselect { moved, ..Reselect::default() };
+                self.set_timer(id, RegistrationTimer::Reselect, now + delay);
             }
-            Reselection::Due(_) => registration.reselect.moved |= moved,
+            Reselection::Due => registration.reselect.moved |= moved,
             Reselection::Listing(_) | Reselection::Registering(..) => {
                 registration.reselect.again |= moved;
             }
         }
-        self.arm_registered(id);
     }
 
     /// Asks the node that serves the share for its list.
@@ -63,7 +64,6 @@ impl Client {
         if let Some((link, _)) = link {
             self.request_list(link, id, now);
         }
-        self.arm_registered(id);
     }
 
     /// Handles the list: the witness stays as it is, or a registration is made at
@@ -114,9 +114,9 @@ impl Client {
         self.stop_reselection(id, now);
         if let Some(registration) = self.registrations.get_mut(&id).filter(|_| again) {
             let delay = jitter(&mut self.rng, self.config.backoff_min);
-            registration.reselection = Reselection::Due(now + delay);
+            registration.reselection = Reselection::Due;
+            self.set_timer(id, RegistrationTimer::Reselect, now + delay);
         }
-        self.arm_registered(id);
     }
 
     /// Ends a reselection.
@@ -125,6 +125,11 @@ impl Client {
             return;
         };
         let stopped = std::mem::take(&mut registration.reselection);
+        match stopped {
+            Reselection::NotDue | Reselection::Listing(_) => {}
+            Reselection::Due => self.clear_timer(id, RegistrationTimer::Reselect),
+            Reselection::Registering(_) => self.clear_timer(id, RegistrationTimer::Call),
+        }
         if let Some(link) = stopped.link() {
             self.leave_link(link, id);
         }
@@ -144,12 +149,16 @@ impl Client {
         let State::Registered(registered) = &mut registration.state else {
             return;
         };
-        let missed = matches!(registered.missed, Missed::Listing | Missed::Due(_));
+        let again = std::mem::take(&mut registration.reselect).again;
+        let missed = matches!(registered.missed, Missed::Listing | Missed::Due);
         std::mem::swap(registered, &mut new);
         let previous = Registered { overlap: None, ..new };
         let until = now + OVERLAP;
-        registered.overlap = Some(Box::new(Overlap { previous: Some(previous), until, told }));
-        let again = std::mem::take(&mut registration.reselect).again;
+        let catch_up = self.timers.get(TimerKey::Registration(id, RegistrationTimer::CatchUp));
+        let overlap = Overlap { previous: Some(previous), catch_up, until, told };
+        registered.overlap = Some(Box::new(overlap));
+        self.timers.clear_registration(id);
+        self.set_timer(id, RegistrationTimer::Overlap, until);
         if missed {
             self.ask_what_was_missed(id, now);
         }
@@ -157,7 +166,6 @@ impl Client {
         if again {
             self.schedule_reselection(id, true, now);
         }
-        self.arm_registered(id);
     }
 
     /// Makes an AsyncNotify of the previous registration, where none is pending.
@@ -186,7 +194,6 @@ impl Client {
     pub(crate) fn end_overlap(&mut self, id: RegistrationId, now: Instant) {
         self.release_previous(id, now);
         self.send_notify(id, now);
-        self.arm_registered(id);
     }
 
     /// Releases the previous registration, where there is one still.
@@ -213,7 +220,6 @@ impl Client {
         self.leave_link(previous.link, id);
         self.ask_what_was_missed(id, now);
         self.send_notify(id, now);
-        self.arm_registered(id);
     }
 
     /// Takes the previous registration out; copies of what it told are passed
@@ -228,12 +234,22 @@ impl Client {
         if overlap.told.is_empty() {
             registered.overlap = None;
         }
+        self.clear_timer(id, RegistrationTimer::Overlap);
         Some(previous)
+    }
+
+    /// When the list that the previous registration lacks was to be asked for.
+    fn catch_up_of_previous(&self, id: RegistrationId) -> Option<Instant> {
+        match &self.registrations.get(&id)?.state {
+            State::Registered(registered) => registered.overlap.as_ref()?.catch_up,
+            _ => None,
+        }
     }
 
     /// Goes back to the previous registration, where there is one still, because
     /// the new one is lost already.
     pub(crate) fn fall_back(&mut self, id: RegistrationId, now: Instant) -> bool {
+        let catch_up = self.catch_up_of_previous(id);
         let Some(previous) = self.take_previous(id, now) else {
             return false;
         };
@@ -243,7 +259,15 @@ impl Client {
             return false;
         };
         let (witness, version) = (link.address, previous.version.number());
+        let notify_due = match previous.notify {
+            Some((_, since)) if previous.version == Version::V2 => {
+                Some(since + self.config.call_timeout)
+            }
+            _ => None,
+        };
         registration.state = State::Registered(previous);
+        self.timers.replace(TimerKey::Registration(id, RegistrationTimer::Notify), notify_due);
+        self.timers.replace(TimerKey::Registration(id, RegistrationTimer::CatchUp), catch_up);
         self.events.push_back((id, Event::Registered { witness, version }));
         self.send_notify(id, now);
         self.schedule_reselection(id, true, now);
@@ -256,6 +280,6 @@ pub(super) fn goes_on(reselection: Reselection) -> Option<State> {
     match reselection {
         Reselection::Listing(link) => Some(State::Listing { link }),
         Reselection::Registering(attempt) => Some(State::Registering(attempt)),
-        Reselection::NotDue | Reselection::Due(_) => None,
+        Reselection::NotDue | Reselection::Due => None,
     }
 }

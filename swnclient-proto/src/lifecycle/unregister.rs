@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::registration::{State, Unregistering};
+use crate::timers::RegistrationTimer;
 use crate::wire::UnRegister;
 use crate::{Event, RegistrationId};
 use dcerpc_proto::association::CallId;
@@ -29,7 +30,11 @@ impl Client {
             Ok(_) => {
                 let unregistering = Unregistering { link: link_id, register: None, notify };
                 self.set_state(id, State::Unregistering(unregistering), now);
-                self.set_deadline(id, Some(now + self.config.unregister_timeout));
+                self.set_timer(
+                    id,
+                    RegistrationTimer::Unregister,
+                    now + self.config.unregister_timeout,
+                );
             }
             Err(error) => {
                 self.end(id);
@@ -40,7 +45,7 @@ impl Client {
 
     /// The end of a registration, in any state.
     pub(crate) fn end(&mut self, id: RegistrationId) {
-        self.set_deadline(id, None);
+        self.timers.clear_registration(id);
         let Some(registration) = self.registrations.remove(&id) else {
             return;
         };

@@ -5,7 +5,8 @@ use crate::choice;
 use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::COPIES;
-use crate::registration::{Attempt, Missed, Registered, Reselection, State, Unregistering};
+use crate::registration::{Attempt, Registered, Reselection, State, Unregistering};
+use crate::timers::{RegistrationTimer, TimerKey};
 use crate::wire::{AddressInfo, AsyncNotify, NotifyMessages, Status, Version};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc_proto::association::CallId;
@@ -59,8 +60,8 @@ impl Client {
                 // Version 1 has no keep-alive: no news can last for ever, and
                 // the connection's own keep-alive watches over the witness.
                 let keeps_alive = registered.version == Version::V2;
-                registered.notify_due = keeps_alive.then_some(now + self.config.call_timeout);
-                self.arm_registered(id);
+                let due = keeps_alive.then_some(now + self.config.call_timeout);
+                self.timers.replace(TimerKey::Registration(id, RegistrationTimer::Notify), due);
             }
             Err(error) => self.fail_link(link_id, error, now),
         }
@@ -134,35 +135,13 @@ impl Client {
     fn pause_notify(&mut self, id: RegistrationId, until: Instant) {
         if let Some(registration) = self.registrations.get_mut(&id) {
             if let State::Registered(registered) = &mut registration.state {
-                registered.notify_due = Some(until);
                 // What it has still to tell comes later by as much.
                 if let Some(overlap) = &mut registered.overlap {
                     overlap.until = overlap.until.max(until + COPIES);
                 }
             }
         }
-        self.arm_registered(id);
-    }
-
-    /// The deadline of a registration in force: the next of its own.
-    pub(crate) fn arm_registered(&mut self, id: RegistrationId) {
-        let Some(registration) = self.registrations.get(&id) else {
-            return;
-        };
-        if let State::Registered(registered) = &registration.state {
-            let reselection = match registration.reselection {
-                Reselection::Due(at) => Some(at),
-                Reselection::Registering(Attempt { call, .. }) => call.map(|(.., due)| due),
-                Reselection::NotDue | Reselection::Listing(_) => None,
-            };
-            let missed = match registered.missed {
-                Missed::Due(at) => Some(at),
-                Missed::Listing | Missed::Told(_) | Missed::Settled => None,
-            };
-            let next = [registered.notify_due, registered.previous_due(), reselection, missed];
-            let next = next.into_iter().flatten().min();
-            self.set_deadline(id, next);
-        }
+        self.set_timer(id, RegistrationTimer::Notify, until);
     }
 
     /// Turns a witness's messages into notifications.
