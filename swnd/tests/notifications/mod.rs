@@ -38,7 +38,10 @@ pub(crate) fn hand_on(notifications: usize, mut each: impl FnMut(Duration)) {
     let calls = daemon.client().take_calls();
     let Some(Call::Register(registration, ..)) = calls.last() else { panic!("{calls:?}") };
     for nth in 0..notifications {
-        let state = [ResourceState::Available, ResourceState::Unavailable][nth % 2];
+        let state = match nth % 2 {
+            0 => ResourceState::Available,
+            _ => ResourceState::Unavailable,
+        };
         let change = Notification::ResourceChange { name: "10.77.0.101".into(), state };
         let reported = Instant::now();
         events.event(*registration, Event::Notification(change));
