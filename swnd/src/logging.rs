@@ -1,5 +1,5 @@
 //! Where log lines go: the journal, syslog, or the standard error stream. None of them
-//! is waited for: see [`queue`].
+//! is waited for: see `queue`.
 
 mod limit;
 mod queue;
