@@ -155,6 +155,9 @@ const LOGON: fn(Column, Place) -> bool = |column, _| {
         Column::Bind | Column::Auth | Column::List | Column::Register | Column::Waiting
     )
 };
+/// A fault has no signature, and is not believed after a response that had one.
+const UNVERIFIED: fn(Column, Place) -> bool =
+    |column, place| LOGON(column, place) && !matches!(column, Column::Waiting);
 const BIND: fn(Column, Place) -> bool = |column, _| matches!(column, Column::Bind);
 /// Wherever a logon follows: what is established stays.
 const NEXT_LOGON: fn(Column, Place) -> bool = |column, place| match column {
@@ -274,7 +277,7 @@ pub const ROWS: &[Row] = &[
             ],
             BREAK,
         ),
-        LOGON,
+        UNVERIFIED,
     ),
     answer(
         "bind_nak",
