@@ -29,6 +29,8 @@ pub(super) enum LinkTimer {
 }
 
 impl LinkTimer {
+    const FIRST: Self = Self::Phase;
+    /// In order.
     const ALL: [Self; 4] = [Self::Phase, Self::List, Self::Release, Self::Rest];
 }
 
@@ -52,6 +54,8 @@ pub(super) enum RegistrationTimer {
 }
 
 impl RegistrationTimer {
+    const FIRST: Self = Self::Overlap;
+    /// In order.
     const ALL: [Self; 7] = [
         Self::Overlap,
         Self::Reselect,
@@ -63,16 +67,44 @@ impl RegistrationTimer {
     ];
 }
 
+/// A key as one number in the same order, so that a comparison is one instruction:
+/// a bit for a registration, the identifier, four bits for the timer.
+type Packed = u64;
+
+const TIMER_BITS: u32 = 4;
+const REGISTRATION: Packed = 1 << 63;
+
+impl TimerKey {
+    /// Identifiers are counted up from 1, and never come near 2⁵⁹.
+    fn pack(self) -> Packed {
+        match self {
+            Self::Link(id, timer) => (id.0 << TIMER_BITS) | timer as Packed,
+            Self::Registration(id, timer) => REGISTRATION | (id.0 << TIMER_BITS) | timer as Packed,
+        }
+    }
+
+    fn unpack(packed: Packed) -> Option<Self> {
+        let timer = usize::try_from(packed & ((1 << TIMER_BITS) - 1)).ok()?;
+        let id = (packed & !REGISTRATION) >> TIMER_BITS;
+        Some(if packed & REGISTRATION == 0 {
+            Self::Link(LinkId(id), *LinkTimer::ALL.get(timer)?)
+        } else {
+            Self::Registration(RegistrationId(id), *RegistrationTimer::ALL.get(timer)?)
+        })
+    }
+}
+
 /// The deadlines that are set, at most one of each name.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    by_key: BTreeMap<TimerKey, Instant>,
-    by_time: BTreeSet<(Instant, TimerKey)>,
+    by_key: BTreeMap<Packed, Instant>,
+    by_time: BTreeSet<(Instant, Packed)>,
 }
 
 impl Timers {
     /// Sets a deadline, in place of the one that has its name.
     pub(super) fn set(&mut self, key: TimerKey, at: Instant) {
+        let key = key.pack();
         let old = self.by_key.insert(key, at);
         if old == Some(at) {
             return;
@@ -85,9 +117,7 @@ impl Timers {
 
     /// Removes a deadline.
     pub(super) fn clear(&mut self, key: TimerKey) {
-        if let Some(old) = self.by_key.remove(&key) {
-            self.by_time.remove(&(old, key));
-        }
+        self.remove(key.pack());
     }
 
     /// Sets a deadline, or with `None` removes it.
@@ -100,21 +130,32 @@ impl Timers {
 
     /// Removes every deadline of a registration.
     pub(super) fn clear_registration(&mut self, id: RegistrationId) {
-        for timer in RegistrationTimer::ALL {
-            self.clear(TimerKey::Registration(id, timer));
-        }
+        self.clear_all(TimerKey::Registration(id, RegistrationTimer::FIRST));
     }
 
     /// Removes every deadline of a link.
     pub(super) fn clear_link(&mut self, id: LinkId) {
-        for timer in LinkTimer::ALL {
-            self.clear(TimerKey::Link(id, timer));
+        self.clear_all(TimerKey::Link(id, LinkTimer::FIRST));
+    }
+
+    /// Removes every deadline of what this is the first one of.
+    fn clear_all(&mut self, first: TimerKey) {
+        let first = first.pack();
+        let all = first..first + (1 << TIMER_BITS);
+        while let Some((&key, _)) = self.by_key.range(all.clone()).next() {
+            self.remove(key);
+        }
+    }
+
+    fn remove(&mut self, key: Packed) {
+        if let Some(old) = self.by_key.remove(&key) {
+            self.by_time.remove(&(old, key));
         }
     }
 
     /// Returns a deadline that is set.
     pub(super) fn get(&self, key: TimerKey) -> Option<Instant> {
-        self.by_key.get(&key).copied()
+        self.by_key.get(&key.pack()).copied()
     }
 
     /// Returns the first deadline.
@@ -132,7 +173,7 @@ impl Timers {
         }
         self.by_time.pop_first();
         self.by_key.remove(&key);
-        Some(key)
+        TimerKey::unpack(key)
     }
 }
 
@@ -140,6 +181,25 @@ impl Timers {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_packed_key_is_the_same_key_in_the_same_order() {
+        let mut keys = Vec::new();
+        for id in [1, 2, 1 << 40] {
+            keys.extend(LinkTimer::ALL.map(|timer| TimerKey::Link(LinkId(id), timer)));
+            let registration = RegistrationId(id);
+            keys.extend(
+                RegistrationTimer::ALL.map(|timer| TimerKey::Registration(registration, timer)),
+            );
+        }
+        keys.sort_unstable();
+        for pair in keys.windows(2) {
+            assert!(pair[0].pack() < pair[1].pack(), "{pair:?}");
+        }
+        for key in keys {
+            assert_eq!(TimerKey::unpack(key.pack()), Some(key));
+        }
+    }
 
     #[test]
     fn what_is_due_is_removed_before_it_is_returned() {
