@@ -12,6 +12,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// How many witnesses of an old list are tried before a new one is asked for again.
+const OLD_WITNESSES: usize = 2;
+
 impl Client {
     /// A whole attempt, from the interface list on.
     pub(crate) fn start(&mut self, id: RegistrationId, now: Instant) {
@@ -50,8 +53,31 @@ impl Client {
                 registration.served_by = Some(address);
                 self.list_at(id, address, now);
             }
-            None => self.failed(id, error, now),
+            None => self.try_old_list(id, error, now),
         }
+    }
+
+    /// The node that serves the share can't be asked, as its address is on its way to
+    /// another node for some seconds: the witnesses that it named before may be well.
+    fn try_old_list(&mut self, id: RegistrationId, error: Error, now: Instant) {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return;
+        };
+        let Some(served_by) = registration.served_by else {
+            return self.failed(id, error, now);
+        };
+        let mut witnesses =
+            choice::witnesses(&registration.interfaces, served_by, None, &mut self.rng);
+        // The first one is the last.
+        witnesses.drain(..witnesses.len().saturating_sub(OLD_WITNESSES));
+        if witnesses.is_empty() {
+            return self.failed(id, error, now);
+        }
+        registration.candidates = witnesses;
+        registration.last_error = Some(error);
+        // Where none of these accepts it either, the next attempt is by a new list.
+        registration.fresh_list = true;
+        self.register_next(id, now);
     }
 
     fn list_at(&mut self, id: RegistrationId, address: IpAddr, now: Instant) {

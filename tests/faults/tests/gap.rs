@@ -291,3 +291,21 @@ fn a_registration_that_ends_during_an_address_move_leaves_nothing() {
         assert!(bench.ledger.has_ended(bench.get(mount).id), "seed {seed}");
     }
 }
+
+#[test]
+fn a_mount_whose_address_cannot_be_reached_gets_a_witness_that_was_listed_before() {
+    for seed in 0..COURSES {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (mut bench, mount) = mounted(ClusterConfig::new(Profile::Samba, 4, [10, 0, 0]), seed);
+        // Nobody who connects to the address is answered where it is now, for as long as
+        // its neighbours have its old place in their tables; Samba drops the registration.
+        let node = other(&bench, &mut rng);
+        bench.run(format!("fault connect node {} always no-reply", node.0).parse().unwrap());
+        bench.run(Step::AddressMove { address: ip(1), node });
+        bench.pass(6 * SECOND);
+        let end = bench.world.now() + 10 * SECOND;
+        let is_in_order = bench
+            .pass_until(end, |bench| bench.is_in_order(mount) && bench.witnesses(mount) != [node]);
+        assert!(is_in_order, "seed {seed}: {:#?}", bench.told);
+    }
+}
