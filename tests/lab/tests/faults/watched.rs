@@ -75,6 +75,9 @@ impl<'a> Watched<'a> {
             self.look(lost, ghosts)
         });
         println!("after {after}: all registered in {:.1?}, bound {bound:?}", start.elapsed());
+        if std::env::var_os("LAB_LOG").is_some() {
+            println!("clients: {}\nswnd: {}", self.clients.history(), self.swnd.log());
+        }
         standing
     }
 
@@ -97,7 +100,9 @@ impl<'a> Watched<'a> {
             Ok(Standing { registrations, holders, ghosts: ghosts.clone() })
         } else {
             let swnd = self.swnd.log();
-            Err(format!("{list:#?}\nlost: {lost:?}\naddresses: {holders:?}\nswnd: {swnd}"))
+            let clients = self.clients.history();
+            let seen = format!("{list:#?}\nlost: {lost:?}\naddresses: {holders:?}");
+            Err(format!("{seen}\nclients: {clients}\nswnd: {swnd}"))
         }
     }
 
