@@ -297,7 +297,7 @@ fn a_mount_whose_address_cannot_be_reached_gets_a_witness_that_was_listed_before
     for seed in 0..COURSES {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (mut bench, mount) = mounted(ClusterConfig::new(Profile::Samba, 4, [10, 0, 0]), seed);
-        // Nobody who connects to the address is answered where it is now, for as long as
+        // The address does not answer new connections where it is now, for as long as
         // its neighbours have its old place in their tables; Samba drops the registration.
         let node = other(&bench, &mut rng);
         bench.run(format!("fault connect node {} always no-reply", node.0).parse().unwrap());

@@ -10,7 +10,7 @@ use super::{Death, MountPlan, Outcome, Planned, PlannedStep, Scenario, Setup, St
 use crate::{Cluster, Guest, Process, script};
 
 /// How long the four may take to go on: the minute that Samba keeps a persistent handle whose connection is lost, in
-/// which nobody else can open the file, and some more.
+/// which no other open of the file succeeds, and some more.
 const GOES_ON: Duration = Duration::from_secs(90);
 /// The program's files in the guest.
 const STOP: &str = "/run/open-files.stop";
