@@ -21,10 +21,12 @@ def artefact(messages, kind, name):
         if message.get("reason") != "compiler-artifact":
             continue
         target = message["target"]
-        if target["name"] == name and kind in target["kind"]:
-            if kind == "bin":
-                return message["executable"]
-            return next(file for file in message["filenames"] if file.endswith(".so"))
+        if kind == "bin" and target["name"] == name and kind in target["kind"]:
+            return message["executable"]
+        # The crate it is made of has the same name, and no such file.
+        archives = [file for file in message["filenames"] if file.endswith(".a")]
+        if kind == "staticlib" and target["name"] == name and archives:
+            return archives[0]
     sys.exit(f"cargo built no {kind} {name}")
 
 
@@ -33,9 +35,13 @@ def main():
     environment = dict(os.environ)
     if os.path.isdir(os.path.join(source_root, "vendor")):
         environment["CARGO_NET_OFFLINE"] = "true"
+    command = [cargo, "build", *arguments]
+    if kind == "staticlib":
+        # Whatever the crate's own kind is.
+        command = [cargo, "rustc", "--lib", "--crate-type", "staticlib", *arguments]
     # In the source's root: there cargo finds .cargo/config.toml.
     built = subprocess.run(
-        [cargo, "build", "--message-format=json-render-diagnostics", *arguments],
+        [*command, "--message-format=json-render-diagnostics"],
         cwd=source_root,
         env=environment,
         stdout=subprocess.PIPE,
