@@ -148,7 +148,7 @@ impl Client {
         concerned.sort_unstable();
         concerned.dedup();
         for id in concerned {
-            self.link_failed(id, link_id, &link, &error, spread, now);
+            self.on_link_failed(id, link_id, &link, &error, spread, now);
         }
     }
 
@@ -291,7 +291,7 @@ impl Client {
         let waiting: Vec<RegistrationId> = waiting.collect();
         let result = Err(error);
         for id in waiting {
-            self.listed(id, link_id, &result, now);
+            self.on_list_reply(id, link_id, &result, now);
         }
         self.close_if_idle(link_id);
     }
@@ -322,7 +322,7 @@ impl Client {
                     self.request_list(link_id, id, now);
                 }
                 for id in asked {
-                    self.listed(id, link_id, &result, now);
+                    self.on_list_reply(id, link_id, &result, now);
                 }
                 self.close_if_idle(link_id);
             }
@@ -332,13 +332,13 @@ impl Client {
                     // It may have registered, under a handle that nobody can
                     // read: it keeps that as long as the connection.
                     Err(error @ Error::Malformed { .. }) => self.fail_link(link_id, error, now),
-                    result => self.register_answered(id, link_id, call, result, now),
+                    result => self.on_register_reply(id, link_id, call, result, now),
                 }
                 self.check_releases(link_id);
             }
             Purpose::Notify(id) => {
                 let result = decode::<AsyncNotify>(address, Call::AsyncNotify, reply);
-                self.notify_answered(id, link_id, call, result, now);
+                self.on_notify_reply(id, link_id, call, result, now);
             }
             Purpose::Unregister(id) => {
                 self.end(id);

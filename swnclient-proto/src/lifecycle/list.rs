@@ -28,7 +28,7 @@ impl Client {
         registration.seeds.clear();
         if !is_name(&registration.request.net_name) {
             let error = Error::NetNameIsAddress(registration.request.net_name.clone());
-            return self.failed(id, error, now);
+            return self.enter_backoff(id, error, now);
         }
         match registration.request.ip_address {
             Some(address) => self.list_at(id, address, now),
@@ -64,14 +64,14 @@ impl Client {
             return;
         };
         let Some(served_by) = registration.served_by else {
-            return self.failed(id, error, now);
+            return self.enter_backoff(id, error, now);
         };
         let mut witnesses =
             choice::witnesses(&registration.interfaces, served_by, None, &mut self.rng);
         // The first one is the last.
         witnesses.drain(..witnesses.len().saturating_sub(OLD_WITNESSES));
         if witnesses.is_empty() {
-            return self.failed(id, error, now);
+            return self.enter_backoff(id, error, now);
         }
         registration.candidates = witnesses;
         registration.last_error = Some(error);
@@ -91,7 +91,7 @@ impl Client {
     /// The interface list is there: for a registration that looks for a
     /// witness, or for one that has just found another one and must know what
     /// it missed meanwhile.
-    pub(crate) fn listed(
+    pub(crate) fn on_list_reply(
         &mut self,
         id: RegistrationId,
         link_id: LinkId,
@@ -149,7 +149,7 @@ impl Client {
 
     pub(crate) fn list_failed(&mut self, id: RegistrationId, error: Error, now: Instant) {
         if error.needs_consumer() {
-            self.failed(id, error, now);
+            self.enter_backoff(id, error, now);
         } else {
             self.try_next_seed(id, error, now);
         }
@@ -184,7 +184,7 @@ impl Client {
             let error = registration.last_error.take().unwrap_or(Error::NoWitness);
             match in_force {
                 true => self.reselection_failed(id, &error, now),
-                false => self.failed(id, error, now),
+                false => self.enter_backoff(id, error, now),
             }
         } else {
             self.start(id, now);

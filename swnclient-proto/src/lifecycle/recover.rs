@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 impl Client {
     /// A link that a registration depends on, or waits for a list by, has failed.
-    pub(crate) fn link_failed(
+    pub(crate) fn on_link_failed(
         &mut self,
         id: RegistrationId,
         link_id: LinkId,
@@ -110,7 +110,7 @@ impl Client {
             return;
         };
         if error.needs_consumer() {
-            return self.failed(id, error, now);
+            return self.enter_backoff(id, error, now);
         }
         if let Some(state) = goes_on(std::mem::take(&mut registration.reselection)) {
             let key = TimerKey::Registration(id, RegistrationTimer::Call);
@@ -131,8 +131,8 @@ impl Client {
         self.events.push_back((id, Event::Failed { error, retry_in: Some(spread) }));
     }
 
-    /// An attempt has failed for good.
-    pub(crate) fn failed(&mut self, id: RegistrationId, error: Error, now: Instant) {
+    /// Ends a failed attempt and sets the time of the next one, where it may start unasked.
+    pub(crate) fn enter_backoff(&mut self, id: RegistrationId, error: Error, now: Instant) {
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
         };

@@ -58,7 +58,7 @@ impl Client {
         }
     }
 
-    pub(crate) fn register_answered(
+    pub(crate) fn on_register_reply(
         &mut self,
         id: RegistrationId,
         link_id: LinkId,
@@ -137,7 +137,7 @@ impl Client {
         if error.needs_consumer() {
             match registration.state {
                 State::Registered(_) => self.reselection_failed(id, &error, now),
-                _ => self.failed(id, error, now),
+                _ => self.enter_backoff(id, error, now),
             }
         } else {
             log::debug!("{}: {error}; trying the next witness", registration.request.net_name);

@@ -67,7 +67,7 @@ impl Client {
         }
     }
 
-    pub(crate) fn notify_answered(
+    pub(crate) fn on_notify_reply(
         &mut self,
         id: RegistrationId,
         link_id: LinkId,
@@ -85,7 +85,7 @@ impl Client {
                 if let Some(previous) = registered.previous_mut() {
                     if previous.notify.is_some_and(|(asked, _)| asked == call) {
                         previous.notify = None;
-                        return self.previous_answered(id, witness, result, now);
+                        return self.on_previous_reply(id, witness, result, now);
                     }
                 }
                 match registered.notify.take() {
@@ -113,7 +113,7 @@ impl Client {
     }
 
     /// The witness of the previous registration answers while that is still asked.
-    fn previous_answered(
+    fn on_previous_reply(
         &mut self,
         id: RegistrationId,
         witness: IpAddr,
