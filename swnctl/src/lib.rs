@@ -3,5 +3,9 @@
 //! A library only so that the binary and the tests share it; nothing here is an
 //! interface for others.
 
+pub mod commands;
+pub mod connection;
 pub mod demo;
+pub mod mounts;
 pub mod options;
+mod show;
