@@ -1,11 +1,13 @@
 //! The commands that talk to the daemon.
 
+use crate::check::{self, Facts, Outcome};
 use crate::connection::{CallError, Connection};
 use crate::mounts::{self, CifsMount};
 use crate::options::{Command, Options};
 use crate::{demo, show};
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use swnd::control::interface::{Event, Registration, State};
 
@@ -21,6 +23,8 @@ pub enum Exit {
     Failed(String),
     /// No such mount.
     NoSuchMount(String),
+    /// No cifs mount there.
+    NotMounted(String),
     /// The daemon, or the way to it.
     Call(CallError),
     /// The time was over.
@@ -36,7 +40,7 @@ impl Exit {
             Self::ReaderGone => 0,
             Self::NotWell | Self::Failed(_) => 1,
             Self::Call(CallError::NotRunning(_)) => 3,
-            Self::NoSuchMount(_) | Self::Call(CallError::NotFound) => 4,
+            Self::NoSuchMount(_) | Self::NotMounted(_) | Self::Call(CallError::NotFound) => 4,
             Self::Call(CallError::PermissionDenied) => 5,
             Self::Call(_) => 1,
             Self::Timeout(_) => 124,
@@ -50,6 +54,9 @@ impl Exit {
             Self::Failed(text) | Self::Timeout(text) => Some(text.clone()),
             Self::NoSuchMount(name) => Some(format!(
                 "{name}: swnd knows no such mount; is it mounted with the option witness?"
+            )),
+            Self::NotMounted(name) => Some(format!(
+                "{name}: no cifs mount; give a directory that is one, or //CLUSTER/SHARE"
             )),
             Self::Call(error) => Some(error.to_string()),
         }
@@ -79,6 +86,9 @@ pub fn run(options: Options) -> Result<(), Exit> {
         return demo::run().map_err(Exit::Failed);
     }
     let output = &mut io::stdout().lock();
+    if let Command::Check { target } = &command {
+        return check(output, &socket, target, json);
+    }
     let mut daemon = match Connection::open(&socket) {
         Ok(daemon) => daemon,
         Err(error) => {
@@ -116,7 +126,7 @@ pub fn run(options: Options) -> Result<(), Exit> {
                 false => Ok(writeln!(output, "{level}")?),
             }
         }
-        Command::Demo => Ok(()),
+        Command::Check { .. } | Command::Demo => Ok(()),
     }
 }
 
@@ -148,6 +158,21 @@ fn status(
     }
 }
 
+fn check(output: &mut impl Write, socket: &Path, target: &str, json: bool) -> Result<(), Exit> {
+    let status = Connection::open(socket).and_then(|mut daemon| daemon.status());
+    let facts = Facts::collect(target, status.map_err(|error| error.to_string()))
+        .ok_or_else(|| Exit::NotMounted(target.into()))?;
+    let rows = check::rows(&facts);
+    match json {
+        true => print_json(output, &rows)?,
+        false => show::check(output, &rows)?,
+    }
+    match rows.iter().any(|row| row.outcome == Outcome::Fail) {
+        true => Err(Exit::NotWell),
+        false => Ok(()),
+    }
+}
+
 fn monitor(
     output: &mut impl Write,
     daemon: &mut Connection,
@@ -169,12 +194,7 @@ fn monitor(
 }
 
 /// Waits until all registrations that `name` names are registered.
-fn wait(
-    daemon: &mut Connection,
-    socket: &std::path::Path,
-    name: &str,
-    limit: Duration,
-) -> Result<(), Exit> {
+fn wait(daemon: &mut Connection, socket: &Path, name: &str, limit: Duration) -> Result<(), Exit> {
     let deadline = Instant::now() + limit;
     // First, so that nothing happens between the look and the events.
     let mut events = Connection::open(socket)?;

@@ -11,16 +11,30 @@ pub struct CifsMount {
     pub net_name: String,
     /// The share's name.
     pub share_name: String,
-    /// Whether it has the option `witness`.
-    pub witness: bool,
+    /// Its options.
+    pub options: Vec<String>,
 }
 
 impl CifsMount {
     /// Whether a registration is for this mount.
     pub fn is_of(&self, registration: &Registration) -> bool {
         let share = registration.share_name.as_deref().unwrap_or_default();
-        self.net_name.eq_ignore_ascii_case(&registration.net_name)
-            && self.share_name.eq_ignore_ascii_case(share)
+        self.is_share(&registration.net_name, share)
+    }
+
+    /// Whether it is a mount of this share.
+    pub fn is_share(&self, net_name: &str, share: &str) -> bool {
+        self.net_name.eq_ignore_ascii_case(net_name) && self.share_name.eq_ignore_ascii_case(share)
+    }
+
+    /// Whether it has an option without a value.
+    pub fn has(&self, option: &str) -> bool {
+        self.options.iter().any(|it| it == option)
+    }
+
+    /// Returns the value of an option.
+    pub fn value(&self, option: &str) -> Option<&str> {
+        self.options.iter().find_map(|it| it.strip_prefix(option)?.strip_prefix('='))
     }
 }
 
@@ -45,8 +59,8 @@ fn mount(line: &str) -> Option<CifsMount> {
     let options = tail.next().unwrap_or_default();
     let mut names = source.trim_start_matches(['/', '\\']).split(['/', '\\']);
     let (net_name, share_name) = (names.next()?.into(), names.next()?.into());
-    let witness = options.split(',').any(|option| option == "witness");
-    Some(CifsMount { path, net_name, share_name, witness })
+    let options = options.split(',').map(unescape).collect();
+    Some(CifsMount { path, net_name, share_name, options })
 }
 
 /// Undoes the kernel's `\040` and its like.
@@ -78,14 +92,16 @@ mod tests {
 71 25 0:45 / /srv rw shared:9 - smb3 \\134\\134host\\134old rw,vers=2.1
 72 25 0:46 /
 ";
-        let mount = |path: &str, net: &str, share: &str, witness| CifsMount {
+        let mount = |path: &str, net: &str, share: &str, options: &str| CifsMount {
             path: path.into(),
             net_name: net.into(),
             share_name: share.into(),
-            witness,
+            options: options.split(',').map(String::from).collect(),
         };
-        let expected =
-            [mount("/mnt/my data", "cluster", "data", true), mount("/srv", "host", "old", false)];
+        let expected = [
+            mount("/mnt/my data", "cluster", "data", "rw,vers=3.1.1,witness,hard"),
+            mount("/srv", "host", "old", "rw,vers=2.1"),
+        ];
         assert_eq!(parse(text), expected);
     }
 }

@@ -45,6 +45,12 @@ pub enum Command {
         #[arg(value_name = "MOUNT")]
         mounts: Vec<String>,
     },
+    /// Say why a mount does, or would not, fail over, and what to do
+    Check {
+        /// A directory, or //CLUSTER/SHARE, which need not be mounted
+        #[arg(value_name = "MOUNT")]
+        target: String,
+    },
     /// Wait until a mount is registered
     Wait {
         /// The mount

@@ -1,5 +1,6 @@
 //! The text for people.
 
+use crate::check::{Outcome, Row};
 use crate::mounts::CifsMount;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -89,12 +90,29 @@ pub(crate) fn mounts_without_daemon(
     if json {
         return writeln!(output, "{}", serde_json::json!({ "daemon": null }));
     }
-    let count = mounted.iter().filter(|mount| mount.witness).count();
+    let count = mounted.iter().filter(|mount| mount.has("witness")).count();
     writeln!(output, "{count} of {} cifs mounts have the option witness", mounted.len())?;
     for mount in mounted {
-        let witness = if mount.witness { "witness" } else { "no witness" };
+        let witness = if mount.has("witness") { "witness" } else { "no witness" };
         let unc = printable(&format!(r"\\{}\{}", mount.net_name, mount.share_name));
         writeln!(output, "{}  {unc}  {witness}", printable(&mount.path))?;
+    }
+    Ok(())
+}
+
+/// Shows what was checked.
+pub(crate) fn check(output: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    for row in rows {
+        let outcome = match row.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Warn => "warn",
+            Outcome::Fail => "FAIL",
+            Outcome::Skip => "skip",
+        };
+        writeln!(output, "{outcome:<5} {:<18}  {}", row.id, printable(&row.found))?;
+        if let Some(advice) = row.advice {
+            writeln!(output, "{:<26}{advice}", "")?;
+        }
     }
     Ok(())
 }

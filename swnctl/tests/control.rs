@@ -182,3 +182,19 @@ async fn an_unknown_mount_and_a_daemon_that_does_not_run_have_exit_codes_of_thei
         }
     }
 }
+
+#[tokio::test]
+async fn a_check_without_a_mount_goes_as_far_as_it_can_and_its_exit_code_tells() {
+    let bench = Bench::start("check").await;
+    let (code, text, _) = bench.swnctl(&["check", "//127.0.0.1/data"]).await;
+    assert_eq!(code, Some(1), "{text}");
+    for row in ["ok    daemon.running ", "FAIL  mount.name ", "skip  mount.option "] {
+        assert!(text.lines().any(|line| line.starts_with(row)), "{row}\n{text}");
+    }
+    let (_, json, _) = bench.swnctl(&["check", "//127.0.0.1/data", "--json"]).await;
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let row = rows.as_array().unwrap().iter().find(|row| row["id"] == "mount.name").unwrap();
+    assert_eq!(row["outcome"], "fail");
+    assert_eq!(row["advice"], "mount by the cluster's name; no witness registers an address");
+    assert_eq!(bench.swnctl(&["check", "/proc"]).await.0, Some(4));
+}
