@@ -2,6 +2,7 @@
 
 use crate::check::{self, Facts, Outcome};
 use crate::connection::{CallError, Connection};
+use crate::metrics;
 use crate::mounts::{self, CifsMount};
 use crate::options::{Command, Options};
 use crate::{demo, show};
@@ -89,6 +90,9 @@ pub fn run(options: Options) -> Result<(), Exit> {
     if let Command::Check { target } = &command {
         return check(output, &socket, target, json);
     }
+    if let Command::Metrics { textfile } = &command {
+        return write_metrics(output, &socket, textfile.as_deref());
+    }
     let mut daemon = match Connection::open(&socket) {
         Ok(daemon) => daemon,
         Err(error) => {
@@ -126,7 +130,7 @@ pub fn run(options: Options) -> Result<(), Exit> {
                 false => Ok(writeln!(output, "{level}")?),
             }
         }
-        Command::Check { .. } | Command::Demo => Ok(()),
+        Command::Check { .. } | Command::Metrics { .. } | Command::Demo => Ok(()),
     }
 }
 
@@ -170,6 +174,25 @@ fn check(output: &mut impl Write, socket: &Path, target: &str, json: bool) -> Re
     match rows.iter().any(|row| row.outcome == Outcome::Fail) {
         true => Err(Exit::NotWell),
         false => Ok(()),
+    }
+}
+
+/// A daemon that does not run is a metric, too.
+fn write_metrics(
+    output: &mut impl Write,
+    socket: &Path,
+    textfile: Option<&Path>,
+) -> Result<(), Exit> {
+    let status = match Connection::open(socket).and_then(|mut daemon| daemon.status()) {
+        Ok(status) => Some(status),
+        Err(CallError::NotRunning(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let text = metrics::text(status.as_ref());
+    match textfile {
+        Some(path) => metrics::write_file(path, &text)
+            .map_err(|error| Exit::Failed(format!("{}: {error}", path.display()))),
+        None => Ok(output.write_all(text.as_bytes())?),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod check;
 pub mod commands;
 pub mod connection;
 pub mod demo;
+pub mod metrics;
 pub mod mounts;
 pub mod options;
 mod show;

@@ -72,6 +72,12 @@ pub enum Command {
         #[arg(value_name = "LEVEL", value_parser = PossibleValuesParser::new(LOG_LEVELS), hide_possible_values = true)]
         level: Option<String>,
     },
+    /// Write the state as OpenMetrics text
+    Metrics {
+        /// To this file, for node_exporter's textfile collector
+        #[arg(long, value_name = "FILE")]
+        textfile: Option<PathBuf>,
+    },
     /// Show two failovers on this machine alone, without root, cluster and mount
     Demo,
 }

@@ -198,3 +198,18 @@ async fn a_check_without_a_mount_goes_as_far_as_it_can_and_its_exit_code_tells()
     assert_eq!(row["advice"], "mount by the cluster's name; no witness registers an address");
     assert_eq!(bench.swnctl(&["check", "/proc"]).await.0, Some(4));
 }
+
+#[tokio::test]
+async fn metrics_tell_of_each_mount_and_of_a_daemon_that_does_not_run() {
+    let bench = Bench::start("metrics").await;
+    bench.mount("10.0.0.9");
+    while !bench.swnctl(&["list"]).await.1.contains("10.0.0.9") {}
+    let (code, text, _) = bench.swnctl(&["metrics"]).await;
+    assert_eq!(code, Some(0));
+    let unwatched = "swnd_mount_registered{net_name=\"10.0.0.9\",share_name=\"data\"} 0";
+    assert!(text.lines().any(|line| line == unwatched), "{text}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swnctl"));
+    let output = command.args(["metrics", "--socket", "/nonexistent"]).output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8(output.stdout).unwrap().contains("\nswnd_up 0\n"));
+}
