@@ -80,7 +80,7 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = value_parser!(u32).range(0..=600))]
     pub loss_spread: u32,
 
-    /// The control socket, which swnctl connects to; an empty path for none
+    /// The control socket, which swnctl connects to, or none
     #[arg(long, value_name = "PATH", default_value = crate::control::SOCKET)]
     pub control: PathBuf,
 

@@ -24,6 +24,8 @@ use wire::Failure;
 
 /// Where the socket is unless it is elsewhere by `--control`.
 pub const SOCKET: &str = "/run/swnd/org.swnclient.Witness";
+/// In place of a path: no socket.
+pub const NO_SOCKET: &str = "none";
 /// How many clients may be connected.
 pub const CLIENTS_MAX: usize = 16;
 /// How many of them may be of others than root, so that they can't keep root out.
@@ -64,7 +66,7 @@ impl Control {
     /// As [`Control::start`]. A daemon without its socket is better than none, so that a
     /// failure is a line in the log.
     pub fn start_or_warn(path: &Path, source: Arc<dyn Source>, monitors: Monitors) -> Option<Self> {
-        if path.as_os_str().is_empty() {
+        if path == Path::new(NO_SOCKET) {
             return None;
         }
         let started = Self::start(path, source, monitors);
