@@ -3,5 +3,11 @@
 //! A library only so that the binary and the tests share it; nothing here is an
 //! interface for others.
 
+pub mod check;
+pub mod commands;
+pub mod connection;
 pub mod demo;
+pub mod metrics;
+pub mod mounts;
 pub mod options;
+mod show;

@@ -2,18 +2,17 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use swnctl::demo;
-use swnctl::options::{Command, Options};
+use swnctl::commands::{self, Exit};
+use swnctl::options::Options;
 
 fn main() -> ExitCode {
-    let outcome = match Options::parse().command {
-        Command::Demo => demo::run(),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("swnctl: {error}");
-            ExitCode::FAILURE
+    match commands::run(Options::parse()) {
+        Ok(()) | Err(Exit::ReaderGone) => ExitCode::SUCCESS,
+        Err(exit) => {
+            if let Some(text) = exit.message() {
+                eprintln!("swnctl: {text}");
+            }
+            ExitCode::from(exit.code())
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand, value_parser};
+use std::path::PathBuf;
+use swnd::control::{SOCKET, interface::LOG_LEVELS};
 
 /// The command line. What `--help` says is in swnctl(8) too; a test compares them.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -8,18 +11,73 @@ use clap::{Parser, Subcommand};
     name = "swnctl",
     version,
     about = "The control program of swnd, the SMB witness daemon",
-    after_help = "See swnctl(8).",
+    after_help = "MOUNT is a directory, //SERVER/SHARE, or the kernel's number. Without a command: status. See swnctl(8).",
     disable_help_subcommand = true
 )]
 pub struct Options {
+    /// JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// The daemon's control socket
+    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
+    pub socket: PathBuf,
+
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
+    /// Show the daemon and its mounts
+    Status {
+        /// Only these
+        #[arg(value_name = "MOUNT")]
+        mounts: Vec<String>,
+    },
+    /// List the registrations, one a line
+    List,
+    /// Show what happens, as it happens
+    Monitor {
+        /// Only to these
+        #[arg(value_name = "MOUNT")]
+        mounts: Vec<String>,
+    },
+    /// Say why a mount does, or would not, fail over, and what to do
+    Check {
+        /// A directory, or //CLUSTER/SHARE, which need not be mounted
+        #[arg(value_name = "MOUNT")]
+        target: String,
+    },
+    /// Wait until a mount is registered
+    Wait {
+        /// The mount
+        #[arg(value_name = "MOUNT")]
+        mount: String,
+        /// For how long at most
+        #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = value_parser!(u32).range(..=86400))]
+        timeout: u32,
+    },
+    /// Register a mount now, without waiting for the next attempt
+    Retry {
+        /// The mount
+        #[arg(value_name = "MOUNT")]
+        mount: String,
+    },
+    /// Show or set how much the daemon logs
+    LogLevel {
+        /// error, warning, info, debug or trace
+        #[arg(value_name = "LEVEL", value_parser = PossibleValuesParser::new(LOG_LEVELS), hide_possible_values = true)]
+        level: Option<String>,
+    },
+    /// Write the state as OpenMetrics text
+    Metrics {
+        /// To this file, for node_exporter's textfile collector
+        #[arg(long, value_name = "FILE")]
+        textfile: Option<PathBuf>,
+    },
     /// Show two failovers on this machine alone, without root, cluster and mount
     Demo,
 }

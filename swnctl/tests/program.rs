@@ -34,21 +34,30 @@ fn it_tells_its_version_and_its_commands() {
     );
     let help = swnctl(&["--help"]);
     assert!(help.status.success());
-    assert!(stdout(&help).contains("  demo  Show two failovers"), "{}", stdout(&help));
+    let shows = |line: &str| line.trim_start().starts_with("demo ");
+    assert!(stdout(&help).lines().any(shows), "{}", stdout(&help));
 }
 
 #[test]
-fn without_a_command_or_with_an_unknown_one_it_is_an_error_of_its_own() {
-    for arguments in [&[][..], &["nothing"]] {
+fn an_unknown_command_is_an_error_of_its_own() {
+    for arguments in [&["nothing"][..], &["log-level", "loud"], &["wait"]] {
         assert_eq!(swnctl(arguments).status.code(), Some(2), "{arguments:?}");
     }
 }
 
 #[test]
-fn the_page_lists_the_commands_of_the_program() {
-    let listed: BTreeSet<_> =
-        PAGE.lines().filter_map(|line| line.strip_prefix(".It Cm ")).collect();
+fn the_page_lists_the_commands_and_options_of_the_program() {
+    let listed = |prefix: &str| -> BTreeSet<String> {
+        let items = PAGE.lines().filter_map(|line| line.strip_prefix(prefix));
+        let first = |item: &str| item.split(' ').next().unwrap().replace("\\-", "-");
+        items.map(first).collect()
+    };
     let mut command = Options::command();
     command.build();
-    assert_eq!(listed, command.get_subcommands().map(|it| it.get_name()).collect());
+    let commands = command.get_subcommands().map(|it| it.get_name().to_owned());
+    assert_eq!(listed(".It Cm "), commands.collect());
+    let options = command.get_arguments().filter(|it| it.get_short().is_none());
+    let options = options.filter_map(|it| it.get_long()).map(|long| format!("-{long}"));
+    let long = listed(".It Fl ").into_iter().filter(|it| it.starts_with('-'));
+    assert_eq!(long.collect::<BTreeSet<_>>(), options.collect());
 }

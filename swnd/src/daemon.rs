@@ -1,6 +1,7 @@
 //! The daemon's event loop: the kernel's messages in, the witness's events out.
 
 use crate::authentication::Policy;
+use crate::control::{Control, Monitors, Source};
 use crate::failover::Failover;
 use crate::failover::driver::{Network, System};
 use crate::kernel::message::DecodeError;
@@ -8,9 +9,10 @@ use crate::kernel::socket::NetlinkSocket;
 use crate::kernel::{Link, LinkError, LinkEvent, Transport};
 use crate::report::Report;
 use crate::service_manager;
-use crate::table::{Forward, Outcome, Registrar, Table};
+use crate::table::{Forward, MountView, Outcome, Registrar, Table};
 use smol_str::SmolStr;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use swnclient::{Client, Config, Event, EventSink, RegistrationId};
@@ -71,6 +73,21 @@ impl Observer for LogObserver {
 
     fn status(&self, status: Status) {
         service_manager::status(&status.to_string());
+    }
+}
+
+/// Writes to the log, and tells the clients of the control socket.
+#[derive(Debug)]
+struct Observers(Monitors);
+
+impl Observer for Observers {
+    fn report(&self, report: &Report) {
+        LogObserver.report(report);
+        self.0.report(report);
+    }
+
+    fn status(&self, status: Status) {
+        LogObserver.status(status);
     }
 }
 
@@ -308,6 +325,12 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
         self.shared.books().current_status()
     }
 
+    /// Returns what the control socket needs; it does not keep the client alive.
+    pub fn source(&self) -> Arc<dyn Source> {
+        let (shared, client) = (Arc::clone(&self.shared), Arc::downgrade(&self.client));
+        Arc::new(SharedSource { shared, client })
+    }
+
     /// Serves the kernel until the link fails. Cancelling loses nothing.
     pub async fn run(&self) -> LinkError {
         let Some(network) = &self.network else { return self.serve_kernel().await };
@@ -337,6 +360,27 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
     }
 }
 
+/// The daemon as the control socket sees it, from another thread.
+struct SharedSource<T, O, C> {
+    shared: Arc<Shared<T, O>>,
+    client: Weak<C>,
+}
+
+impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
+    fn status(&self) -> Status {
+        self.shared.books().current_status()
+    }
+
+    fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView> {
+        self.shared.books().table.mounts_after(after, limit)
+    }
+
+    fn retry(&self, id: u32) -> bool {
+        let client = self.client.upgrade();
+        client.is_some_and(|client| self.shared.books().table.retry(id, &*client))
+    }
+}
+
 impl<T, O, C> fmt::Debug for Forwarder<T, O, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Forwarder").finish_non_exhaustive()
@@ -355,7 +399,12 @@ fn host_name() -> SmolStr {
 }
 
 /// Runs the daemon on the kernel's socket until SIGTERM or SIGINT.
-pub async fn serve(config: Config, policy: Policy, verified: bool) -> Result<(), LinkError> {
+pub async fn serve(
+    config: Config,
+    policy: Policy,
+    verified: bool,
+    control: &Path,
+) -> Result<(), LinkError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // There is nothing to reload; without this, SIGHUP would end the process.
@@ -371,7 +420,10 @@ pub async fn serve(config: Config, policy: Policy, verified: bool) -> Result<(),
         false => Mode::Forward,
     };
     let link = Link::open(socket)?;
-    let daemon = Daemon::new(link, LogObserver, policy, mode, |sink| Client::start(config, sink));
+    let monitors = Monitors::default();
+    let observers = Observers(monitors.clone());
+    let daemon = Daemon::new(link, observers, policy, mode, |sink| Client::start(config, sink));
+    let _control = Control::start_or_warn(control, daemon.source(), monitors);
     service_manager::ready();
 
     let outcome = tokio::select! {

@@ -6,6 +6,7 @@
 //! share it; nothing here is an interface for others.
 
 pub mod authentication;
+pub mod control;
 pub mod daemon;
 pub mod failover;
 pub mod hardening;

@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         .map_err(Into::into)
         .and_then(|runtime| {
             let verified = options.failover == FailoverMode::Verified;
-            let served = daemon::serve(options.config(), options.policy(), verified);
+            let served =
+                daemon::serve(options.config(), options.policy(), verified, &options.control);
             let outcome = runtime.block_on(served);
             // A thread may still wait in the kernel or for a KDC.
             runtime.shutdown_background();

@@ -4,6 +4,7 @@ use crate::authentication::{Mechanism, Policy};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum, value_parser};
 use log::LevelFilter;
+use std::path::PathBuf;
 use std::time::Duration;
 use swnclient::{Config, KerberosCredentials};
 
@@ -78,6 +79,10 @@ pub struct Options {
     /// Over how long the clients of a witness that is lost come back
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = value_parser!(u32).range(0..=600))]
     pub loss_spread: u32,
+
+    /// The control socket, which swnctl connects to, or none
+    #[arg(long, value_name = "PATH", default_value = crate::control::SOCKET)]
+    pub control: PathBuf,
 
     /// Let core dumps and debuggers see the passwords of mounts
     #[arg(long)]

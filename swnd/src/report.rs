@@ -24,6 +24,11 @@ impl Mount {
     pub fn net_name(&self) -> &SmolStr {
         &self.net_name
     }
+
+    /// Returns the share's name.
+    pub fn share_name(&self) -> Option<&SmolStr> {
+        self.share_name.as_ref()
+    }
 }
 
 impl From<&RegistrationRequest> for Mount {
@@ -278,10 +283,7 @@ impl fmt::Display for Report {
                 Address(*address)
             ),
             Self::Failed { error, retry_in, .. } => {
-                write!(f, "{}", OneLine::error(error))?;
-                if let Some(advice) = advice(error) {
-                    write!(f, "; {advice}")?;
-                }
+                f.write_str(&describe(error))?;
                 match retry_in {
                     Some(delay) => write!(f, "; next attempt in {:.1} s", delay.as_secs_f32()),
                     None => f.write_str("; next attempt when the kernel asks again"),
@@ -343,6 +345,14 @@ impl fmt::Display for Report {
                 None => f.write_str("dropped a message of unknown origin"),
             },
         }
+    }
+}
+
+/// Says why an attempt failed, and what to do about it.
+pub(crate) fn describe(error: &Error) -> String {
+    match advice(error) {
+        Some(advice) => format!("{}; {advice}", OneLine::error(error)),
+        None => OneLine::error(error).to_string(),
     }
 }
 

@@ -17,6 +17,10 @@ use swnclient::{
     Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
 };
 
+mod state;
+
+pub use state::{MountState, MountView};
+
 /// How many different failures of one mount are remembered as reported. Each
 /// node of a cluster may fail in its own way.
 const REPORTED_MAX: usize = 16;
@@ -107,6 +111,9 @@ struct Entry {
     /// repeats everything each minute, does not repeat it in the log.
     failures: Vec<swnclient::Error>,
     unusable: Option<Unusable>,
+    state: MountState,
+    since: Instant,
+    last_error: Option<swnclient::Error>,
 }
 
 /// A registration at the client, until its last event.
@@ -180,6 +187,9 @@ impl Table {
             credentials: None,
             failures: Vec::new(),
             unusable: None,
+            state: MountState::Registering,
+            since: Instant::now(),
+            last_error: None,
         });
         match (credentials, entry.registration) {
             (Ok(credentials), Some(registration)) => {
@@ -196,6 +206,7 @@ impl Table {
                 let registration = client.register(entry.request.clone(), credentials);
                 entry.registration = Some(registration);
                 entry.unusable = None;
+                entry.enter(MountState::Registering, Instant::now());
                 let owner = Owner { id, mount: mount.clone(), address };
                 self.owners.insert(registration, owner);
                 if moved && !same {
@@ -205,11 +216,13 @@ impl Table {
                 }
             }
             // What runs goes on with the credentials it has.
-            (Err(reason), _) => Report::Unusable {
-                mount,
-                reason,
-                again: entry.unusable.replace(reason) == Some(reason),
-            },
+            (Err(reason), registration) => {
+                if registration.is_none() {
+                    entry.enter(MountState::Unusable, Instant::now());
+                }
+                let again = entry.unusable.replace(reason) == Some(reason);
+                Report::Unusable { mount, reason, again }
+            }
         }
     }
 
@@ -256,6 +269,8 @@ impl Table {
                 self.registered.insert(id);
                 watched = Some((id, true));
                 entry.failures.clear();
+                entry.last_error = None;
+                entry.enter(MountState::Registered { witness, version }, Instant::now());
                 Report::Registered { mount, address, witness, version }
             }
             (Event::Failed { error, retry_in }, Some(entry)) => {
@@ -266,6 +281,9 @@ impl Table {
                 if !again && entry.failures.len() < REPORTED_MAX {
                     entry.failures.push(error.clone());
                 }
+                entry.last_error = Some(error.clone());
+                let now = Instant::now();
+                entry.enter(MountState::failed(retry_in, now), now);
                 Report::Failed { mount, error, retry_in, again }
             }
             (Event::Unregistered, entry) => {
@@ -347,6 +365,7 @@ impl Table {
             let credentials = entry.credentials.clone()?;
             let registration = client.register(entry.request.clone(), credentials);
             entry.registration = Some(registration);
+            entry.enter(MountState::Registering, Instant::now());
             let owner = Owner { id, mount: mount.clone(), address: Some(address) };
             self.owners.insert(registration, owner);
         }

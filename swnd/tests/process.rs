@@ -135,6 +135,38 @@ fn it_ends_at_sigint_but_not_at_sighup() {
     ends_after("INT");
 }
 
+#[test]
+fn its_control_socket_is_there_while_it_runs_and_for_everyone() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    if !privileged() {
+        return ends_after("TERM");
+    }
+    let directory = Directory::new("control");
+    // Made by the program, in spite of the umask that its unit sets.
+    let path = directory.0.join("made/socket");
+    for (control, there) in [(path.to_str().unwrap(), true), ("none", false)] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 077; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_swnd")]);
+        command.args(["--control", control]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut service = Service::start_as("control-socket", command);
+        assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+        let found = std::fs::metadata(&path).ok();
+        assert_eq!(found.is_some(), there);
+        if let Some(found) = found {
+            assert!(found.file_type().is_socket());
+            assert_eq!(found.permissions().mode() & 0o777, 0o666);
+            let made = std::fs::metadata(path.parent().unwrap()).unwrap();
+            assert_eq!(made.permissions().mode() & 0o777, 0o755);
+        }
+        service.signal("TERM");
+        let (code, log) = service.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(!log.contains("no control socket"), "{log}");
+        assert!(!path.exists());
+    }
+}
+
 /// A command without the capability that opens every process's memory.
 fn without_ptrace() -> Command {
     let mut command = Command::new("setpriv");

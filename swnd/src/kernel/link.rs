@@ -308,7 +308,7 @@ impl<T: Transport, K> Link<T, K> {
     }
 
     fn on_message(&mut self, message: &Message<'_>) -> Result<(), LinkError> {
-        if message.kind == Nlmsg::Error.into() {
+        if message.kind == u16::from(Nlmsg::Error) {
             self.on_answer(message)
         } else if message.kind == ctrl::id() {
             match ctrl::decode(message.payload) {

@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod control;
 mod daemon;
 mod link;
 mod stuck;

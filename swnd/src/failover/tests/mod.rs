@@ -64,7 +64,7 @@ fn a_dead_connection_is_ended_once_its_address_answers_and_not_before() {
     world.run(S(2));
     world.unavailable(1);
     world.run(S(4));
-    assert_eq!(world.ends, []);
+    assert_eq!(world.ends, [0_u64; 0]);
     world.take_over(ip(1), false);
     let took = world.run_until_served(0, S(3));
     assert!(took <= MS(200), "{took:?}");
@@ -84,7 +84,7 @@ fn an_idle_connection_is_ended_when_it_proves_dead_on_its_first_use() {
     world.take_over(ip(1), false);
     world.unavailable(1);
     world.run(S(5));
-    assert_eq!(world.ends, []);
+    assert_eq!(world.ends, [0_u64; 0]);
     world.servers[0].is_busy = true;
     let took = world.run_until_served(0, S(3));
     assert!(took <= MS(1000), "{took:?}");

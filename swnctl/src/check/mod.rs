@@ -1,0 +1,85 @@
+//! `swnctl check`: why a mount does, or would not, fail over. Each row looks at facts that
+//! were collected before.
+
+mod facts;
+mod kernel;
+mod mount;
+mod network;
+#[cfg(test)]
+mod tests;
+
+pub use facts::{Facts, Port};
+
+use serde::Serialize;
+
+/// How a row ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// As it should be.
+    Ok,
+    /// A failover works, with a drawback.
+    Warn,
+    /// A failover does not work.
+    Fail,
+    /// It could not be looked at.
+    Skip,
+}
+
+/// One row of the result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// Names the row; it never changes.
+    pub id: &'static str,
+    /// How it ends.
+    pub outcome: Outcome,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    pub advice: Option<&'static str>,
+}
+
+impl Row {
+    fn new(id: &'static str, outcome: Outcome, found: impl Into<String>) -> Self {
+        Self { id, outcome, found: found.into(), advice: None }
+    }
+
+    fn ok(id: &'static str, found: impl Into<String>) -> Self {
+        Self::new(id, Outcome::Ok, found)
+    }
+
+    fn skip(id: &'static str, why: impl Into<String>) -> Self {
+        Self::new(id, Outcome::Skip, why)
+    }
+
+    fn warn(id: &'static str, found: impl Into<String>, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..Self::new(id, Outcome::Warn, found) }
+    }
+
+    fn fail(id: &'static str, found: impl Into<String>, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..Self::new(id, Outcome::Fail, found) }
+    }
+}
+
+/// Looks at everything.
+pub fn rows(facts: &Facts) -> Vec<Row> {
+    let mut rows = vec![
+        kernel::module(facts),
+        kernel::witness(facts),
+        kernel::diag(facts),
+        mount::running(facts),
+        mount::version(facts),
+        mount::option(facts),
+        mount::dialect(facts),
+        mount::name(facts),
+        mount::credentials(facts),
+        mount::hard(facts),
+        mount::cluster(facts),
+        mount::available(facts),
+        network::dns(facts),
+    ];
+    rows.extend(network::ports(facts));
+    rows.push(network::admin_name(facts));
+    rows.push(mount::registration(facts));
+    rows
+}

@@ -1,0 +1,175 @@
+//! The daemon, the mount, and what the server says of the share.
+
+use super::{Facts, Row};
+use crate::mounts::CifsMount;
+use std::net::IpAddr;
+use swnd::control::interface::State;
+
+const NOT_MOUNTED: &str = "the share is not mounted";
+
+/// Whether the daemon runs.
+pub(super) fn running(facts: &Facts) -> Row {
+    const ID: &str = "daemon.running";
+    match &facts.status {
+        Ok(status) => Row::ok(ID, format!("swnd runs, PID {}", status.daemon.pid)),
+        Err(error) => Row::fail(ID, error.clone(), "systemctl enable --now swnd"),
+    }
+}
+
+/// Whether the daemon is of this program's version.
+pub(super) fn version(facts: &Facts) -> Row {
+    const ID: &str = "daemon.version";
+    let Ok(status) = &facts.status else { return Row::skip(ID, "swnd does not run") };
+    let (daemon, own) = (&status.daemon.version, env!("CARGO_PKG_VERSION"));
+    match daemon == own {
+        true => Row::ok(ID, format!("swnd and swnctl are {own}")),
+        false => Row::warn(
+            ID,
+            format!("swnd is {daemon}, swnctl {own}"),
+            "systemctl restart swnd, which runs what was installed before",
+        ),
+    }
+}
+
+/// Calls `look` with the mount.
+fn mounted(facts: &Facts, id: &'static str, look: impl FnOnce(&CifsMount) -> Row) -> Row {
+    facts.mount.as_ref().map_or_else(|| Row::skip(id, NOT_MOUNTED), look)
+}
+
+/// Whether it is mounted with `witness`.
+pub(super) fn option(facts: &Facts) -> Row {
+    const ID: &str = "mount.option";
+    mounted(facts, ID, |mount| match mount.has("witness") {
+        true => Row::ok(ID, "mounted with witness"),
+        false => Row::fail(
+            ID,
+            "mounted without the option witness",
+            "unmount it, and mount it again with -o witness; a remount does not add it",
+        ),
+    })
+}
+
+/// Whether its dialect has a witness.
+pub(super) fn dialect(facts: &Facts) -> Row {
+    const ID: &str = "mount.dialect";
+    mounted(facts, ID, |mount| match mount.value("vers") {
+        Some(dialect) if dialect.starts_with('3') => Row::ok(ID, format!("SMB {dialect}")),
+        Some(dialect) => Row::fail(
+            ID,
+            format!("SMB {dialect} has no witness"),
+            "mount with vers=3.1.1; a witness needs SMB 3.0 or later",
+        ),
+        None => Row::skip(ID, "the mount does not say its dialect"),
+    })
+}
+
+/// Whether it is mounted by name.
+pub(super) fn name(facts: &Facts) -> Row {
+    const ID: &str = "mount.name";
+    let name = &facts.net_name;
+    match name.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(_) => Row::fail(
+            ID,
+            format!("the server's name is the address {name}"),
+            "mount by the cluster's name; no witness registers an address",
+        ),
+        Err(_) => Row::ok(ID, format!("the server's name is {name}")),
+    }
+}
+
+/// Whether swnd can authenticate as the mount does.
+pub(super) fn credentials(facts: &Facts) -> Row {
+    const ID: &str = "mount.credentials";
+    mounted(facts, ID, |mount| match (mount.value("sec"), mount.value("username")) {
+        (Some(sec), _) if sec.starts_with("krb5") => Row::ok(ID, "Kerberos"),
+        (sec, Some(user)) if sec != Some("none") && !user.is_empty() => {
+            Row::ok(ID, format!("user {user}"))
+        }
+        _ => Row::fail(
+            ID,
+            "the mount has no user name and no Kerberos",
+            "mount with username=, or with sec=krb5",
+        ),
+    })
+}
+
+/// Whether programs wait for a failover.
+pub(super) fn hard(facts: &Facts) -> Row {
+    const ID: &str = "mount.hard";
+    mounted(facts, ID, |mount| match mount.has("hard") {
+        true => Row::ok(ID, "mounted hard: programs wait for a failover"),
+        false => Row::warn(
+            ID,
+            "mounted soft: programs get errors, and writes may be lost, in a failover",
+            "mount with -o hard",
+        ),
+    })
+}
+
+/// What the kernel has been told the share can do.
+fn capabilities(facts: &Facts) -> Option<&str> {
+    let unc = format!(r"\\{}\{} Mounts: ", facts.net_name, facts.share_name).to_lowercase();
+    let mut lines = facts.debug_data.as_ref()?.lines();
+    lines.find(|line| line.to_lowercase().contains(&unc))?;
+    // Up to the next share or server.
+    lines
+        .take_while(|line| !line.contains(" Mounts: ") && !line.contains("ConnectionId: "))
+        .find_map(|line| line.trim_start().strip_prefix("Share Capabilities:"))
+}
+
+fn share(facts: &Facts, id: &'static str, flag: &str, missing: impl FnOnce() -> Row) -> Row {
+    match capabilities(facts) {
+        Some(listed) if listed.contains(flag) => Row::ok(id, format!("the share has {flag}")),
+        Some(_) => missing(),
+        None => Row::skip(id, "/proc/fs/cifs/DebugData does not list the share"),
+    }
+}
+
+/// Whether the server marks the share as clustered.
+pub(super) fn cluster(facts: &Facts) -> Row {
+    const ID: &str = "share.cluster";
+    share(facts, ID, "CLUSTER", || {
+        Row::fail(
+            ID,
+            "the server does not mark the share as clustered (CLUSTER)",
+            "export it from a cluster; the kernel refuses witness for this share",
+        )
+    })
+}
+
+/// Whether open files survive a failover.
+pub(super) fn available(facts: &Facts) -> Row {
+    const ID: &str = "share.ca";
+    share(facts, ID, "CONTINUOUS AVAILABILITY", || {
+        Row::warn(
+            ID,
+            "the share is not continuously available",
+            "make it so on the server, where open files must survive a failover",
+        )
+    })
+}
+
+/// Whether the daemon has registered the mount.
+pub(super) fn registration(facts: &Facts) -> Row {
+    const ID: &str = "mount.registration";
+    let Ok(status) = &facts.status else { return Row::skip(ID, "swnd does not run") };
+    mounted(facts, ID, |mount| {
+        let found: Vec<_> =
+            status.registrations.iter().filter(|registration| mount.is_of(registration)).collect();
+        if found.is_empty() {
+            return Row::fail(
+                ID,
+                "the kernel has not asked swnd for a witness",
+                "wait for two echo intervals (60 s each), and check the rows above",
+            );
+        }
+        match found.iter().find(|registration| registration.state != State::Registered) {
+            None => Row::ok(ID, "a witness watches the mount"),
+            Some(registration) => Row::fail(
+                ID,
+                registration.problem.clone().unwrap_or_else(|| "not registered yet".into()),
+                "swnctl retry, once the reason is gone",
+            ),
+        }
+    })
+}

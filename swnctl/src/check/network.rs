@@ -1,0 +1,62 @@
+//! The way to the cluster.
+
+use super::{Facts, Row};
+
+/// Whether the server's name resolves.
+pub(super) fn dns(facts: &Facts) -> Row {
+    const ID: &str = "name.dns";
+    let name = &facts.net_name;
+    match &facts.addresses {
+        Ok(addresses) if !addresses.is_empty() => {
+            let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+            Row::ok(ID, format!("{name} is {}", addresses.join(", ")))
+        }
+        Ok(_) => Row::fail(ID, format!("{name} has no address"), "check DNS or /etc/hosts"),
+        Err(error) => {
+            Row::fail(ID, format!("{name} cannot be resolved: {error}"), "check DNS or /etc/hosts")
+        }
+    }
+}
+
+/// Whether each address answers on its ports.
+pub(super) fn ports(facts: &Facts) -> Vec<Row> {
+    let rows = [
+        (
+            445,
+            "node.port445",
+            "check that the node is up, and that the firewall lets TCP 445 through",
+        ),
+        (
+            135,
+            "node.port135",
+            "let TCP 135 and 49152 to 65535 through to each node; on Samba, check samba-dcerpcd",
+        ),
+    ];
+    rows.map(|(port, id, advice)| {
+        let asked: Vec<_> = facts.ports.iter().filter(|it| it.port == port).collect();
+        let silent = asked.iter().filter_map(|it| {
+            let error = it.answers.as_ref().err()?;
+            Some(format!("{} does not answer on port {port}: {error}", it.address))
+        });
+        let silent: Vec<_> = silent.collect();
+        match (asked.is_empty(), silent.is_empty()) {
+            (true, _) => Row::skip(id, "no address to ask"),
+            (false, true) => Row::ok(id, format!("each address answers on port {port}")),
+            (false, false) => Row::fail(id, silent.join("; "), advice),
+        }
+    })
+    .into()
+}
+
+/// Whether the cluster's administrator can tell this machine from others.
+pub(super) fn admin_name(facts: &Facts) -> Row {
+    const ID: &str = "admin.name";
+    match facts.host_name.as_str() {
+        "" | "localhost" | "localhost.localdomain" | "(none)" => Row::warn(
+            ID,
+            format!("the cluster's administrator sees this machine as {:?}", facts.host_name),
+            "set a host name: hostnamectl hostname NAME, and restart swnd",
+        ),
+        name => Row::ok(ID, format!("the cluster's administrator sees this machine as {name}")),
+    }
+}

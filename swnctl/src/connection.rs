@@ -1,0 +1,126 @@
+//! The connection to the daemon's control socket.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+use swnd::control::interface::{Monitored, NAME, Status};
+
+/// How long the daemon may take for a reply.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The daemon isn't there.
+    #[error("swnd does not run, or has no control socket: {0}; systemctl enable --now swnd")]
+    NotRunning(io::Error),
+    /// The socket may not be used.
+    #[error("no permission; try again as root")]
+    PermissionDenied,
+    /// There is no such registration.
+    #[error("the kernel has no such registration")]
+    NotFound,
+    /// The connection broke.
+    #[error("the connection to swnd is lost: {0}")]
+    Lost(io::Error),
+    /// Another error reply.
+    #[error("swnd replies {0}")]
+    Other(String),
+}
+
+impl From<io::Error> for CallError {
+    fn from(error: io::Error) -> Self {
+        Self::Lost(error)
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Connection(BufReader<UnixStream>);
+
+impl Connection {
+    /// Connects.
+    pub fn open(path: &Path) -> Result<Self, CallError> {
+        let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => CallError::PermissionDenied,
+            _ => CallError::NotRunning(error),
+        })?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_write_timeout(Some(LIMIT))?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Returns the daemon's status.
+    pub fn status(&mut self) -> Result<Status, CallError> {
+        self.call("Status", &json!({}))
+    }
+
+    /// Starts an attempt to register.
+    pub fn retry(&mut self, id: u32) -> Result<(), CallError> {
+        self.call::<Value>("Retry", &json!({ "id": id })).map(drop)
+    }
+
+    /// Sets the log's level.
+    pub fn set_log_level(&mut self, level: &str) -> Result<(), CallError> {
+        self.call::<Value>("SetLogLevel", &json!({ "level": level })).map(drop)
+    }
+
+    /// Asks for events; [`Connection::event`] returns them.
+    pub fn monitor(&mut self) -> Result<(), CallError> {
+        self.send("Monitor", &json!({}), true)?;
+        Ok(self.0.get_ref().set_read_timeout(None)?)
+    }
+
+    /// Waits for an event for `limit` at most; `None` if none comes.
+    pub fn event_within(&mut self, limit: Duration) -> Result<Option<Monitored>, CallError> {
+        // Zero would be for ever.
+        self.0.get_ref().set_read_timeout(Some(limit.max(Duration::from_millis(1))))?;
+        match self.event() {
+            Ok(event) => Ok(Some(event)),
+            Err(CallError::Lost(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for an event.
+    pub fn event(&mut self) -> Result<Monitored, CallError> {
+        self.receive()
+    }
+
+    fn call<T: DeserializeOwned>(
+        &mut self,
+        method: &str,
+        parameters: &Value,
+    ) -> Result<T, CallError> {
+        self.send(method, parameters, false)?;
+        self.receive()
+    }
+
+    fn send(&mut self, method: &str, parameters: &Value, more: bool) -> Result<(), CallError> {
+        let call =
+            json!({ "method": format!("{NAME}.{method}"), "parameters": parameters, "more": more });
+        Ok(self.0.get_mut().write_all(format!("{call}\0").as_bytes())?)
+    }
+
+    fn receive<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
+        let mut bytes = Vec::new();
+        self.0.read_until(0, &mut bytes)?;
+        if bytes.pop() != Some(0) {
+            return Err(CallError::Lost(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let invalid = |error: serde_json::Error| CallError::Lost(error.into());
+        let mut reply: Value = serde_json::from_slice(&bytes).map_err(invalid)?;
+        match reply.get("error").and_then(Value::as_str) {
+            Some("org.varlink.service.PermissionDenied") => Err(CallError::PermissionDenied),
+            Some("org.swnclient.Witness.NotFound") => Err(CallError::NotFound),
+            Some(error) => Err(CallError::Other(error.into())),
+            None => {
+                let parameters = reply.get_mut("parameters").map(Value::take).unwrap_or_default();
+                serde_json::from_value(parameters).map_err(invalid)
+            }
+        }
+    }
+}

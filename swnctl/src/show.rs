@@ -1,0 +1,218 @@
+//! The text for people.
+
+use crate::check::{Outcome, Row};
+use crate::mounts::CifsMount;
+use std::fmt::Display;
+use std::io::{self, Write};
+use swnd::control::interface::{Event, Registration, State, Status};
+
+/// Shows the daemon and its mounts.
+pub(crate) fn status(
+    output: &mut impl Write,
+    status: &Status,
+    mounted: &[CifsMount],
+) -> io::Result<()> {
+    let daemon = &status.daemon;
+    let cifs = if daemon.cifs { "listening" } else { "not loaded" };
+    let uptime = duration(daemon.uptime_ms);
+    writeln!(
+        output,
+        "swnd {}, up {uptime}, PID {}; cifs module: {cifs}",
+        daemon.version, daemon.pid
+    )?;
+    writeln!(output, "{} of {} mounts registered", daemon.registered, daemon.mounts)?;
+    if status.registrations.is_empty() {
+        return Ok(());
+    }
+    let mut rows =
+        vec![["MOUNT", "SHARE", "SERVED BY", "WITNESS", "V", "STATE", "SINCE"].map(String::from)];
+    for it in &status.registrations {
+        let paths: Vec<&str> = mounted
+            .iter()
+            .filter(|mount| mount.is_of(it))
+            .map(|mount| mount.path.as_str())
+            .collect();
+        rows.push([
+            if paths.is_empty() { "-".into() } else { printable(&paths.join(" ")) },
+            share(it),
+            or_dash(it.address),
+            or_dash(it.witness),
+            or_dash(it.version),
+            state(it),
+            duration(it.state_ms),
+        ]);
+    }
+    table(output, &rows)?;
+    for it in &status.registrations {
+        if it.problem.is_some() {
+            writeln!(output, "  {}: {}", share(it), problem(it))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lists the registrations.
+pub(crate) fn list(output: &mut impl Write, all: &[Registration]) -> io::Result<()> {
+    let mut rows = vec![["ID", "SHARE", "SERVED BY", "WITNESS", "V", "STATE"].map(String::from)];
+    rows.extend(all.iter().map(|it| {
+        let version = or_dash(it.version);
+        let (address, witness) = (or_dash(it.address), or_dash(it.witness));
+        [it.id.to_string(), share(it), address, witness, version, state(it)]
+    }));
+    table(output, &rows)
+}
+
+/// Shows an event.
+pub(crate) fn event(output: &mut impl Write, event: &Event) -> io::Result<()> {
+    if event.lost > 0 {
+        writeln!(output, "({} events lost)", event.lost)?;
+    }
+    let (seconds, micros) = (event.time_us / 1_000_000, event.time_us % 1_000_000);
+    writeln!(
+        output,
+        "{:02}:{:02}:{:02}.{:03}Z {:<7} {}",
+        seconds / 3600 % 24,
+        seconds / 60 % 60,
+        seconds % 60,
+        micros / 1000,
+        event.level,
+        printable(&event.text)
+    )?;
+    output.flush()
+}
+
+/// Shows what can be said where the daemon does not run.
+pub(crate) fn mounts_without_daemon(
+    output: &mut impl Write,
+    mounted: &[CifsMount],
+    json: bool,
+) -> io::Result<()> {
+    if json {
+        return writeln!(output, "{}", serde_json::json!({ "daemon": null }));
+    }
+    let count = mounted.iter().filter(|mount| mount.has("witness")).count();
+    writeln!(output, "{count} of {} cifs mounts have the option witness", mounted.len())?;
+    for mount in mounted {
+        let witness = if mount.has("witness") { "witness" } else { "no witness" };
+        let unc = printable(&format!(r"\\{}\{}", mount.net_name, mount.share_name));
+        writeln!(output, "{}  {unc}  {witness}", printable(&mount.path))?;
+    }
+    Ok(())
+}
+
+/// Shows what was checked.
+pub(crate) fn check(output: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    for row in rows {
+        let outcome = match row.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Warn => "warn",
+            Outcome::Fail => "FAIL",
+            Outcome::Skip => "skip",
+        };
+        writeln!(output, "{outcome:<5} {:<18}  {}", row.id, printable(&row.found))?;
+        if let Some(advice) = row.advice {
+            writeln!(output, "{:<26}{advice}", "")?;
+        }
+    }
+    Ok(())
+}
+
+/// Says why a mount is not registered.
+pub(crate) fn problem(registration: &Registration) -> String {
+    match &registration.problem {
+        Some(problem) => printable(problem),
+        None => state(registration),
+    }
+}
+
+fn state(registration: &Registration) -> String {
+    match (registration.state, registration.retry_in_ms) {
+        (State::Registered, _) => "registered".into(),
+        (State::Registering, _) => "registering".into(),
+        (State::Waiting, Some(left)) => format!("waiting {}", duration(left)),
+        (State::Waiting, None) => "waiting".into(),
+        (State::Blocked, _) => "blocked".into(),
+        (State::Unusable, _) => "unusable".into(),
+    }
+}
+
+fn share(registration: &Registration) -> String {
+    let net_name = &registration.net_name;
+    printable(&match &registration.share_name {
+        Some(share) => format!(r"\\{net_name}\{share}"),
+        None => format!(r"\\{net_name}"),
+    })
+}
+
+fn or_dash(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "-".into(), |value| value.to_string())
+}
+
+/// The two greatest units of a time.
+fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, ..) => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// Escapes what a name from outside could do to a terminal.
+fn printable(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_unicode().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+fn table<const N: usize>(output: &mut impl Write, rows: &[[String; N]]) -> io::Result<()> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        writeln!(output, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_its_two_greatest_units() {
+        let second = 1000;
+        let times = [
+            (59, "59 s"),
+            (60, "1 min"),
+            (3599, "59 min"),
+            (8040, "2 h 14 min"),
+            (90_000, "1 d 1 h"),
+        ];
+        for (seconds, text) in times {
+            assert_eq!(duration(seconds * second), text);
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b[2J\n"), r"a\u{1b}[2J\u{a}");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["A".into(), "B".into()], ["long".into(), "x".into()]];
+        let mut text = Vec::new();
+        table::<2>(&mut text, &rows).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "A     B\nlong  x\n");
+    }
+}

@@ -1,0 +1,215 @@
+//! The program and the real daemon, between a stand-in kernel and a cluster in a box.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
+
+use kernel_sim::StandInKernel;
+use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+use swnclient::{Client, Config, RegistrationRequest, Secret};
+use swnd::authentication::Policy;
+use swnd::control::{Control, Monitors};
+use swnd::daemon::{Daemon, Mode, Observer};
+use swnd::kernel::{KernelAuth, Link};
+use swnd::report::Report;
+use witness_sim::net::{RunningCluster, unused_subnet};
+use witness_sim::{ClusterConfig, Destination, NodeId, Profile, Step, Who};
+
+/// A port for the endpoint mapper that needs no privilege.
+const MAPPER_PORT: u16 = 13_501;
+
+struct Told(Monitors);
+
+impl Observer for Told {
+    fn report(&self, report: &Report) {
+        self.0.report(report);
+    }
+}
+
+struct Bench {
+    cluster: RunningCluster,
+    kernel: StandInKernel,
+    net_name: String,
+    addresses: [IpAddr; 3],
+    path: PathBuf,
+    daemon: tokio::task::JoinHandle<()>,
+    _control: Control,
+}
+
+impl Bench {
+    async fn start(name: &str) -> Self {
+        let mut config = ClusterConfig::new(Profile::Samba, 3, unused_subnet());
+        config.mapper_port = MAPPER_PORT;
+        let net_name = config.net_name.to_lowercase().to_string();
+        let addresses = [1, 2, 3].map(|n| config.address(NodeId(n)).unwrap());
+        let cluster = RunningCluster::start(config).await.unwrap();
+        let kernel = StandInKernel::with_module();
+        let link = Link::open(kernel.clone()).unwrap();
+        let client =
+            Config { mapper_port: MAPPER_PORT, loss_spread: Duration::ZERO, ..Config::default() };
+        let monitors = Monitors::default();
+        let told = Told(monitors.clone());
+        let daemon = Daemon::new(link, told, Policy::default(), Mode::Forward, |sink| {
+            Client::start(client, sink)
+        });
+        let path = std::env::temp_dir().join(format!("swnctl-{name}-{}", std::process::id()));
+        let control = Control::start(&path, daemon.source(), monitors).unwrap();
+        let source = daemon.source();
+        let daemon = tokio::spawn(async move { drop(daemon.run().await) });
+        // What is mounted before would be told at the next echo only.
+        while !source.status().up {
+            tokio::task::yield_now().await;
+        }
+        Self { cluster, kernel, net_name, addresses, path, daemon, _control: control }
+    }
+
+    fn mount(&self, net_name: &str) -> u32 {
+        let request = RegistrationRequest {
+            net_name: net_name.into(),
+            share_name: Some("data".into()),
+            ip_address: Some(self.addresses[0]),
+            net_name_notify: true,
+            share_name_notify: true,
+            ip_notify: true,
+        };
+        let auth = KernelAuth::Ntlm {
+            user: Some("alice".into()),
+            domain: Some("EXAMPLE".into()),
+            password: Some(Secret::new("secret")),
+        };
+        self.kernel.mount(&request, &auth)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_swnctl"));
+        command.arg("--socket").arg(&self.path).args(arguments);
+        command
+    }
+
+    async fn swnctl(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = self.command(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let Output { status, stdout, stderr } = output.await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code(), text(stdout), text(stderr))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.daemon.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_mount_is_waited_for_and_shown_as_text_and_as_json() {
+    let bench = Bench::start("status").await;
+    let id = bench.mount(&bench.net_name).to_string();
+    let share = format!("//{}/data", bench.net_name);
+    assert_eq!(bench.swnctl(&["wait", &share]).await, (Some(0), String::new(), String::new()));
+
+    let (code, text, _) = bench.swnctl(&[]).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("1 of 1 mounts registered\n"), "{text}");
+    let row = text.lines().find(|line| line.contains(r"\data")).unwrap();
+    assert!(row.contains(&bench.addresses[0].to_string()) && row.contains("registered"), "{row}");
+
+    let (code, json, _) = bench.swnctl(&["--json", "status", &id]).await;
+    let status: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(code, Some(0));
+    assert_eq!(status["registrations"][0]["state"], "registered");
+    assert_eq!(status["registrations"][0]["version"], 2);
+
+    let (_, list, _) = bench.swnctl(&["list"]).await;
+    assert!(list.lines().nth(1).unwrap().starts_with(&id), "{list}");
+}
+
+#[tokio::test]
+async fn a_mount_that_cannot_be_registered_is_shown_with_what_to_do() {
+    let bench = Bench::start("problem").await;
+    let id = bench.mount("10.0.0.9").to_string();
+    let (code, _, error) = bench.swnctl(&["wait", &id, "--timeout", "1"]).await;
+    assert_eq!(code, Some(124), "{error}");
+    assert!(error.contains("mount by the cluster's name"), "{error}");
+    let (code, text, _) = bench.swnctl(&["status"]).await;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.lines().last().unwrap().contains("mount by the cluster's name"), "{text}");
+    assert_eq!(bench.swnctl(&["retry", &id]).await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_monitor_shows_a_client_move() {
+    let bench = Bench::start("monitor").await;
+    bench.mount(&bench.net_name);
+    let share = format!("//{}/data", bench.net_name);
+    let mut monitor = bench.command(&["monitor", &share]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
+    assert_eq!(bench.swnctl(&["wait", &share]).await.0, Some(0));
+    let shown = tokio::task::spawn_blocking(move || {
+        lines.find(|line| line.as_ref().unwrap().contains("the kernel accepted it"))
+    });
+    let to = Destination::Node(NodeId(3));
+    // Until the monitor is connected, what happens is not shown.
+    while !shown.is_finished() {
+        bench.cluster.run(Step::ClientMove { who: Who::All, to: to.clone() }).await;
+        assert_eq!(bench.swnctl(&["wait", &share]).await.0, Some(0));
+    }
+    let line = shown.await.unwrap().unwrap().unwrap();
+    assert!(line.contains(&bench.addresses[2].to_string()), "{line}");
+    monitor.kill().unwrap();
+    monitor.wait().unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_mount_and_a_daemon_that_does_not_run_have_exit_codes_of_their_own() {
+    let bench = Bench::start("codes").await;
+    for arguments in [["status", "//no/such"], ["retry", "77"]] {
+        let (code, _, error) = bench.swnctl(&arguments).await;
+        assert_eq!(code, Some(4), "{error}");
+        assert!(error.contains("is it mounted with the option witness?"), "{error}");
+    }
+    for arguments in [&["list"][..], &["monitor"], &["log-level"], &[]] {
+        let arguments = [&["--socket", "/nonexistent"], arguments].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_swnctl")).args(&arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains("systemctl enable --now swnd"), "{error}");
+        if arguments.len() == 2 {
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(text.contains("cifs mounts have the option witness"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_check_without_a_mount_goes_as_far_as_it_can_and_its_exit_code_tells() {
+    let bench = Bench::start("check").await;
+    let (code, text, _) = bench.swnctl(&["check", "//127.0.0.1/data"]).await;
+    assert_eq!(code, Some(1), "{text}");
+    for row in ["ok    daemon.running ", "FAIL  mount.name ", "skip  mount.option "] {
+        assert!(text.lines().any(|line| line.starts_with(row)), "{row}\n{text}");
+    }
+    let (_, json, _) = bench.swnctl(&["check", "//127.0.0.1/data", "--json"]).await;
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let row = rows.as_array().unwrap().iter().find(|row| row["id"] == "mount.name").unwrap();
+    assert_eq!(row["outcome"], "fail");
+    assert_eq!(row["advice"], "mount by the cluster's name; no witness registers an address");
+    assert_eq!(bench.swnctl(&["check", "/proc"]).await.0, Some(4));
+}
+
+#[tokio::test]
+async fn metrics_tell_of_each_mount_and_of_a_daemon_that_does_not_run() {
+    let bench = Bench::start("metrics").await;
+    bench.mount("10.0.0.9");
+    while !bench.swnctl(&["list"]).await.1.contains("10.0.0.9") {}
+    let (code, text, _) = bench.swnctl(&["metrics"]).await;
+    assert_eq!(code, Some(0));
+    let unwatched = "swnd_mount_registered{net_name=\"10.0.0.9\",share_name=\"data\"} 0";
+    assert!(text.lines().any(|line| line == unwatched), "{text}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swnctl"));
+    let output = command.args(["metrics", "--socket", "/nonexistent"]).output().unwrap();
+    assert!(output.status.success());
+    assert!(String::from_utf8(output.stdout).unwrap().contains("\nswnd_up 0\n"));
+}

@@ -1,0 +1,199 @@
+//! One client of the socket: its calls, one after the other.
+
+use super::Context;
+use super::interface::{self, Daemon, Monitored, Registration, Status};
+use super::wire::{Call, Connection, Failure};
+use serde_json::json;
+use std::io;
+use std::time::{Duration, Instant};
+use tokio::net::UnixStream;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+/// How long a client may be connected without a call.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// How many mounts are copied while the event loop may wait.
+const MOUNTS_AT_ONCE: usize = 64;
+
+/// Who calls.
+pub(super) struct Caller {
+    pub(super) uid: u32,
+    /// Whether it may change something.
+    pub(super) privileged: bool,
+}
+
+/// Serves a client until it closes the connection.
+pub(super) async fn serve(stream: UnixStream, caller: Caller, context: &Context) -> io::Result<()> {
+    let mut connection = Connection::new(stream);
+    while let Some(call) = timeout(IDLE_LIMIT, connection.call()).await?? {
+        if call.method == "org.swnclient.Witness.Monitor" && call.more {
+            return monitor(&mut connection, context).await;
+        }
+        let answer = answer(&call, &caller, context).await;
+        if call.oneway {
+            continue;
+        }
+        match answer {
+            Ok(answer) => connection.reply(&answer, false).await?,
+            Err(failure) => connection.send(&failure.encode()?).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Sends events until the client closes the connection.
+async fn monitor(connection: &mut Connection, context: &Context) -> io::Result<()> {
+    let mut events = context.monitors.add();
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            () = connection.closed() => return Ok(()),
+        };
+        let Some(event) = event else { return Ok(()) };
+        connection.reply(&Monitored { event }, true).await?;
+    }
+}
+
+/// A reply's parameters.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Status(Status),
+    Service(serde_json::Value),
+}
+
+async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answer, Failure> {
+    let done = Answer::Service(json!({}));
+    let may_change = || match caller.privileged {
+        true => Ok(()),
+        false => Err(Failure::permission_denied()),
+    };
+    let method = call.method.as_str();
+    Ok(match method {
+        "org.swnclient.Witness.Status" => Answer::Status(status(context).await),
+        "org.swnclient.Witness.Monitor" => {
+            return Err(Failure::new("org.varlink.service.ExpectedMore", json!({})));
+        }
+        "org.swnclient.Witness.Retry" => {
+            may_change()?;
+            let id: u32 = call.parameter("id")?;
+            if !context.source.retry(id) {
+                return Err(Failure::new("org.swnclient.Witness.NotFound", json!({ "id": id })));
+            }
+            done
+        }
+        "org.swnclient.Witness.SetLogLevel" => {
+            may_change()?;
+            let level: String = call.parameter("level")?;
+            let level = interface::log_level(&level).ok_or_else(|| Failure::invalid("level"))?;
+            log::set_max_level(level);
+            let (name, uid) = (interface::log_level_name(level), caller.uid);
+            log::info!("the log level is {name} now, by user {uid}");
+            done
+        }
+        "org.varlink.service.GetInfo" => Answer::Service(json!({
+            "vendor": "swnclient",
+            "product": "swnd",
+            "version": env!("CARGO_PKG_VERSION"),
+            "url": "",
+            "interfaces": ["org.varlink.service", interface::NAME],
+        })),
+        "org.varlink.service.GetInterfaceDescription" => {
+            let name: String = call.parameter("interface")?;
+            let description = match name.as_str() {
+                interface::NAME => interface::DESCRIPTION,
+                "org.varlink.service" => include_str!("org.varlink.service.varlink"),
+                _ => return Err(Failure::invalid("interface")),
+            };
+            Answer::Service(json!({ "description": description }))
+        }
+        _ => {
+            let (interface, _) = method.rsplit_once('.').unwrap_or((method, ""));
+            let known = [interface::NAME, "org.varlink.service"].contains(&interface);
+            return Err(match known {
+                true => {
+                    Failure::new("org.varlink.service.MethodNotFound", json!({ "method": method }))
+                }
+                false => Failure::new(
+                    "org.varlink.service.InterfaceNotFound",
+                    json!({ "interface": interface }),
+                ),
+            });
+        }
+    })
+}
+
+async fn status(context: &Context) -> Status {
+    let source = &context.source;
+    let mut registrations: Vec<Registration> = Vec::new();
+    loop {
+        let after = registrations.last().map(|last| last.id);
+        let mounts = source.mounts_after(after, MOUNTS_AT_ONCE);
+        let now = Instant::now();
+        registrations.extend(mounts.iter().map(|view| Registration::new(view, now)));
+        if mounts.len() < MOUNTS_AT_ONCE {
+            break;
+        }
+        // Lets the other clients go on.
+        yield_now().await;
+    }
+    let status = source.status();
+    let daemon = Daemon {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        uptime_ms: interface::milliseconds(context.started.elapsed()),
+        cifs: status.up,
+        mounts: status.mounts,
+        registered: status.registered,
+        log_level: interface::log_level_name(log::max_level()).into(),
+    };
+    Status { daemon, registrations }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{Monitors, Source};
+    use crate::table::MountView;
+    use std::sync::Arc;
+
+    /// A daemon without mounts, which must not be asked to change anything.
+    struct Idle;
+
+    impl Source for Idle {
+        fn status(&self) -> crate::daemon::Status {
+            crate::daemon::Status { up: false, mounts: 0, registered: 0 }
+        }
+
+        fn mounts_after(&self, _: Option<u32>, _: usize) -> Vec<MountView> {
+            Vec::new()
+        }
+
+        fn retry(&self, id: u32) -> bool {
+            panic!("retried {id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_user_may_look_and_change_nothing() {
+        let context = Context {
+            source: Arc::new(Idle),
+            monitors: Monitors::default(),
+            started: Instant::now(),
+            own_uid: 0,
+        };
+        let caller = Caller { uid: 1000, privileged: false };
+        let call = |text: &str| serde_json::from_str::<Call>(text).unwrap();
+        let status = call(r#"{"method":"org.swnclient.Witness.Status"}"#);
+        assert!(answer(&status, &caller, &context).await.is_ok());
+        let before = log::max_level();
+        for text in [
+            r#"{"method":"org.swnclient.Witness.Retry","parameters":{"id":1}}"#,
+            r#"{"method":"org.swnclient.Witness.SetLogLevel","parameters":{"level":"trace"}}"#,
+        ] {
+            let refused = answer(&call(text), &caller, &context).await.err();
+            assert_eq!(refused, Some(Failure::permission_denied()), "{text}");
+        }
+        assert_eq!(log::max_level(), before);
+    }
+}

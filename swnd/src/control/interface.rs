@@ -1,0 +1,189 @@
+//! The interface `org.swnclient.Witness` as types, which `swnctl` reads too.
+
+use crate::report::Report;
+use crate::table::{MountState, MountView};
+use log::{Level, LevelFilter};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The interface's name.
+pub const NAME: &str = "org.swnclient.Witness";
+/// The interface as its file describes it.
+pub const DESCRIPTION: &str = include_str!("org.swnclient.Witness.varlink");
+
+/// The reply to `Status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon.
+    pub daemon: Daemon,
+    /// The kernel's registrations by their numbers.
+    pub registrations: Vec<Registration>,
+}
+
+/// The daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// The program's version.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+    /// How long it has run, in milliseconds.
+    pub uptime_ms: u64,
+    /// Whether the cifs module is loaded.
+    pub cifs: bool,
+    /// How many mounts want a witness.
+    pub mounts: usize,
+    /// How many have one.
+    pub registered: usize,
+    /// What is logged.
+    pub log_level: String,
+}
+
+/// One of the kernel's registrations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The kernel's number.
+    pub id: u32,
+    /// The server's name as it was mounted.
+    pub net_name: String,
+    /// The share's name.
+    pub share_name: Option<String>,
+    /// The address that serves the mount.
+    pub address: Option<IpAddr>,
+    /// Its state.
+    pub state: State,
+    /// For how long it has been in this state, in milliseconds.
+    pub state_ms: u64,
+    /// The witness's address.
+    pub witness: Option<IpAddr>,
+    /// The protocol's version.
+    pub version: Option<u8>,
+    /// When the next attempt starts, in milliseconds.
+    pub retry_in_ms: Option<u64>,
+    /// Why it is not registered, and what to do.
+    pub problem: Option<String>,
+}
+
+/// The state of a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// An attempt is under way.
+    Registering,
+    /// A witness watches.
+    Registered,
+    /// The next attempt starts by itself.
+    Waiting,
+    /// The next attempt starts when it is asked for.
+    Blocked,
+    /// The mount has no credentials that can be used.
+    Unusable,
+}
+
+/// One reply to `Monitor`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitored {
+    /// What happened.
+    pub event: Event,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Microseconds since 1970, UTC.
+    pub time_us: u64,
+    /// What kind of event it is.
+    pub kind: String,
+    /// How much it matters.
+    pub level: String,
+    /// The server's name as it was mounted.
+    pub net_name: Option<String>,
+    /// The share's name.
+    pub share_name: Option<String>,
+    /// The line of the log.
+    pub text: String,
+    /// How many events before this one found no room.
+    pub lost: u64,
+}
+
+impl Event {
+    /// Describes a report that is made now.
+    pub fn new(report: &Report) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let mount = report.mount();
+        Self {
+            time_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),
+            kind: report.kind().trim_start_matches("swnd::").into(),
+            level: level_name(report.level()).into(),
+            net_name: mount.map(|mount| mount.net_name().to_string()),
+            share_name: mount.and_then(|mount| mount.share_name().map(ToString::to_string)),
+            text: report.to_string(),
+            lost: 0,
+        }
+    }
+}
+
+impl Registration {
+    /// Describes one of the table's entries as it is at `now`.
+    pub fn new(view: &MountView, now: Instant) -> Self {
+        let mut described = Self {
+            id: view.id,
+            net_name: view.net_name.to_string(),
+            share_name: view.share_name.as_ref().map(ToString::to_string),
+            address: view.address,
+            state: State::Registering,
+            state_ms: milliseconds(now.saturating_duration_since(view.since)),
+            witness: None,
+            version: None,
+            retry_in_ms: None,
+            problem: view.problem(),
+        };
+        described.state = match view.state {
+            MountState::Registering => State::Registering,
+            MountState::Registered { witness, version } => {
+                described.witness = Some(witness);
+                described.version = Some(version);
+                State::Registered
+            }
+            // Its time is over: the attempt is under way.
+            MountState::Waiting { until } if until <= now => State::Registering,
+            MountState::Waiting { until } => {
+                described.retry_in_ms = Some(milliseconds(until.saturating_duration_since(now)));
+                State::Waiting
+            }
+            MountState::Blocked => State::Blocked,
+            MountState::Unusable => State::Unusable,
+        };
+        described
+    }
+}
+
+/// A duration in whole milliseconds.
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
+/// The log's levels, the most important first.
+pub const LOG_LEVELS: [&str; 5] = ["error", "warning", "info", "debug", "trace"];
+
+/// Returns the name of a log level.
+pub fn log_level_name(level: LevelFilter) -> &'static str {
+    level.to_level().map_or("off", level_name)
+}
+
+/// Returns the log level of a name.
+pub fn log_level(name: &str) -> Option<LevelFilter> {
+    let all = LevelFilter::iter().skip(1);
+    all.into_iter().find(|level| log_level_name(*level) == name)
+}

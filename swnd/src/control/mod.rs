@@ -1,0 +1,169 @@
+//! The control socket: Varlink on a Unix socket, for `swnctl` and others. It has a thread
+//! of its own, so that a client costs the event loop only what is copied under the lock.
+
+mod client;
+pub mod interface;
+mod monitor;
+mod wire;
+
+pub use monitor::Monitors;
+
+use crate::daemon::Status;
+use crate::table::MountView;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener as Listener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, oneshot};
+use wire::Failure;
+
+/// Where the socket is unless it is elsewhere by `--control`.
+pub const SOCKET: &str = "/run/swnd/org.swnclient.Witness";
+/// In place of a path: no socket.
+pub const NO_SOCKET: &str = "none";
+/// How many clients may be connected.
+pub const CLIENTS_MAX: usize = 16;
+/// How many of them may be of others than root, so that they can't keep root out.
+pub const OTHERS_MAX: usize = 12;
+/// How long to wait where there is no file descriptor for a client.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// In bytes; what is touched of it is locked in memory.
+const STACK: usize = 256 << 10;
+
+/// What the socket tells and does. Called from its thread.
+pub trait Source: Send + Sync + 'static {
+    /// Returns the daemon's status.
+    fn status(&self) -> Status;
+    /// Returns up to `limit` of the mounts with the numbers after `after`.
+    fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView>;
+    /// Starts an attempt to register; `false` if there is no such registration.
+    fn retry(&self, id: u32) -> bool;
+}
+
+/// What each client's task has.
+struct Context {
+    source: Arc<dyn Source>,
+    monitors: Monitors,
+    started: Instant,
+    /// Who may change something, beside root.
+    own_uid: u32,
+}
+
+/// The running socket, which ends when this is dropped.
+#[derive(Debug)]
+pub struct Control {
+    path: PathBuf,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Control {
+    /// As [`Control::start`]. A daemon without its socket is better than none, so that a
+    /// failure is a line in the log.
+    pub fn start_or_warn(path: &Path, source: Arc<dyn Source>, monitors: Monitors) -> Option<Self> {
+        if path == Path::new(NO_SOCKET) {
+            return None;
+        }
+        let started = Self::start(path, source, monitors);
+        started
+            .inspect_err(|error| {
+                log::warn!("no control socket {}: {error}; swnctl won't work", path.display());
+            })
+            .ok()
+    }
+
+    /// Listens at `path`, whose directory is made where it is missing.
+    pub fn start(path: &Path, source: Arc<dyn Source>, monitors: Monitors) -> io::Result<Self> {
+        let listener = listen(path)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let context = Arc::new(Context {
+            source,
+            monitors,
+            started: Instant::now(),
+            own_uid: rustix::process::geteuid().as_raw(),
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(listener, context) => {}
+                    _ = stopped => {}
+                }
+            });
+        };
+        let thread = thread::Builder::new().name("control".into()).stack_size(STACK);
+        let thread = Some(thread.spawn(serve)?);
+        Ok(Self { path: path.into(), stop: Some(stop), thread })
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        drop(self.stop.take());
+        // Ends at once: nothing on that thread blocks.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn listen(path: &Path) -> io::Result<Listener> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+        DirBuilder::new().mode(0o755).create(directory)?;
+        // Whatever the umask.
+        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
+    }
+    if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        match UnixStream::connect(path) {
+            Ok(_) => return Err(io::Error::other("another swnd listens there")),
+            // A swnd that was killed has left it.
+            Err(_) => fs::remove_file(path)?,
+        }
+    }
+    let listener = Listener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    // Everyone who may read /proc/mounts may ask; what changes something is for root.
+    fs::set_permissions(path, Permissions::from_mode(0o666))?;
+    Ok(listener)
+}
+
+async fn serve(listener: Listener, context: Arc<Context>) {
+    let listener = match UnixListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return log::warn!("the control socket has ended: {error}"),
+    };
+    let clients = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let others = Arc::new(Semaphore::new(OTHERS_MAX));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
+        let privileged = uid.is_some_and(|uid| uid == 0 || uid == context.own_uid);
+        let place = Arc::clone(&clients).try_acquire_owned().ok().filter(|_| uid.is_some());
+        let other = match privileged {
+            true => Some(None),
+            false => Arc::clone(&others).try_acquire_owned().ok().map(Some),
+        };
+        let (Some(place), Some(other)) = (place, other) else {
+            // As much as there is room for: it is not waited for.
+            let _ = Failure::busy().encode().map(|reply| stream.try_write(&reply));
+            continue;
+        };
+        let context = Arc::clone(&context);
+        tokio::spawn(async move {
+            let _places = (place, other);
+            let caller = client::Caller { uid: uid.unwrap_or(u32::MAX), privileged };
+            if let Err(error) = client::serve(stream, caller, &context).await {
+                log::debug!("a client of the control socket was dropped: {error}");
+            }
+        });
+    }
+}
