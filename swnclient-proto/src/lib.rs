@@ -7,6 +7,7 @@
 //! - calls [`Client::handle_timeout`] when [`Client::next_deadline`] has come,
 //! - hands what [`Client::poll_event`] gives to the consumer.
 
+mod allowance;
 mod api;
 mod authentication;
 mod backoff;
