@@ -7,6 +7,8 @@
 
 pub mod authentication;
 pub mod daemon;
+pub mod descriptors;
+pub mod event_loop;
 pub mod failover;
 pub mod hardening;
 pub mod kernel;
