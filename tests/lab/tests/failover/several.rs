@@ -35,7 +35,8 @@ fn f8_a_session_over_two_channels() {
     let several = Several::new(Mounts::Multichannel);
     let outcome = run("F8, Multichannel", &several);
     let losses = &outcome.losses;
-    assert!(*losses == [1, 1] || *losses == [2, 1], "losses: {losses:?}\n{}", outcome.log);
+    let known = [[1, 1], [2, 1], [2, 0]];
+    assert!(known.iter().any(|known| losses == known), "losses: {losses:?}\n{}", outcome.log);
     assert_no_errors(&outcome);
     assert_registered(&outcome, several.registrations());
 }
