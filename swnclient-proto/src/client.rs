@@ -90,7 +90,7 @@ impl Client {
     /// The consumer asks for the same registration again: takes over new
     /// credentials, and tries at once where it waits, but at most once in a
     /// second.
-    pub fn retry(&mut self, id: RegistrationId, credentials: Credentials, now: Instant) {
+    pub fn request_again(&mut self, id: RegistrationId, credentials: Credentials, now: Instant) {
         let credentials = self.credentials.intern(credentials);
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;

@@ -97,7 +97,8 @@ fn drop_outdated(events: &mut Events) {
         .map(|(id, event)| match event {
             Event::Registered { .. } => registered.insert(*id),
             Event::Failed { .. } => failed.insert(*id),
-            Event::Notification(_) | Event::Unregistered => true,
+            // Notifications, the end, and what it doesn't know.
+            _ => true,
         })
         .collect();
     events.retain(|_| keep.pop().unwrap_or(true));

@@ -115,7 +115,7 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
             Config { client_name: name.unwrap_or(config.client_name), ..config }
         };
         let _runtime = engine.runtime().enter();
-        let client = Client::start_when(config, sink);
+        let client = Client::start_deferred(config, sink);
         Ok(Running { client, _engine: Arc::clone(&engine) })
     }
 

@@ -4,9 +4,9 @@
 //! the spot, events included, so that a notification leaves without waiting
 //! for another task. Idle connections hold no buffers.
 
-use crate::Config;
 use crate::client::EventSink;
 use crate::commands::{self, Command};
+use crate::{Config, Event, RegistrationId};
 use dcerpc_proto::association::{AuthJob, AuthOutcome};
 use smol_str::{SmolStr, ToSmolStr};
 use socket2::{SockRef, TcpKeepalive};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use swnclient_proto::{self as proto, Action, ConnectionId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 use tokio::task::AbortHandle;
 
 /// How much is read at a time, in bytes: some fragments of the longest kind.
@@ -42,6 +42,8 @@ struct Connection {
 struct Shared {
     proto: proto::Client,
     sink: Box<dyn EventSink>,
+    /// The registrations whose events don't go to the sink.
+    handles: HashMap<RegistrationId, broadcast::Sender<Event>>,
     connections: HashMap<ConnectionId, Connection>,
     read_buffer: Box<[u8]>,
     /// When the timer task wakes up, as it knows it.
@@ -49,6 +51,23 @@ struct Shared {
     /// Who waits for the end of all registrations.
     shutdown: Option<oneshot::Sender<()>>,
     dead_after: Duration,
+}
+
+impl Shared {
+    fn deliver(&mut self, id: RegistrationId, event: Event) {
+        if self.handles.is_empty() {
+            return self.sink.event(id, event);
+        }
+        let ended = event == Event::Unregistered;
+        match self.handles.get(&id) {
+            // A handle that is gone has asked for the end of its registration.
+            Some(handle) => drop(handle.send(event)),
+            None => self.sink.event(id, event),
+        }
+        if ended {
+            self.handles.remove(&id);
+        }
+    }
 }
 
 /// The shared state with its wake-ups. See the module's description.
@@ -71,6 +90,7 @@ impl Driver {
             shared: Arc::new(Mutex::new(Shared {
                 proto: proto::Client::new(config, fastrand::u64(..)),
                 sink,
+                handles: HashMap::new(),
                 connections: HashMap::new(),
                 read_buffer: vec![0; READ_BUFFER].into(),
                 armed: None,
@@ -83,10 +103,15 @@ impl Driver {
         let timer = tokio::spawn(driver.clone().run_timer());
         while let Some(command) = commands.recv().await {
             driver.turn(|shared, now| match command {
-                Command::Register(id, request, credentials) => {
+                Command::Register(id, request, credentials, events) => {
+                    if let Some(events) = events {
+                        shared.handles.insert(id, events);
+                    }
                     shared.proto.register(id, request, credentials, now);
                 }
-                Command::Retry(id, credentials) => shared.proto.retry(id, credentials, now),
+                Command::RequestAgain(id, credentials) => {
+                    shared.proto.request_again(id, credentials, now)
+                }
                 Command::Unregister(id) => shared.proto.unregister(id, now),
                 Command::Interfaces(id, answer) => {
                     let list = shared.proto.interfaces(id).iter().map(Into::into).collect();
@@ -118,7 +143,7 @@ impl Driver {
         let result = happens(&mut shared, now);
         // Events first: a notification waits for nothing.
         while let Some((id, event)) = shared.proto.poll_event() {
-            shared.sink.event(id, event);
+            shared.deliver(id, event);
         }
         while let Some(action) = shared.proto.poll_action() {
             self.act(&mut shared, action);

@@ -29,7 +29,7 @@ pub(crate) trait Wake {
 /// elsewhere, never from within a call.
 pub(crate) trait Registrar {
     fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId;
-    fn retry(&self, id: RegistrationId, credentials: Credentials);
+    fn request_again(&self, id: RegistrationId, credentials: Credentials);
     fn unregister(&self, id: RegistrationId);
 }
 
@@ -38,8 +38,8 @@ impl Registrar for Client {
         Self::register(self, request, credentials)
     }
 
-    fn retry(&self, id: RegistrationId, credentials: Credentials) {
-        Self::retry(self, id, credentials);
+    fn request_again(&self, id: RegistrationId, credentials: Credentials) {
+        Self::request_again(self, id, credentials);
     }
 
     fn unregister(&self, id: RegistrationId) {
@@ -137,7 +137,7 @@ impl<W: Wake> Registry<W> {
                 Phase::Established { failing } => {
                     if *failing || registration.credentials != credentials {
                         registration.credentials = credentials.clone();
-                        client.retry(id, credentials);
+                        client.request_again(id, credentials);
                     }
                     return Err(Errno::EXIST);
                 }

@@ -35,7 +35,7 @@ impl Registrar for Client {
         id
     }
 
-    fn retry(&self, id: RegistrationId, _: Credentials) {
+    fn request_again(&self, id: RegistrationId, _: Credentials) {
         self.asked.borrow_mut().push(Asked::Retry(id));
     }
 
