@@ -4,8 +4,9 @@
 //! where the inbox is locked, the loop goes on with something else, and is rung
 //! by whoever held it.
 
+use crate::backlog::KEPT;
 use core_client::{Event, RegistrationId};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// From how many events on the inbox is searched for what is out of date.
@@ -87,17 +88,23 @@ impl<B: Bell> Inbox<B> {
     }
 }
 
-/// Of what is no news after a while only the last counts: nobody may come for it
-/// for years.
+/// Of what is no news after a while only the last counts, and of what a witness has
+/// told as much as is kept of it later: no call may fetch it for years.
 fn drop_outdated(events: &mut Events) {
     let (mut registered, mut failed) = (HashSet::new(), HashSet::new());
+    let mut told: HashMap<RegistrationId, usize> = HashMap::new();
     let mut keep: Vec<bool> = events
         .iter()
         .rev()
         .map(|(id, event)| match event {
             Event::Registered { .. } => registered.insert(*id),
             Event::Failed { .. } => failed.insert(*id),
-            // Notifications, the end, and what it doesn't know.
+            Event::Notification(_) => {
+                let told = told.entry(*id).or_default();
+                *told += 1;
+                *told <= KEPT
+            }
+            // The end, and what it doesn't know.
             _ => true,
         })
         .collect();
@@ -107,7 +114,7 @@ fn drop_outdated(events: &mut Events) {
 #[cfg(test)]
 mod tests {
     use super::{Bell, CROWDED, Events, Inbox};
-    use core_client::{Error, Event, RegistrationId};
+    use core_client::{Error, Event, Notification, RegistrationId};
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::sync::{Arc, Weak};
 
@@ -193,5 +200,22 @@ mod tests {
         assert_eq!(events.pop_front(), Some((SECOND, Event::Unregistered)));
         assert_eq!(events.pop_front(), Some((FIRST, registered())));
         assert!(events.iter().all(|event| *event == (FIRST, failed())));
+    }
+
+    #[test]
+    fn notifications_that_are_not_fetched_do_not_fill_the_memory() {
+        let inbox = Inbox::default();
+        let told = |last| {
+            Event::Notification(Notification::ClientMove { address: [192, 0, 2, last].into() })
+        };
+        inbox.post(SECOND, told(1));
+        for _ in 0..100 * CROWDED {
+            inbox.post(FIRST, told(2));
+        }
+        inbox.post(FIRST, told(3));
+        let mut events = take(&inbox);
+        assert!(events.len() <= CROWDED + 1, "{}", events.len());
+        assert_eq!(events.pop_front(), Some((SECOND, told(1))));
+        assert_eq!(events.pop_back(), Some((FIRST, told(3))));
     }
 }

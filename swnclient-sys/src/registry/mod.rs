@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::backlog;
 use crate::errno::Errno;
 use core_client::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
 use std::collections::{BTreeMap, VecDeque};
@@ -63,7 +64,7 @@ struct Registration {
     info: RegistrationRequest,
     credentials: Credentials,
     phase: Phase,
-    /// What no wait has taken yet, oldest first.
+    /// What no wait has taken yet, oldest first; bounded by `backlog`.
     notifications: VecDeque<Notification>,
     waiter: Option<RequestId>,
 }
@@ -272,8 +273,9 @@ impl<W: Wake> Registry<W> {
         let Some(registration) = self.registrations.get_mut(id) else {
             return;
         };
-        for notification in batch.into_iter().rev() {
-            registration.notifications.push_front(notification);
+        let newer = std::mem::replace(&mut registration.notifications, batch.into());
+        for notification in newer {
+            backlog::add(&mut registration.notifications, notification);
         }
         if let Some(waiter) = registration.waiter {
             self.wake(waiter);
@@ -318,7 +320,7 @@ impl<W: Wake> Registry<W> {
             (Event::Registered { .. }, Phase::Established { failing }) => *failing = false,
             (Event::Notification(_), Phase::Ending { .. }) => {}
             (Event::Notification(notification), _) => {
-                registration.notifications.push_back(notification);
+                backlog::add(&mut registration.notifications, notification);
                 if let Some(waiter) = registration.waiter {
                     self.wake(waiter);
                 }

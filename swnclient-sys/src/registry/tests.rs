@@ -394,3 +394,25 @@ fn closing_cancels_every_request() {
     bench.notify(3);
     assert_eq!(bench.wait(), Err(Errno::NOENT));
 }
+
+#[test]
+fn what_no_wait_takes_is_bounded_and_stays_in_order() {
+    let mut bench = Bench::established();
+    for _ in 0..10_000 {
+        bench.notify(1);
+    }
+    bench.notify(2);
+    let wait = bench.wait().unwrap();
+    let batch = bench.poll(wait).unwrap().unwrap();
+    assert_eq!(batch.len(), crate::backlog::KEPT);
+    assert_eq!(batch.last(), Some(&client_move(2)));
+    // Also where it is given back, while more comes.
+    for _ in 0..10_000 {
+        bench.notify(3);
+    }
+    bench.registry.give_back(info("cluster"), batch);
+    let wait = bench.wait().unwrap();
+    let batch = bench.poll(wait).unwrap().unwrap();
+    assert_eq!(batch.len(), crate::backlog::KEPT);
+    assert_eq!(batch.last(), Some(&client_move(3)));
+}
