@@ -24,6 +24,10 @@ use tokio::task::AbortHandle;
 /// How much is read at a time, in bytes: some fragments of the longest kind.
 const READ_BUFFER: usize = 16 * 1024;
 
+/// How much may wait for a server that does not read, in bytes: more than all
+/// registrations of a connection ask for at a time.
+const UNSENT_MAX: usize = 256 * 1024;
+
 /// How many authentication jobs, which may wait for a KDC, run at a time, each
 /// in a thread. It leaves most of tokio's blocking threads to name resolution.
 const AUTH_THREADS: usize = 32;
@@ -173,10 +177,14 @@ impl Driver {
                 shared.connections.insert(connection, new);
             }
             Action::Transmit { connection, bytes } => {
-                if let Some(known) = shared.connections.get_mut(&connection) {
-                    if let Some(stream) = known.send(bytes) {
+                match shared.connections.get_mut(&connection).map(|known| known.send(bytes)) {
+                    Some(Sent::Rest(stream)) => {
                         tokio::spawn(self.clone().send_unsent(connection, stream));
                     }
+                    Some(Sent::TooMuch) => {
+                        tokio::spawn(self.clone().end_unread(connection));
+                    }
+                    Some(Sent::Done) | None => {}
                 }
             }
             Action::Close { connection } => {
@@ -297,6 +305,14 @@ impl Driver {
         }
     }
 
+    /// Ends a connection whose server answers and does not read, as one that is
+    /// silent ends.
+    async fn end_unread(self, connection: ConnectionId) {
+        self.turn(|shared, now| {
+            shared.proto.handle_closed(connection, ErrorKind::TimedOut, now);
+        });
+    }
+
     /// Writes what the socket did not take at once. An error shows when reading.
     async fn send_unsent(self, connection: ConnectionId, stream: Arc<TcpStream>) {
         while stream.writable().await.is_ok() {
@@ -317,20 +333,35 @@ impl Driver {
     }
 }
 
+/// What has become of bytes that were to be sent.
+#[derive(Debug)]
+enum Sent {
+    /// They are sent, or wait behind others.
+    Done,
+    /// A rest waits, which no task writes yet.
+    Rest(Arc<TcpStream>),
+    /// More than [`UNSENT_MAX`] would wait; they are dropped.
+    TooMuch,
+}
+
 impl Connection {
-    /// Sends at once what the socket takes; gives the stream where a rest
-    /// remains that nobody writes yet.
-    fn send(&mut self, bytes: Vec<u8>) -> Option<Arc<TcpStream>> {
-        let stream = self.stream.as_ref()?;
-        if !self.unsent.is_empty() {
-            self.unsent.extend_from_slice(&bytes);
-            return None;
-        }
+    /// Sends at once what the socket takes.
+    fn send(&mut self, bytes: Vec<u8>) -> Sent {
+        let Some(stream) = self.stream.as_ref() else {
+            return Sent::Done;
+        };
+        let idle = self.unsent.is_empty();
         // An error shows when reading.
-        let sent = stream.try_write(&bytes).unwrap_or(0);
-        let rest = bytes.get(sent..).filter(|rest| !rest.is_empty())?;
-        self.unsent = rest.to_vec();
-        Some(Arc::clone(stream))
+        let sent = if idle { stream.try_write(&bytes).unwrap_or(0) } else { 0 };
+        let rest = bytes.get(sent..).unwrap_or_default();
+        if self.unsent.len() + rest.len() > UNSENT_MAX {
+            return Sent::TooMuch;
+        }
+        self.unsent.extend_from_slice(rest);
+        match idle && !rest.is_empty() {
+            true => Sent::Rest(Arc::clone(stream)),
+            false => Sent::Done,
+        }
     }
 }
 
@@ -362,4 +393,32 @@ fn set_options(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(dead_after))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
+mod tests {
+    use super::*;
+
+    /// Whether a message of that length can be sent to a server that does not read.
+    fn is_accepted(connection: &mut Connection, length: usize) -> bool {
+        !matches!(connection.send(vec![0; length]), Sent::TooMuch)
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_server_that_does_not_read_is_bounded() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_unread, _) = listener.accept().await.unwrap();
+        let task = tokio::spawn(async {}).abort_handle();
+        let stream = Some(Arc::new(stream));
+        let mut connection = Connection { task, stream, unsent: Vec::new() };
+        // More than the system's buffers and this one's have room for.
+        let accepted = (0..100_000).take_while(|_| is_accepted(&mut connection, 1000)).count();
+        assert!(accepted < 100_000);
+        assert!(connection.unsent.len() > UNSENT_MAX - 1000, "{}", connection.unsent.len());
+        assert!(connection.unsent.len() <= UNSENT_MAX, "{}", connection.unsent.len());
+        // It stays full until it is closed.
+        assert!(!is_accepted(&mut connection, 1000));
+    }
 }
