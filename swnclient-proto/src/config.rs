@@ -42,7 +42,9 @@ pub struct Config {
     /// A client whose connection to its witness is lost registers again after a
     /// random part of this, so that all clients of a dead node don't come in one
     /// second. Meanwhile its mount is unwatched: an installation of some dozens of
-    /// clients does well with 1 s, one of thousands should keep the default.
+    /// clients does well with 1 s, one of thousands should keep the default. The
+    /// bound doubles, up to `backoff_max`, as long as registrations end within
+    /// five seconds.
     pub loss_spread: Duration,
     /// A client whose registration a living witness has dropped registers again
     /// after a random part of this. The bound doubles, up to `backoff_max`, as

@@ -1,6 +1,5 @@
 //! The links of a client: opening, sharing, closing, and who hears of what.
 
-use super::backoff::jitter;
 use super::choice;
 use super::client::Client;
 use super::link::{Link, LinkEvent, LinkId, Purpose};
@@ -140,15 +139,15 @@ impl Client {
         log::debug!("link to {}: {error}", link.address);
         // A node that comes back may speak another version than before.
         self.version_1_only.remove(&link.address);
-        // One delay for all: they come back together over one new link.
-        let spread = jitter(&mut self.rng, self.config.loss_spread);
+        // One part of the spread for all: they come back together over one new link.
+        let part = self.rng.f64();
         let waiting = link.listing.iter().chain(&link.list_next).copied();
         let mut concerned: Vec<RegistrationId> =
             link.members.iter().copied().chain(waiting).collect();
         concerned.sort_unstable();
         concerned.dedup();
         for id in concerned {
-            self.on_link_failed(id, link_id, &link, &error, spread, now);
+            self.on_link_failed(id, link_id, &link, &error, part, now);
         }
     }
 

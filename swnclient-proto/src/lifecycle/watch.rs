@@ -99,7 +99,10 @@ impl Client {
         match result {
             Ok(Some(messages)) => {
                 self.report(id, Teller::Current, witness, messages, now);
-                self.to_ask_again.push_back((id, now));
+                match self.may_ask_at(id, now) {
+                    at if at > now => self.pause_notify(id, at),
+                    _ => self.to_ask_again.push_back((id, now)),
+                }
             }
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
                 if now.saturating_duration_since(asked_at) >= NOTIFY_INTERVAL {
@@ -123,12 +126,20 @@ impl Client {
         match result {
             Ok(Some(messages)) => {
                 self.report(id, Teller::Previous, witness, messages, now);
-                self.to_ask_again.push_back((id, now));
+                // One that has so much news is left for the new one.
+                if self.may_ask_at(id, now) <= now {
+                    self.to_ask_again.push_back((id, now));
+                }
             }
             // It has nothing more.
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {}
             Err(error) => self.previous_lost(id, &error, now),
         }
+    }
+
+    /// Counts an answer with news; returns when the next may be asked for.
+    fn may_ask_at(&mut self, id: RegistrationId, now: Instant) -> Instant {
+        self.registrations.get_mut(&id).map_or(now, |it| it.asking.next(now))
     }
 
     /// Nothing is asked until `until`.
