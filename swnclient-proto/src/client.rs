@@ -2,7 +2,7 @@
 //! its owner. The life of a registration is in `lifecycle`, that of a link in
 //! `links`.
 
-use super::interning::{CredentialsPool, Pool};
+use super::interning::{CredentialsPool, Lists};
 use super::link::{Actions, Link, LinkEvent, LinkId};
 use super::registration::{Attempt, Registered, Registration, State, Unregistering};
 use super::timers::{LinkTimer, RegistrationTimer, TimerKey, Timers};
@@ -36,7 +36,7 @@ pub struct Client {
     /// Witnesses that refused version 2, for as long as they stay up.
     pub(super) version_1_only: BTreeSet<IpAddr>,
     pub(super) credentials: CredentialsPool,
-    pub(super) lists: Pool<[Interface]>,
+    pub(super) lists: Lists,
     pub(super) timers: Timers,
     pub(super) actions: Actions,
     pub(super) events: VecDeque<(RegistrationId, Event)>,
@@ -63,7 +63,7 @@ impl Client {
             resolving: BTreeMap::new(),
             version_1_only: BTreeSet::new(),
             credentials: CredentialsPool::default(),
-            lists: Pool::default(),
+            lists: Lists::default(),
             timers: Timers::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),

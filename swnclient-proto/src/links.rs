@@ -6,12 +6,13 @@ use super::link::{Link, LinkEvent, LinkId, Purpose};
 use super::registration::State;
 use super::timers::{LinkTimer, TimerKey};
 use super::{Action, ConnectionId};
-use crate::wire::{AsyncNotify, GetInterfaceList, Register, Status, UnRegister};
+use crate::wire::{AsyncNotify, GetInterfaceList, Interface, Register, Status, UnRegister};
 use crate::{Awaited, Call, Error, RegistrationId};
 use dcerpc_proto::association::{CallId, FaultStatus, Reply};
 use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Client {
@@ -315,7 +316,7 @@ impl Client {
                 let asked = std::mem::take(&mut link.listing);
                 let again = std::mem::take(&mut link.list_next);
                 let result = decode::<GetInterfaceList>(address, Call::GetInterfaceList, reply);
-                let result = result.map(|list| self.lists.intern(list.into()));
+                let result = result.map(|list| self.keep_list(address, list));
                 self.clear_link_timer(link_id, LinkTimer::List);
                 for id in again {
                     self.request_list(link_id, id, now);
@@ -345,6 +346,21 @@ impl Client {
             }
             Purpose::Release => self.released(link_id, reply, now),
         }
+    }
+
+    /// Keeps a list that the node at `address` gave, in place of the one before.
+    fn keep_list(&mut self, address: IpAddr, list: Vec<Interface>) -> Arc<[Interface]> {
+        let (list, before) = self.lists.intern(address, list);
+        if let Some(before) = before {
+            for registration in self.registrations.values_mut() {
+                for kept in [&mut registration.interfaces, &mut registration.last_list] {
+                    if Arc::ptr_eq(kept, &before) {
+                        *kept = Arc::clone(&list);
+                    }
+                }
+            }
+        }
+        list
     }
 
     /// A witness that does not know the registration any more has nothing left
