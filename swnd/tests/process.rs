@@ -224,6 +224,24 @@ fn its_memory_is_locked_where_it_may_lock_all_of_it() {
     }
 }
 
+#[test]
+fn it_says_that_it_is_in_another_network_namespace() {
+    if !privileged() {
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--net", env!("CARGO_BIN_EXE_swnd")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut service = Service::start_as("namespace", command);
+    assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+    // It follows the line.
+    assert!(service.notified().unwrap().starts_with("STATUS="));
+    service.signal("TERM");
+    let (code, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("network namespace only: start swnd there"), "{log}");
+}
+
 /// The hook for it is in debug builds only.
 #[cfg(debug_assertions)]
 #[test]
