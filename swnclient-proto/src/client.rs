@@ -262,6 +262,18 @@ impl Client {
         self.fail_link(id, error, now);
     }
 
+    /// A connection could not be opened because there is no descriptor for it.
+    pub fn handle_no_descriptor(&mut self, connection: ConnectionId, now: Instant) {
+        let Some(&id) = self.connections.get(&connection) else {
+            return;
+        };
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let address = link.socket_address();
+        self.fail_link(id, Error::NoDescriptor { address }, now);
+    }
+
     /// An authentication job has ended.
     pub fn handle_authenticated(
         &mut self,

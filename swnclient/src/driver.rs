@@ -261,6 +261,9 @@ impl Driver {
     ) {
         let kind = match TcpStream::connect(address).await {
             Ok(stream) => self.read(connection, stream, dead_after).await,
+            Err(error) if has_no_descriptor(&error) => {
+                return self.turn(|shared, now| shared.proto.handle_no_descriptor(connection, now));
+            }
             Err(error) => error.kind(),
         };
         self.turn(|shared, now| shared.proto.handle_closed(connection, kind, now));
@@ -379,6 +382,11 @@ fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(len)
     });
     all.map_or(read, Ok)
+}
+
+/// Whether the process or the system has too many open files.
+fn has_no_descriptor(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// What is sent leaves at once. A peer that vanishes without a word is noticed

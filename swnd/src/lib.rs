@@ -8,6 +8,8 @@
 pub mod authentication;
 pub mod control;
 pub mod daemon;
+pub mod descriptors;
+pub mod event_loop;
 pub mod failover;
 pub mod hardening;
 pub mod kernel;

@@ -371,6 +371,9 @@ fn advice(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::NetNameIsAddress(_) => "mount by the cluster's name",
         Error::Resolve { .. } => "check DNS or /etc/hosts",
+        Error::NoDescriptor { .. } => {
+            "raise the limit of open files (LimitNOFILE= of swnd's unit, or fs.file-max)"
+        }
         Error::Connect { .. } => "check the network and the firewall (TCP 135 and 49152 to 65535)",
         Error::AccessDenied { .. } => "check user, password and domain of the mount",
         Error::KerberosTimeout { .. } => "check the network to the KDC and krb5.conf",

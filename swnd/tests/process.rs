@@ -242,6 +242,23 @@ fn it_says_that_it_is_in_another_network_namespace() {
     assert!(log.contains("network namespace only: start swnd there"), "{log}");
 }
 
+#[test]
+fn it_may_have_as_many_files_open_as_its_hard_limit_allows() {
+    if !privileged() {
+        return;
+    }
+    let mut command = Command::new("prlimit");
+    command.args(["--nofile=64:3000", env!("CARGO_BIN_EXE_swnd")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut service = Service::start_as("descriptors", command);
+    assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+    let limits = format!("/proc/{}/limits", service.child.id());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let files: Vec<&str> = files.split_whitespace().collect();
+    assert_eq!(files, ["3000", "3000", "files"]);
+}
+
 /// The hook for it is in debug builds only.
 #[cfg(debug_assertions)]
 #[test]
