@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod logging;
 pub mod options;
 pub mod panics;
+pub mod privileges;
 pub mod report;
 pub mod service_manager;
 pub mod table;

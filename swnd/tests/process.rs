@@ -259,6 +259,38 @@ fn it_may_have_as_many_files_open_as_its_hard_limit_allows() {
     assert_eq!(files, ["3000", "3000", "files"]);
 }
 
+/// The capabilities of each of its threads: inheritable, permitted, effective, bounding
+/// and ambient.
+fn capabilities(service: &Service) -> Vec<[u64; 5]> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", service.child.id())).unwrap();
+    let of = |thread: std::io::Result<std::fs::DirEntry>| {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let value = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        assert_eq!(value("NoNewPrivs:"), "1");
+        ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"]
+            .map(|name| u64::from_str_radix(value(name), 16).unwrap())
+    };
+    threads.map(of).collect()
+}
+
+#[test]
+fn it_keeps_one_capability_and_gets_no_new_ones() {
+    const NET_ADMIN: u64 = 1 << 12;
+    const IPC_LOCK: u64 = 1 << 14;
+    if !privileged() {
+        return;
+    }
+    for (command, may_keep) in [(without_ipc_lock(), 0), (swnd(), IPC_LOCK)] {
+        let mut service = Service::start_as("privileges", command);
+        assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+        for all in capabilities(&service) {
+            // Locking beyond a limit that it may not lift takes the other one.
+            let kept = all.map(|set| set & !may_keep);
+            assert_eq!(kept, [0, NET_ADMIN, NET_ADMIN, NET_ADMIN, 0], "{all:x?}");
+        }
+    }
+}
+
 /// The hook for it is in debug builds only.
 #[cfg(debug_assertions)]
 #[test]
