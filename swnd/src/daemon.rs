@@ -432,6 +432,7 @@ pub async fn serve(
         error = daemon.run() => Err(error),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        never = service_manager::beat() => match never {},
     };
     service_manager::stopping();
     daemon.client().shutdown(SHUTDOWN_LIMIT).await;

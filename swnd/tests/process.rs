@@ -291,6 +291,29 @@ fn it_keeps_one_capability_and_gets_no_new_ones() {
     }
 }
 
+#[test]
+fn it_tells_a_service_manager_that_watches_it_that_its_event_loop_goes_on() {
+    if !privileged() {
+        return;
+    }
+    let mut command = swnd();
+    command.env("WATCHDOG_USEC", "20000");
+    let mut service = Service::start_as("watchdog", command);
+    let mut beats = 0;
+    while beats < 3 {
+        let message = service.notified().expect("it goes on");
+        beats += u32::from(message == "WATCHDOG=1\n");
+    }
+    let mut command = swnd();
+    command.env("WATCHDOG_USEC", "20000").env("WATCHDOG_PID", "1");
+    let mut other = Service::start_as("other-watchdog", command);
+    // As many messages as come where it beats.
+    assert!(other.notified().unwrap().starts_with("READY=1"));
+    assert!(other.notified().unwrap().starts_with("STATUS="));
+    other.signal("TERM");
+    assert!(other.notified().unwrap().starts_with("STOPPING=1"));
+}
+
 /// The hook for it is in debug builds only.
 #[cfg(debug_assertions)]
 #[test]
