@@ -193,8 +193,8 @@ impl Play {
         match argument & 7 {
             0 if self.last_id < 8 => self.register(argument & 8 == 8),
             1 => self.client.unregister(id, now),
-            2 => self.client.retry(id, credentials("other"), now),
-            3 => self.client.retry(id, credentials("secret"), now),
+            2 => self.client.request_again(id, credentials("other"), now),
+            3 => self.client.request_again(id, credentials("secret"), now),
             4 => {
                 if let Some(host) = self.resolving.pop_front() {
                     let addresses = match argument & 8 {

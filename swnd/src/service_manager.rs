@@ -46,7 +46,7 @@ pub async fn beat() -> Infallible {
 /// How long the daemon may be silent; `None` where it is not watched.
 fn watchdog_limit() -> Option<Duration> {
     let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
-    let is_other = number("WATCHDOG_PID").is_some_and(|pid| pid != std::process::id().into());
+    let is_other = number("WATCHDOG_PID").is_some_and(|pid| pid != u64::from(std::process::id()));
     let limit = number("WATCHDOG_USEC").filter(|limit| *limit > 1 && !is_other)?;
     Some(Duration::from_micros(limit))
 }
