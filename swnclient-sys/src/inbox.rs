@@ -32,12 +32,15 @@ struct Inner<B> {
     events: Events,
     /// How many may come before the next search.
     limit: usize,
+    /// No more events will come: the client that posts here has ended.
+    ended: bool,
     bells: Arc<[B]>,
 }
 
 impl<B> Default for Inbox<B> {
     fn default() -> Self {
-        let inner = Inner { events: VecDeque::new(), limit: CROWDED, bells: Arc::new([]) };
+        let inner =
+            Inner { events: VecDeque::new(), limit: CROWDED, ended: false, bells: Arc::new([]) };
         Self { inner: Mutex::new(inner) }
     }
 }
@@ -68,6 +71,25 @@ impl<B: Bell> Inbox<B> {
         for bell in bells.iter() {
             bell.ring();
         }
+    }
+
+    /// Says that the client has ended. On the engine's thread, or where that is gone.
+    pub(crate) fn end(&self) {
+        let bells = {
+            let mut inner = self.lock();
+            inner.ended = true;
+            Arc::clone(&inner.bells)
+        };
+        for bell in bells.iter() {
+            bell.ring();
+        }
+    }
+
+    /// Whether the client has ended, and all that it left here is taken; from now on
+    /// another one may post.
+    pub(crate) fn take_end(&self) -> bool {
+        let mut inner = self.lock();
+        inner.events.is_empty() && std::mem::take(&mut inner.ended)
     }
 
     /// Takes what there is, once `events` is empty. Whether nothing is left here

@@ -26,7 +26,9 @@ impl<F: FnMut(RegistrationId, Event) + Send + 'static> EventSink for F {
 }
 
 /// A handle to a running client. Clones name the same client; it stops, and
-/// its connections close, when the last one is dropped.
+/// its connections close, when the last one is dropped. It also stops where
+/// something in it panics, the sink for example. When it has stopped the sink is dropped,
+/// and what is asked of it is not heard.
 #[derive(Debug, Clone)]
 pub struct Client {
     commands: commands::Sender,

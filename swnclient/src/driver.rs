@@ -80,10 +80,45 @@ pub(crate) struct Driver {
     shared: Arc<Mutex<Shared>>,
     rearm: Arc<Notify>,
     auth_threads: Arc<Semaphore>,
+    /// A turn has panicked.
+    panicked: Arc<Notify>,
+}
+
+/// Ends what a driver has started, however its event loop ends: the sink, too, and the
+/// handles, so that their owners can see it.
+struct Ending {
+    driver: Driver,
+    timer: AbortHandle,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.timer.abort();
+        let mut shared = self.driver.lock();
+        for (_, connection) in shared.connections.drain() {
+            connection.task.abort();
+        }
+        shared.handles.clear();
+        shared.shutdown = None;
+        let sink = std::mem::replace(&mut shared.sink, Box::new(|_, _| ()));
+        drop(shared);
+        drop(sink);
+    }
+}
+
+/// Tells the event loop where the turn in which it lives panics.
+struct Turn<'a>(&'a Notify);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
+    }
 }
 
 impl Driver {
-    /// Runs a client until its last handle is dropped.
+    /// Runs a client until its last handle is dropped, or something in it panics.
     pub(crate) async fn run(
         config: Config,
         sink: Box<dyn EventSink>,
@@ -103,9 +138,17 @@ impl Driver {
             })),
             rearm: Arc::default(),
             auth_threads: Arc::new(Semaphore::new(AUTH_THREADS)),
+            panicked: Arc::default(),
         };
-        let timer = tokio::spawn(driver.clone().run_timer());
-        while let Some(command) = commands.recv().await {
+        let timer = tokio::spawn(driver.clone().run_timer()).abort_handle();
+        let _ending = Ending { driver: driver.clone(), timer };
+        loop {
+            let command = tokio::select! {
+                biased;
+                () = driver.panicked.notified() => return,
+                command = commands.recv() => command,
+            };
+            let Some(command) = command else { return };
             driver.turn(|shared, now| match command {
                 Command::Register(id, request, credentials, events) => {
                     if let Some(events) = events {
@@ -128,20 +171,16 @@ impl Driver {
                 }
             });
         }
-        timer.abort();
-        for (_, connection) in driver.lock().connections.drain() {
-            connection.task.abort();
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // A panic while it was held ends the task that panicked; the state is
-        // plain data and stays consistent enough for the others to go on.
+        // A panic while it was held ends the client: see `Turn`.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One turn: something happens, then everything that follows from it.
     fn turn<T>(&self, happens: impl FnOnce(&mut Shared, Instant) -> T) -> T {
+        let _turn = Turn(&self.panicked);
         let mut shared = self.lock();
         let now = Instant::now();
         let result = happens(&mut shared, now);

@@ -282,12 +282,12 @@ impl<W: Wake> Registry<W> {
         }
     }
 
-    /// Everything ends: every request is canceled.
-    pub(crate) fn close(&mut self) {
+    /// Everything ends, and every request is told why.
+    pub(crate) fn close(&mut self, errno: Errno) {
         self.known.clear();
         self.registrations.clear();
         for (id, request) in &mut self.requests {
-            request.outcome = Some(Err(Errno::CANCELED));
+            request.outcome = Some(Err(errno));
             request.waker.wake(*id);
         }
     }

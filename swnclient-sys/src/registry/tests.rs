@@ -388,7 +388,7 @@ fn unregistering_what_was_given_up_succeeds_at_once() {
 fn closing_cancels_every_request() {
     let mut bench = Bench::established();
     let wait = bench.wait().unwrap();
-    bench.registry.close();
+    bench.registry.close(Errno::CANCELED);
     assert_eq!(bench.woken.take(), [wait]);
     assert_eq!(bench.poll(wait), Some(Err(Errno::CANCELED)));
     bench.notify(3);
