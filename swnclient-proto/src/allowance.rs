@@ -11,17 +11,34 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// The pace of one registration's calls.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Allowance {
-    /// When all of [`BURST`] is there again.
-    full_at: Option<Instant>,
+    /// How many calls are left before the next look at the clock.
+    left: u32,
+    /// When that was last, or will be.
+    since: Option<Instant>,
 }
 
 impl Allowance {
     /// Counts a call; returns when it may be made, which is `now` or later.
     pub(super) fn next(&mut self, now: Instant) -> Instant {
-        let full_at = self.full_at.map_or(now, |at| at.max(now)) + INTERVAL;
-        self.full_at = Some(full_at);
-        full_at.checked_sub(BURST * INTERVAL).map_or(now, |at| at.max(now))
+        if let Some(left) = self.left.checked_sub(1) {
+            self.left = left;
+            return now;
+        }
+        let passed = self.since.map_or(BURST, |since| intervals(since, now));
+        let at = match self.since {
+            Some(since) if passed == 0 => since + INTERVAL,
+            _ => now,
+        };
+        self.left = passed.saturating_sub(1);
+        self.since = Some(at);
+        at
     }
+}
+
+/// How many calls the time between two moments is worth.
+fn intervals(since: Instant, now: Instant) -> u32 {
+    let passed = now.saturating_duration_since(since).as_millis() / INTERVAL.as_millis();
+    u32::try_from(passed).map_or(BURST, |passed| passed.min(BURST))
 }
 
 #[cfg(test)]

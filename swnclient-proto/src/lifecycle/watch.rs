@@ -98,10 +98,11 @@ impl Client {
         };
         match result {
             Ok(Some(messages)) => {
+                let ask_at = registration.asking.next(now);
                 self.report(id, Teller::Current, witness, messages, now);
-                match self.may_ask_at(id, now) {
-                    at if at > now => self.pause_notify(id, at),
-                    _ => self.to_ask_again.push_back((id, now)),
+                match ask_at > now {
+                    true => self.pause_notify(id, ask_at),
+                    false => self.to_ask_again.push_back((id, now)),
                 }
             }
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
@@ -126,8 +127,9 @@ impl Client {
         match result {
             Ok(Some(messages)) => {
                 self.report(id, Teller::Previous, witness, messages, now);
+                let registration = self.registrations.get_mut(&id);
                 // One that has so much news is left for the new one.
-                if self.may_ask_at(id, now) <= now {
+                if registration.is_some_and(|it| it.asking.next(now) <= now) {
                     self.to_ask_again.push_back((id, now));
                 }
             }
@@ -135,11 +137,6 @@ impl Client {
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {}
             Err(error) => self.previous_lost(id, &error, now),
         }
-    }
-
-    /// Counts an answer with news; returns when the next may be asked for.
-    fn may_ask_at(&mut self, id: RegistrationId, now: Instant) -> Instant {
-        self.registrations.get_mut(&id).map_or(now, |it| it.asking.next(now))
     }
 
     /// Nothing is asked until `until`.
