@@ -4,6 +4,10 @@
 //! longer.
 
 mod association;
+mod client;
+mod handshake;
+mod kernel;
+mod script;
 mod seeds;
 mod target;
 

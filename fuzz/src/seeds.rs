@@ -1,6 +1,7 @@
 //! What fuzzing starts from: captured connections and messages as the kernel
 //! sends them.
 
+use crate::handshake;
 use dcerpc_proto::Operation;
 use dcerpc_proto::pdu::{Frame, Header, PacketType, Request, Response};
 use kernel_sim::encode_registration;
@@ -128,16 +129,11 @@ pub(crate) fn ntlm_challenge() -> Vec<Vec<u8>> {
     tokens(captured!("list-ntlm"))
 }
 
+/// A captured server's, and those of one that this client convinces.
 pub(crate) fn spnego_token() -> Vec<Vec<u8>> {
-    let tokens = tokens(captured!("list-spnego"));
-    let Some((first, rest)) = tokens.split_first() else {
-        return Vec::new();
-    };
-    // Its length in units of two bytes; one more than it has does not matter.
-    let units = u8::try_from(first.len().div_ceil(2)).unwrap_or(u8::MAX);
-    let mut first = first.clone();
-    first.resize(usize::from(units) * 2, 0);
-    vec![with(units, &[first, rest.concat()].concat())]
+    [tokens(captured!("list-spnego")), handshake::accepted()]
+        .map(|tokens| handshake::pack(&tokens))
+        .into()
 }
 
 pub(crate) fn kernel_message() -> Vec<Vec<u8>> {

@@ -104,4 +104,7 @@ bounded! {
     ntlm_challenge
     spnego_token
     kernel_message
+    kernel_link
+    client
+    script
 }

@@ -15,12 +15,48 @@ pub struct RegistrationRequest {
     pub share_name: Option<SmolStr>,
     /// The address of the node that serves the share now.
     pub ip_address: Option<IpAddr>,
-    /// Notify about the net name's state.
+    /// Notify about the net name's state. It has no effect: a registration has no
+    /// flag for it ([MS-SWN] 3.1.4.5), and a witness tells it in any case. It is
+    /// here so that what a consumer was asked for can be kept in one piece.
     pub net_name_notify: bool,
     /// Notify about moves of the share.
     pub share_name_notify: bool,
-    /// Notify about changes of the address.
+    /// Notify about changes of the address (with version 2), which only scale-out
+    /// shares have a use for.
     pub ip_notify: bool,
+}
+
+impl RegistrationRequest {
+    /// A registration for a net name, with no share and no address yet.
+    pub fn new(net_name: impl Into<SmolStr>) -> Self {
+        Self {
+            net_name: net_name.into(),
+            share_name: None,
+            ip_address: None,
+            net_name_notify: true,
+            share_name_notify: false,
+            ip_notify: false,
+        }
+    }
+
+    /// For this share of it.
+    #[must_use]
+    pub fn share(self, name: impl Into<SmolStr>) -> Self {
+        Self { share_name: Some(name.into()), ..self }
+    }
+
+    /// Which the node with this address serves now. Without it the client asks an
+    /// address that the net name resolves to.
+    #[must_use]
+    pub fn served_by(self, address: IpAddr) -> Self {
+        Self { ip_address: Some(address), ..self }
+    }
+
+    /// The share is scale-out: notify about moves of it, and changes of the address.
+    #[must_use]
+    pub fn scale_out(self) -> Self {
+        Self { share_name_notify: true, ip_notify: true, ..self }
+    }
 }
 
 /// The state of a resource ([MS-SWN] 2.2.2.5).
@@ -50,7 +86,8 @@ pub struct Interface {
     pub may_be_witness: bool,
 }
 
-/// What a witness reports, in its generic form ([MS-SWN] 2.2.2.4).
+/// What a witness reports, in its generic form ([MS-SWN] 2.2.2.4). The protocol has
+/// these four, so a match over them is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
     /// A resource (an address or a net name) changed its state.
@@ -99,6 +136,7 @@ pub struct RegistrationId(pub u64);
 
 /// What happens to a registration, in the order it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A witness has accepted the registration, the first time or again. Without
     /// [`Event::Failed`] in between, it has taken over from the witness before,
@@ -117,7 +155,7 @@ pub enum Event {
         /// Why, and what to do about it.
         error: crate::Error,
         /// When the next attempt starts by itself. `None`: only
-        /// [`Client::retry`](crate::Client::retry) starts one, because trying
+        /// [`Client::request_again`](crate::Client::request_again) starts one, because trying
         /// again unasked would do harm (a wrong password locks an account).
         retry_in: Option<std::time::Duration>,
     },

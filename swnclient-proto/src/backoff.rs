@@ -11,19 +11,30 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The delay before the next attempt.
+    /// Returns the delay before the next attempt.
     pub(super) fn next(
         &mut self,
         rng: &mut fastrand::Rng,
         min: Duration,
         max: Duration,
     ) -> Duration {
-        let bound = min.saturating_mul(1 << self.failures.min(20)).min(max);
-        self.failures = self.failures.saturating_add(1);
+        let bound = self.bound(min, max);
         jitter(rng, bound)
     }
 
-    /// A success: the next failure starts from the shortest delay.
+    /// Counts a failure; returns the bound of the delay that follows it.
+    pub(super) fn bound(&mut self, min: Duration, max: Duration) -> Duration {
+        let bound = min.saturating_mul(1 << self.failures.min(20)).min(max);
+        self.failures = self.failures.saturating_add(1);
+        bound
+    }
+
+    /// Whether a failure was counted since the last reset.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Resets the bound: the next failure starts from the shortest delay.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }

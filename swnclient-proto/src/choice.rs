@@ -4,6 +4,10 @@ use crate::ResourceState;
 use crate::wire::{AddressInfo, Interface};
 use std::net::IpAddr;
 
+/// How many witnesses of a list are tried in a row: a list may name hundreds of
+/// addresses that belong to others.
+const TRIED_MAX: usize = 32;
+
 /// The addresses of the witnesses to try, the first one last, for a client of
 /// the node at `served_by` ([MS-SWN] 3.2.4.1). `interfaces` is that very node's
 /// list: its own interfaces lack the witness flag there. Addresses of the
@@ -32,6 +36,8 @@ pub(super) fn witnesses(
         .collect();
     rng.shuffle(&mut candidates);
     candidates.sort_by_key(|(failed, other_family, _)| (!failed, !other_family));
+    // The first one is the last.
+    candidates.drain(..candidates.len().saturating_sub(TRIED_MAX));
     candidates.into_iter().map(|(_, _, address)| address).collect()
 }
 
@@ -106,6 +112,23 @@ mod tests {
         ];
         let mut rng = fastrand::Rng::with_seed(1);
         assert_eq!(witnesses(&list, ip("10.0.0.1"), None, &mut rng), [ip("10.0.0.2")]);
+    }
+
+    #[test]
+    fn a_list_of_hundreds_of_addresses_makes_32_attempts_and_others_each_time() {
+        use ResourceState::Available;
+        let list: Vec<Interface> = (0..500)
+            .map(|n| {
+                let (high, low) = (n / 250, n % 250 + 1);
+                let address = format!("10.0.{high}.{low}");
+                interface(&format!("NODE{n}"), &address, Available, true)
+            })
+            .collect();
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut choose = || witnesses(&list, ip("10.0.9.1"), None, &mut rng);
+        let (first, second) = (choose(), choose());
+        assert_eq!((first.len(), second.len()), (32, 32));
+        assert_ne!(first, second);
     }
 
     #[test]

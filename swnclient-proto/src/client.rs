@@ -2,7 +2,7 @@
 //! its owner. The life of a registration is in `lifecycle`, that of a link in
 //! `links`.
 
-use super::interning::{CredentialsPool, Pool};
+use super::interning::{CredentialsPool, Lists};
 use super::link::{Actions, Link, LinkEvent, LinkId};
 use super::registration::{Attempt, Registered, Registration, State, Unregistering};
 use super::timers::{LinkTimer, RegistrationTimer, TimerKey, Timers};
@@ -36,7 +36,7 @@ pub struct Client {
     /// Witnesses that refused version 2, for as long as they stay up.
     pub(super) version_1_only: BTreeSet<IpAddr>,
     pub(super) credentials: CredentialsPool,
-    pub(super) lists: Pool<[Interface]>,
+    pub(super) lists: Lists,
     pub(super) timers: Timers,
     pub(super) actions: Actions,
     pub(super) events: VecDeque<(RegistrationId, Event)>,
@@ -63,7 +63,7 @@ impl Client {
             resolving: BTreeMap::new(),
             version_1_only: BTreeSet::new(),
             credentials: CredentialsPool::default(),
-            lists: Pool::default(),
+            lists: Lists::default(),
             timers: Timers::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -90,7 +90,7 @@ impl Client {
     /// The consumer asks for the same registration again: takes over new
     /// credentials, and tries at once where it waits, but at most once in a
     /// second.
-    pub fn retry(&mut self, id: RegistrationId, credentials: Credentials, now: Instant) {
+    pub fn request_again(&mut self, id: RegistrationId, credentials: Credentials, now: Instant) {
         let credentials = self.credentials.intern(credentials);
         let Some(registration) = self.registrations.get_mut(&id) else {
             return;
@@ -260,6 +260,18 @@ impl Client {
             Error::Lost { address, kind }
         };
         self.fail_link(id, error, now);
+    }
+
+    /// A connection could not be opened because there is no descriptor for it.
+    pub fn handle_no_descriptor(&mut self, connection: ConnectionId, now: Instant) {
+        let Some(&id) = self.connections.get(&connection) else {
+            return;
+        };
+        let Some(link) = self.links.get(&id) else {
+            return;
+        };
+        let address = link.socket_address();
+        self.fail_link(id, Error::NoDescriptor { address }, now);
     }
 
     /// An authentication job has ended.

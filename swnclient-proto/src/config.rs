@@ -42,7 +42,9 @@ pub struct Config {
     /// A client whose connection to its witness is lost registers again after a
     /// random part of this, so that all clients of a dead node don't come in one
     /// second. Meanwhile its mount is unwatched: an installation of some dozens of
-    /// clients does well with 1 s, one of thousands should keep the default.
+    /// clients does well with 1 s, one of thousands should keep the default. The
+    /// bound doubles, up to `backoff_max`, as long as registrations end within
+    /// five seconds.
     pub loss_spread: Duration,
     /// A client whose registration a living witness has dropped registers again
     /// after a random part of this. The bound doubles, up to `backoff_max`, as
@@ -85,5 +87,95 @@ impl Default for Config {
             max_registrations_per_link: 128,
             max_response: 1 << 20,
         }
+    }
+}
+
+/// Why a configuration can't work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A witness without news would count as dead each time.
+    #[error(
+        "the keep-alive ({keep_alive:?}) must be less than the call timeout ({call_timeout:?}): \
+         a witness without news answers only then"
+    )]
+    KeepAlive {
+        /// [`Config::keep_alive`].
+        keep_alive: Duration,
+        /// [`Config::call_timeout`].
+        call_timeout: Duration,
+    },
+    /// An attempt would end before it has begun, or be made again without a pause.
+    #[error("{0} must not be zero")]
+    Zero(&'static str),
+    /// No pause would fit.
+    #[error("the first backoff ({min:?}) must not be longer than the longest ({max:?})")]
+    Backoff {
+        /// [`Config::backoff_min`].
+        min: Duration,
+        /// [`Config::backoff_max`].
+        max: Duration,
+    },
+}
+
+impl Config {
+    /// Checks that the parts of a configuration fit together.
+    ///
+    /// # Errors
+    /// Which don't, and why.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let &Self { keep_alive, call_timeout, backoff_min: min, backoff_max: max, .. } = self;
+        if keep_alive >= call_timeout {
+            return Err(ConfigError::KeepAlive { keep_alive, call_timeout });
+        }
+        if min > max {
+            return Err(ConfigError::Backoff { min, max });
+        }
+        let zero = [
+            ("connect_timeout", self.connect_timeout.is_zero()),
+            ("kdc_timeout", self.kdc_timeout.is_zero()),
+            ("unregister_timeout", self.unregister_timeout.is_zero()),
+            ("keep_alive", keep_alive.is_zero()),
+            ("backoff_min", min.is_zero()),
+            ("dead_after", self.dead_after.is_zero()),
+            ("mapper_port", self.mapper_port == 0),
+            ("max_registrations_per_link", self.max_registrations_per_link == 0),
+            ("max_response", self.max_response == 0),
+        ];
+        match zero.into_iter().find(|(_, is_zero)| *is_zero) {
+            Some((name, _)) => Err(ConfigError::Zero(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, ConfigError};
+    use std::time::Duration;
+
+    #[test]
+    fn the_default_configuration_is_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn a_configuration_that_can_t_work_is_refused_by_what_is_wrong_with_it() {
+        let second = Duration::from_secs(1);
+        let of = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.validate().unwrap_err()
+        };
+        let long = of(|config| config.keep_alive = config.call_timeout);
+        assert!(matches!(long, ConfigError::KeepAlive { .. }), "{long}");
+        let pause = of(|config| config.backoff_max = config.backoff_min / 2);
+        assert_eq!(pause, ConfigError::Backoff { min: second, max: second / 2 });
+        assert_eq!(
+            of(|config| config.backoff_min = Duration::ZERO),
+            ConfigError::Zero("backoff_min")
+        );
+        let links = of(|config| config.max_registrations_per_link = 0);
+        assert_eq!(links, ConfigError::Zero("max_registrations_per_link"));
     }
 }

@@ -100,6 +100,12 @@ pub enum Error {
         /// What the operating system says.
         kind: ErrorKind,
     },
+    /// The process, or the system, has no descriptor for another connection.
+    #[error("cannot connect to {address}: too many open files")]
+    NoDescriptor {
+        /// The address and port.
+        address: SocketAddr,
+    },
     /// An established connection broke, or its peer vanished.
     #[error("the connection to {address} was lost: {}", reason(*.kind))]
     Lost {

@@ -2,6 +2,9 @@
 //! are shared, and whose secrets are not multiplied; and interface lists.
 
 use crate::Credentials;
+use crate::wire::Interface;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 /// A set of credentials; equal ones are the same object.
@@ -31,6 +34,33 @@ impl CredentialsPool {
     }
 }
 
+/// The interface lists in use.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    pool: Pool<[Interface]>,
+    /// The last one of each node.
+    by_node: BTreeMap<IpAddr, Weak<[Interface]>>,
+}
+
+impl Lists {
+    /// Returns the shared copy of a list that the node at `address` gave, and the one
+    /// that it replaces wherever that is kept: a node that tells each registration
+    /// another list takes the memory of one.
+    pub(super) fn intern(
+        &mut self,
+        address: IpAddr,
+        list: Vec<Interface>,
+    ) -> (Arc<[Interface]>, Option<Arc<[Interface]>>) {
+        // A list that is not in use any more keeps its memory as long as its last weak
+        // reference.
+        self.by_node.retain(|_, weak| weak.strong_count() > 0);
+        let list = self.pool.intern(list.into());
+        let before = self.by_node.insert(address, Arc::downgrade(&list));
+        let before = before.and_then(|weak| weak.upgrade());
+        (Arc::clone(&list), before.filter(|before| !Arc::ptr_eq(before, &list)))
+    }
+}
+
 /// What is in use of a kind, each value once.
 #[derive(Debug)]
 pub(super) struct Pool<T: ?Sized> {
@@ -53,5 +83,41 @@ impl<T: ?Sized + PartialEq> Pool<T> {
             self.in_use.push(Arc::downgrade(&new));
             new
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
+mod tests {
+    use super::*;
+    use crate::ResourceState;
+    use std::net::Ipv4Addr;
+
+    fn list(last: u8) -> Vec<Interface> {
+        vec![Interface {
+            group_name: "NODE1".into(),
+            version: 2,
+            state: ResourceState::Available,
+            ipv4: Some(Ipv4Addr::new(192, 0, 2, last)),
+            ipv6: None,
+            witness: true,
+        }]
+    }
+
+    #[test]
+    fn a_node_s_list_replaces_its_list_before_and_equal_ones_are_the_same() {
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let mut lists = Lists::default();
+        let (first, before) = lists.intern(one, list(1));
+        assert!(before.is_none());
+        let (same, before) = lists.intern(one, list(1));
+        assert!(before.is_none() && Arc::ptr_eq(&first, &same));
+        let (same, before) = lists.intern(other, list(1));
+        assert!(before.is_none() && Arc::ptr_eq(&first, &same));
+        let (second, before) = lists.intern(one, list(2));
+        assert!(Arc::ptr_eq(&before.unwrap(), &first) && !Arc::ptr_eq(&first, &second));
+        drop(second);
+        let (_, before) = lists.intern(one, list(3));
+        assert!(before.is_none(), "it is not in use any more");
     }
 }

@@ -1,12 +1,6 @@
-//! The logic of a client of the SMB witness protocol [MS-SWN], sans-IO: bytes and a
-//! clock reading go in; actions, events and the next deadline come out. No socket, no
-//! task, no clock.
-//!
-//! [`Client`] owns every registration and every link to a server. Its owner
-//! - carries out what [`Client::poll_action`] gives, and reports what came of it,
-//! - calls [`Client::handle_timeout`] when [`Client::next_deadline`] has come,
-//! - hands what [`Client::poll_event`] gives to the consumer.
+#![doc = include_str!("../README.md")]
 
+mod allowance;
 mod api;
 mod authentication;
 mod backoff;
@@ -27,7 +21,7 @@ pub use api::{
     Credentials, Event, Interface, Notification, RegistrationId, RegistrationRequest, ResourceState,
 };
 pub use client::Client;
-pub use config::Config;
+pub use config::{Config, ConfigError};
 pub use dcerpc_proto::pdu::AuthLevel;
 pub use dcerpc_proto::security::Secret;
 pub use dcerpc_proto::security::kerberos::{KerberosCredentials, KerberosError, KerberosErrorKind};

@@ -1,18 +1,18 @@
 //! The links of a client: opening, sharing, closing, and who hears of what.
 
-use super::backoff::jitter;
 use super::choice;
 use super::client::Client;
 use super::link::{Link, LinkEvent, LinkId, Purpose};
 use super::registration::State;
 use super::timers::{LinkTimer, TimerKey};
 use super::{Action, ConnectionId};
-use crate::wire::{AsyncNotify, GetInterfaceList, Register, Status, UnRegister};
+use crate::wire::{AsyncNotify, GetInterfaceList, Interface, Register, Status, UnRegister};
 use crate::{Awaited, Call, Error, RegistrationId};
 use dcerpc_proto::association::{CallId, FaultStatus, Reply};
 use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Client {
@@ -140,15 +140,15 @@ impl Client {
         log::debug!("link to {}: {error}", link.address);
         // A node that comes back may speak another version than before.
         self.version_1_only.remove(&link.address);
-        // One delay for all: they come back together over one new link.
-        let spread = jitter(&mut self.rng, self.config.loss_spread);
+        // One part of the spread for all: they come back together over one new link.
+        let part = self.rng.f64();
         let waiting = link.listing.iter().chain(&link.list_next).copied();
         let mut concerned: Vec<RegistrationId> =
             link.members.iter().copied().chain(waiting).collect();
         concerned.sort_unstable();
         concerned.dedup();
         for id in concerned {
-            self.on_link_failed(id, link_id, &link, &error, spread, now);
+            self.on_link_failed(id, link_id, &link, &error, part, now);
         }
     }
 
@@ -316,7 +316,7 @@ impl Client {
                 let asked = std::mem::take(&mut link.listing);
                 let again = std::mem::take(&mut link.list_next);
                 let result = decode::<GetInterfaceList>(address, Call::GetInterfaceList, reply);
-                let result = result.map(|list| self.lists.intern(list.into()));
+                let result = result.map(|list| self.keep_list(address, list));
                 self.clear_link_timer(link_id, LinkTimer::List);
                 for id in again {
                     self.request_list(link_id, id, now);
@@ -346,6 +346,21 @@ impl Client {
             }
             Purpose::Release => self.released(link_id, reply, now),
         }
+    }
+
+    /// Keeps a list that the node at `address` gave, in place of the one before.
+    fn keep_list(&mut self, address: IpAddr, list: Vec<Interface>) -> Arc<[Interface]> {
+        let (list, before) = self.lists.intern(address, list);
+        if let Some(before) = before {
+            for registration in self.registrations.values_mut() {
+                for kept in [&mut registration.interfaces, &mut registration.last_list] {
+                    if Arc::ptr_eq(kept, &before) {
+                        *kept = Arc::clone(&list);
+                    }
+                }
+            }
+        }
+        list
     }
 
     /// A witness that does not know the registration any more has nothing left

@@ -1,5 +1,6 @@
 //! One registration: what was asked for, and where its life stands.
 
+use super::allowance::Allowance;
 use super::backoff::Backoff;
 use super::interning::SharedCredentials;
 use super::link::LinkId;
@@ -198,6 +199,8 @@ pub(super) struct Registration {
     /// The pace of selecting the witness again.
     pub(super) reselections: Backoff,
     pub(super) last_attempt: Option<Instant>,
+    /// The pace of asking witnesses that have news each time.
+    pub(super) asking: Allowance,
     /// The last state of `served_by` that the consumer can know of.
     pub(super) known_state: Option<ResourceState>,
     /// Whether a witness has accepted it before: a change may have been missed
@@ -226,6 +229,7 @@ impl Registration {
             losses: Backoff::default(),
             reselections: Backoff::default(),
             last_attempt: None,
+            asking: Allowance::default(),
             known_state: None,
             was_registered: false,
             last_error: None,

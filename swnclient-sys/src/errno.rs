@@ -35,6 +35,7 @@ impl From<&Error> for Errno {
             Error::AccessDenied { .. } | Error::Kerberos(_) | Error::TicketRefused { .. } => {
                 libc::EACCES
             }
+            Error::NoDescriptor { .. } => libc::EMFILE,
             Error::Resolve { .. } => libc::EHOSTUNREACH,
             Error::Connect { kind, .. } | Error::Lost { kind, .. } => match kind {
                 ErrorKind::ConnectionRefused => libc::ECONNREFUSED,
@@ -80,6 +81,7 @@ mod tests {
                 },
                 libc::ETIMEDOUT,
             ),
+            (Error::NoDescriptor { address }, libc::EMFILE),
             (Error::NoWitness, libc::ENOTSUP),
             (Error::Lost { address, kind: ErrorKind::UnexpectedEof }, libc::EHOSTUNREACH),
             (Error::NoService { address: ip, error: EpmError::NotRegistered }, libc::ENOTSUP),

@@ -4,8 +4,9 @@
 //! where the inbox is locked, the loop goes on with something else, and is rung
 //! by whoever held it.
 
+use crate::backlog::KEPT;
 use core_client::{Event, RegistrationId};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// From how many events on the inbox is searched for what is out of date.
@@ -31,12 +32,15 @@ struct Inner<B> {
     events: Events,
     /// How many may come before the next search.
     limit: usize,
+    /// No more events will come: the client that posts here has ended.
+    ended: bool,
     bells: Arc<[B]>,
 }
 
 impl<B> Default for Inbox<B> {
     fn default() -> Self {
-        let inner = Inner { events: VecDeque::new(), limit: CROWDED, bells: Arc::new([]) };
+        let inner =
+            Inner { events: VecDeque::new(), limit: CROWDED, ended: false, bells: Arc::new([]) };
         Self { inner: Mutex::new(inner) }
     }
 }
@@ -69,6 +73,25 @@ impl<B: Bell> Inbox<B> {
         }
     }
 
+    /// Says that the client has ended. On the engine's thread, or where that is gone.
+    pub(crate) fn end(&self) {
+        let bells = {
+            let mut inner = self.lock();
+            inner.ended = true;
+            Arc::clone(&inner.bells)
+        };
+        for bell in bells.iter() {
+            bell.ring();
+        }
+    }
+
+    /// Whether the client has ended, and all that it left here is taken; from now on
+    /// another one may post.
+    pub(crate) fn take_end(&self) -> bool {
+        let mut inner = self.lock();
+        inner.events.is_empty() && std::mem::take(&mut inner.ended)
+    }
+
     /// Takes what there is, once `events` is empty. Whether nothing is left here
     /// but what will be rung for.
     pub(crate) fn take(&self, events: &mut Events) -> bool {
@@ -87,17 +110,24 @@ impl<B: Bell> Inbox<B> {
     }
 }
 
-/// Of what is no news after a while only the last counts: nobody may come for it
-/// for years.
+/// Of what is no news after a while only the last counts, and of what a witness has
+/// told as much as is kept of it later: no call may fetch it for years.
 fn drop_outdated(events: &mut Events) {
     let (mut registered, mut failed) = (HashSet::new(), HashSet::new());
+    let mut told: HashMap<RegistrationId, usize> = HashMap::new();
     let mut keep: Vec<bool> = events
         .iter()
         .rev()
         .map(|(id, event)| match event {
             Event::Registered { .. } => registered.insert(*id),
             Event::Failed { .. } => failed.insert(*id),
-            Event::Notification(_) | Event::Unregistered => true,
+            Event::Notification(_) => {
+                let told = told.entry(*id).or_default();
+                *told += 1;
+                *told <= KEPT
+            }
+            // The end, and what it doesn't know.
+            _ => true,
         })
         .collect();
     events.retain(|_| keep.pop().unwrap_or(true));
@@ -106,7 +136,7 @@ fn drop_outdated(events: &mut Events) {
 #[cfg(test)]
 mod tests {
     use super::{Bell, CROWDED, Events, Inbox};
-    use core_client::{Error, Event, RegistrationId};
+    use core_client::{Error, Event, Notification, RegistrationId};
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::sync::{Arc, Weak};
 
@@ -192,5 +222,22 @@ mod tests {
         assert_eq!(events.pop_front(), Some((SECOND, Event::Unregistered)));
         assert_eq!(events.pop_front(), Some((FIRST, registered())));
         assert!(events.iter().all(|event| *event == (FIRST, failed())));
+    }
+
+    #[test]
+    fn notifications_that_are_not_fetched_do_not_fill_the_memory() {
+        let inbox = Inbox::default();
+        let told = |last| {
+            Event::Notification(Notification::ClientMove { address: [192, 0, 2, last].into() })
+        };
+        inbox.post(SECOND, told(1));
+        for _ in 0..100 * CROWDED {
+            inbox.post(FIRST, told(2));
+        }
+        inbox.post(FIRST, told(3));
+        let mut events = take(&inbox);
+        assert!(events.len() <= CROWDED + 1, "{}", events.len());
+        assert_eq!(events.pop_front(), Some((SECOND, told(1))));
+        assert_eq!(events.pop_back(), Some((FIRST, told(3))));
     }
 }

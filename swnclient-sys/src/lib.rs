@@ -10,6 +10,7 @@
 //! - `debug` carries log lines to the caller's callback; `errno` says what a
 //!   failure is called in C.
 
+mod backlog;
 mod debug;
 mod engine;
 mod errno;

@@ -29,5 +29,6 @@ pub(crate) fn event(info: &RegistrationRequest, event: &Event, recovers: bool) {
         }
         Event::Failed { error, .. } => log::warn!(r"\\{net_name}\{share}: {error}"),
         Event::Unregistered => log::debug!(r"\\{net_name}\{share}: unregistered"),
+        other => log::debug!(r"\\{net_name}\{share}: {other:?}"),
     }
 }

@@ -9,7 +9,10 @@ use crate::errno::Errno;
 use crate::inbox::{Bell, Events, Inbox};
 use crate::registry::{Outcome, Registry, RequestId, Wake};
 use crate::report;
-use core_client::{Client, Config, Credentials, Notification, RegistrationRequest};
+use core_client::{
+    Client, Config, Credentials, Event, EventSink, Notification, RegistrationId,
+    RegistrationRequest,
+};
 use smol_str::SmolStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,6 +43,24 @@ struct Running {
     _engine: Arc<Engine>,
 }
 
+/// The client's sink; dropped where the client ends.
+#[derive(Debug)]
+struct Poster<W: Bell>(Arc<Inbox<W>>);
+
+impl<W: Bell + Send + Sync + 'static> EventSink for Poster<W> {
+    fn event(&mut self, id: RegistrationId, event: Event) {
+        #[cfg(test)]
+        tests::panic_if_told();
+        self.0.post(id, event);
+    }
+}
+
+impl<W: Bell> Drop for Poster<W> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
     pub(crate) fn new() -> Arc<Self> {
         let books = Books { registry: Registry::default(), events: Events::new(), running: None };
@@ -59,11 +80,11 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
 
     /// Looks at some of what has happened. Whether there is more to look at.
     pub(crate) fn catch_up(&self) -> bool {
-        self.with_books(|books| {
+        let (more, ended) = self.with_books(|books| {
             let Books { registry, events, running } = books;
             let all = self.inbox.take(events);
-            let Some(running) = running else {
-                return false;
+            let Some(client) = running.as_ref().map(|running| &running.client) else {
+                return (false, None);
             };
             for _ in 0..EVENTS_IN_A_TURN {
                 let Some((id, event)) = events.pop_front() else {
@@ -72,13 +93,22 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
                 if let Some((info, recovers)) = registry.describe(id) {
                     report::event(info, &event, recovers);
                 }
-                registry.event(id, event, &running.client);
+                registry.event(id, event, client);
             }
-            if events.is_empty() {
-                events.shrink_to(ROOM);
+            if !events.is_empty() {
+                return (true, None);
             }
-            !all || !events.is_empty()
-        })
+            events.shrink_to(ROOM);
+            // Nothing but a panic ends it while it runs: the next register starts another.
+            let ended = self.inbox.take_end().then(|| {
+                registry.close(Errno::FAULT);
+                running.take()
+            });
+            (!all, ended)
+        });
+        // Waits for a thread.
+        drop(ended);
+        more
     }
 
     /// See [`Registry::register`]. The first one starts the client, under the
@@ -104,8 +134,7 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
             log::error!("cannot start the witness client: {error}");
             Errno::from(&error)
         })?;
-        let inbox = Arc::clone(&self.inbox);
-        let sink = move |id, event| inbox.post(id, event);
+        let sink = Poster(Arc::clone(&self.inbox));
         let config = async {
             let name = match client_name {
                 Some(name) => Some(name),
@@ -115,7 +144,7 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
             Config { client_name: name.unwrap_or(config.client_name), ..config }
         };
         let _runtime = engine.runtime().enter();
-        let client = Client::start_when(config, sink);
+        let client = Client::start_deferred(config, sink);
         Ok(Running { client, _engine: Arc::clone(&engine) })
     }
 
@@ -158,11 +187,83 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
     /// See [`Registry::close`]. Ends the engine where nobody else uses it.
     pub(crate) fn close(&self) {
         let running = self.with_books(|books| {
-            books.registry.close();
+            books.registry.close(Errno::CANCELED);
             books.running.take()
         });
         // Waits for a thread.
         drop(running);
         self.inbox.set_bells(Arc::new([]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use crate::errno::Errno;
+    use crate::inbox::Bell;
+    use crate::registry::{Outcome, RequestId, Wake};
+    use core_client::{Credentials, NtlmCredentials, RegistrationRequest};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+    use std::time::Duration;
+
+    static PANIC: AtomicBool = AtomicBool::new(false);
+
+    /// The fault of the test below, on the engine's thread.
+    pub(super) fn panic_if_told() {
+        assert!(!PANIC.load(Ordering::Relaxed), "on purpose");
+    }
+
+    /// A loop that waits to be rung.
+    #[derive(Debug, Clone)]
+    struct Loop(SyncSender<()>);
+
+    impl Bell for Loop {
+        fn ring(&self) {
+            let _ = self.0.try_send(());
+        }
+    }
+
+    impl Wake for Loop {
+        fn wake(&self, _: RequestId) {
+            self.ring();
+        }
+    }
+
+    /// The outcome of a request at a state whose loop is run here.
+    fn outcome(state: &State<Loop>, rung: &Receiver<()>, request: RequestId) -> Outcome {
+        loop {
+            rung.recv_timeout(Duration::from_secs(10)).expect("the loop is rung");
+            while state.catch_up() {}
+            if let Some(outcome) = state.poll(request) {
+                return outcome;
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_engine_fails_what_waits_and_the_next_register_starts_another() {
+        let (ring, rung) = sync_channel(1);
+        let state = State::new();
+        state.set_bells(Arc::new([Loop(ring.clone())]));
+        let register = || {
+            // Nothing listens there: the client says so, which is what panics.
+            let request =
+                RegistrationRequest::new("cluster.example.test").served_by([127, 0, 0, 1].into());
+            let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
+            let name = || Some("laptop".into());
+            state
+                .register(request, Credentials::Ntlm(alice), name, Loop(ring.clone()))
+                .expect("it starts")
+        };
+        PANIC.store(true, Ordering::Relaxed);
+        let first = register();
+        assert_eq!(outcome(&state, &rung, first), Err(Errno::FAULT));
+        PANIC.store(false, Ordering::Relaxed);
+        let second = register();
+        let told = outcome(&state, &rung, second);
+        assert!(told.is_err() && told != Err(Errno::FAULT), "{told:?}");
+        state.close();
     }
 }

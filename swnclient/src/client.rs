@@ -6,7 +6,11 @@ use crate::{Config, Credentials, Event, Interface, RegistrationId, RegistrationR
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::oneshot;
+
+/// How many events wait at a handle; the oldest go first.
+const EVENTS_MAX: usize = 64;
 
 /// Receives the events of every registration of a client, in order, on the
 /// client's event loop. It must not block. It may call the client's methods.
@@ -22,7 +26,9 @@ impl<F: FnMut(RegistrationId, Event) + Send + 'static> EventSink for F {
 }
 
 /// A handle to a running client. Clones name the same client; it stops, and
-/// its connections close, when the last one is dropped.
+/// its connections close, when the last one is dropped. It also stops where
+/// something in it panics, the sink for example. When it has stopped the sink is dropped,
+/// and what is asked of it is not heard.
 #[derive(Debug, Clone)]
 pub struct Client {
     commands: commands::Sender,
@@ -33,12 +39,12 @@ impl Client {
     /// Starts a client on the current tokio runtime, which should be a
     /// current-thread one with IO and time enabled.
     pub fn start(config: Config, sink: impl EventSink) -> Self {
-        Self::start_when(std::future::ready(config), sink)
+        Self::start_deferred(std::future::ready(config), sink)
     }
 
     /// As [`Client::start`], with a configuration that takes time to find out,
     /// such as the host's name. What is asked for meanwhile waits for it.
-    pub fn start_when(
+    pub fn start_deferred(
         config: impl Future<Output = Config> + Send + 'static,
         sink: impl EventSink,
     ) -> Self {
@@ -53,16 +59,32 @@ impl Client {
         request: RegistrationRequest,
         credentials: Credentials,
     ) -> RegistrationId {
-        let id = RegistrationId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1);
-        self.commands.send(Command::Register(id, request, credentials));
+        let id = self.new_id();
+        self.commands.send(Command::Register(id, request, credentials, None));
         id
+    }
+
+    /// Starts a registration whose events come by its own handle, not by the sink.
+    pub fn registration(
+        &self,
+        request: RegistrationRequest,
+        credentials: Credentials,
+    ) -> Registration {
+        let id = self.new_id();
+        let (sender, events) = broadcast::channel(EVENTS_MAX);
+        self.commands.send(Command::Register(id, request, credentials, Some(sender)));
+        Registration { client: self.clone(), id, events }
+    }
+
+    fn new_id(&self) -> RegistrationId {
+        RegistrationId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// The consumer asked for the same registration again: takes over the
     /// credentials where they are new, and cuts a running backoff short, at
     /// most once in a second. Costs nothing where the registration is in order.
-    pub fn retry(&self, id: RegistrationId, credentials: Credentials) {
-        self.commands.send(Command::Retry(id, credentials));
+    pub fn request_again(&self, id: RegistrationId, credentials: Credentials) {
+        self.commands.send(Command::RequestAgain(id, credentials));
     }
 
     /// Returns the last interface list that was got for a registration: from the
@@ -88,5 +110,52 @@ impl Client {
         let (done, ended) = oneshot::channel();
         self.commands.send(Command::Shutdown(done));
         let _ = tokio::time::timeout(limit, ended).await;
+    }
+}
+
+/// A registration with its events; dropped, it is unregistered. See
+/// [`Client::registration`].
+#[derive(Debug)]
+pub struct Registration {
+    client: Client,
+    id: RegistrationId,
+    events: broadcast::Receiver<Event>,
+}
+
+impl Registration {
+    /// Its name with the client's other methods.
+    pub fn id(&self) -> RegistrationId {
+        self.id
+    }
+
+    /// Waits for the next event; `None` once it has ended. Of those that nothing has
+    /// waited for, the last 64 are kept, and a line in the log says how many are lost.
+    /// Dropping the future loses nothing.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        loop {
+            match self.events.recv().await {
+                Ok(event) => return Some(event),
+                Err(RecvError::Lagged(lost)) => {
+                    log::warn!("registration {}: {lost} events were not waited for", self.id.0);
+                }
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// See [`Client::request_again`].
+    pub fn request_again(&self, credentials: Credentials) {
+        self.client.request_again(self.id, credentials);
+    }
+
+    /// See [`Client::interfaces`].
+    pub fn interfaces(&self) -> impl Future<Output = Vec<Interface>> + Send + use<> {
+        self.client.interfaces(self.id)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.client.unregister(self.id);
     }
 }

@@ -4,10 +4,10 @@
 //! buffers go back and forth, so that the one hardly ever frees what the other has
 //! allocated, which would lock the other's heap; the lock here is held for moments.
 
-use crate::{Credentials, Interface, RegistrationId, RegistrationRequest};
+use crate::{Credentials, Event, Interface, RegistrationId, RegistrationRequest};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 
 /// How many commands there is room for while there are none.
 const ROOM: usize = 64;
@@ -15,8 +15,9 @@ const ROOM: usize = 64;
 /// What the consumer asks for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Register(RegistrationId, RegistrationRequest, Credentials),
-    Retry(RegistrationId, Credentials),
+    /// The events go by the sender where there is one.
+    Register(RegistrationId, RegistrationRequest, Credentials, Option<broadcast::Sender<Event>>),
+    RequestAgain(RegistrationId, Credentials),
     Unregister(RegistrationId),
     Interfaces(RegistrationId, oneshot::Sender<Vec<Interface>>),
     Shutdown(oneshot::Sender<()>),

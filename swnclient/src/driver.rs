@@ -4,9 +4,9 @@
 //! the spot, events included, so that a notification leaves without waiting
 //! for another task. Idle connections hold no buffers.
 
-use crate::Config;
 use crate::client::EventSink;
 use crate::commands::{self, Command};
+use crate::{Config, Event, RegistrationId};
 use dcerpc_proto::association::{AuthJob, AuthOutcome};
 use smol_str::{SmolStr, ToSmolStr};
 use socket2::{SockRef, TcpKeepalive};
@@ -18,11 +18,15 @@ use std::time::{Duration, Instant};
 use swnclient_proto::{self as proto, Action, ConnectionId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
 use tokio::task::AbortHandle;
 
 /// How much is read at a time, in bytes: some fragments of the longest kind.
 const READ_BUFFER: usize = 16 * 1024;
+
+/// How much may wait for a server that does not read, in bytes: more than all
+/// registrations of a connection ask for at a time.
+const UNSENT_MAX: usize = 256 * 1024;
 
 /// How many authentication jobs, which may wait for a KDC, run at a time, each
 /// in a thread. It leaves most of tokio's blocking threads to name resolution.
@@ -42,6 +46,8 @@ struct Connection {
 struct Shared {
     proto: proto::Client,
     sink: Box<dyn EventSink>,
+    /// The registrations whose events don't go to the sink.
+    handles: HashMap<RegistrationId, broadcast::Sender<Event>>,
     connections: HashMap<ConnectionId, Connection>,
     read_buffer: Box<[u8]>,
     /// When the timer task wakes up, as it knows it.
@@ -51,16 +57,68 @@ struct Shared {
     dead_after: Duration,
 }
 
+impl Shared {
+    fn deliver(&mut self, id: RegistrationId, event: Event) {
+        if self.handles.is_empty() {
+            return self.sink.event(id, event);
+        }
+        let ended = event == Event::Unregistered;
+        match self.handles.get(&id) {
+            // A handle that is gone has asked for the end of its registration.
+            Some(handle) => drop(handle.send(event)),
+            None => self.sink.event(id, event),
+        }
+        if ended {
+            self.handles.remove(&id);
+        }
+    }
+}
+
 /// The shared state with its wake-ups. See the module's description.
 #[derive(Clone)]
 pub(crate) struct Driver {
     shared: Arc<Mutex<Shared>>,
     rearm: Arc<Notify>,
     auth_threads: Arc<Semaphore>,
+    /// A turn has panicked.
+    panicked: Arc<Notify>,
+}
+
+/// Ends what a driver has started, however its event loop ends: the sink, too, and the
+/// handles, so that their owners can see it.
+struct Ending {
+    driver: Driver,
+    timer: AbortHandle,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.timer.abort();
+        let mut shared = self.driver.lock();
+        for (_, connection) in shared.connections.drain() {
+            connection.task.abort();
+        }
+        shared.handles.clear();
+        shared.shutdown = None;
+        let sink = std::mem::replace(&mut shared.sink, Box::new(|_, _| ()));
+        drop(shared);
+        drop(sink);
+    }
+}
+
+/// Tells the event loop where the turn in which it lives panics.
+struct Turn<'a>(&'a Notify);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.notify_one();
+        }
+    }
 }
 
 impl Driver {
-    /// Runs a client until its last handle is dropped.
+    /// Runs a client until its last handle is dropped, or something in it panics.
     pub(crate) async fn run(
         config: Config,
         sink: Box<dyn EventSink>,
@@ -71,6 +129,7 @@ impl Driver {
             shared: Arc::new(Mutex::new(Shared {
                 proto: proto::Client::new(config, fastrand::u64(..)),
                 sink,
+                handles: HashMap::new(),
                 connections: HashMap::new(),
                 read_buffer: vec![0; READ_BUFFER].into(),
                 armed: None,
@@ -79,14 +138,27 @@ impl Driver {
             })),
             rearm: Arc::default(),
             auth_threads: Arc::new(Semaphore::new(AUTH_THREADS)),
+            panicked: Arc::default(),
         };
-        let timer = tokio::spawn(driver.clone().run_timer());
-        while let Some(command) = commands.recv().await {
+        let timer = tokio::spawn(driver.clone().run_timer()).abort_handle();
+        let _ending = Ending { driver: driver.clone(), timer };
+        loop {
+            let command = tokio::select! {
+                biased;
+                () = driver.panicked.notified() => return,
+                command = commands.recv() => command,
+            };
+            let Some(command) = command else { return };
             driver.turn(|shared, now| match command {
-                Command::Register(id, request, credentials) => {
+                Command::Register(id, request, credentials, events) => {
+                    if let Some(events) = events {
+                        shared.handles.insert(id, events);
+                    }
                     shared.proto.register(id, request, credentials, now);
                 }
-                Command::Retry(id, credentials) => shared.proto.retry(id, credentials, now),
+                Command::RequestAgain(id, credentials) => {
+                    shared.proto.request_again(id, credentials, now)
+                }
                 Command::Unregister(id) => shared.proto.unregister(id, now),
                 Command::Interfaces(id, answer) => {
                     let list = shared.proto.interfaces(id).iter().map(Into::into).collect();
@@ -99,26 +171,22 @@ impl Driver {
                 }
             });
         }
-        timer.abort();
-        for (_, connection) in driver.lock().connections.drain() {
-            connection.task.abort();
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        // A panic while it was held ends the task that panicked; the state is
-        // plain data and stays consistent enough for the others to go on.
+        // A panic while it was held ends the client: see `Turn`.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One turn: something happens, then everything that follows from it.
     fn turn<T>(&self, happens: impl FnOnce(&mut Shared, Instant) -> T) -> T {
+        let _turn = Turn(&self.panicked);
         let mut shared = self.lock();
         let now = Instant::now();
         let result = happens(&mut shared, now);
         // Events first: a notification waits for nothing.
         while let Some((id, event)) = shared.proto.poll_event() {
-            shared.sink.event(id, event);
+            shared.deliver(id, event);
         }
         while let Some(action) = shared.proto.poll_action() {
             self.act(&mut shared, action);
@@ -148,10 +216,14 @@ impl Driver {
                 shared.connections.insert(connection, new);
             }
             Action::Transmit { connection, bytes } => {
-                if let Some(known) = shared.connections.get_mut(&connection) {
-                    if let Some(stream) = known.send(bytes) {
+                match shared.connections.get_mut(&connection).map(|known| known.send(bytes)) {
+                    Some(Sent::Rest(stream)) => {
                         tokio::spawn(self.clone().send_unsent(connection, stream));
                     }
+                    Some(Sent::TooMuch) => {
+                        tokio::spawn(self.clone().end_unread(connection));
+                    }
+                    Some(Sent::Done) | None => {}
                 }
             }
             Action::Close { connection } => {
@@ -228,6 +300,9 @@ impl Driver {
     ) {
         let kind = match TcpStream::connect(address).await {
             Ok(stream) => self.read(connection, stream, dead_after).await,
+            Err(error) if has_no_descriptor(&error) => {
+                return self.turn(|shared, now| shared.proto.handle_no_descriptor(connection, now));
+            }
             Err(error) => error.kind(),
         };
         self.turn(|shared, now| shared.proto.handle_closed(connection, kind, now));
@@ -272,6 +347,14 @@ impl Driver {
         }
     }
 
+    /// Ends a connection whose server answers and does not read, as one that is
+    /// silent ends.
+    async fn end_unread(self, connection: ConnectionId) {
+        self.turn(|shared, now| {
+            shared.proto.handle_closed(connection, ErrorKind::TimedOut, now);
+        });
+    }
+
     /// Writes what the socket did not take at once. An error shows when reading.
     async fn send_unsent(self, connection: ConnectionId, stream: Arc<TcpStream>) {
         while stream.writable().await.is_ok() {
@@ -292,20 +375,35 @@ impl Driver {
     }
 }
 
+/// What has become of bytes that were to be sent.
+#[derive(Debug)]
+enum Sent {
+    /// They are sent, or wait behind others.
+    Done,
+    /// A rest waits, which no task writes yet.
+    Rest(Arc<TcpStream>),
+    /// More than [`UNSENT_MAX`] would wait; they are dropped.
+    TooMuch,
+}
+
 impl Connection {
-    /// Sends at once what the socket takes; gives the stream where a rest
-    /// remains that nobody writes yet.
-    fn send(&mut self, bytes: Vec<u8>) -> Option<Arc<TcpStream>> {
-        let stream = self.stream.as_ref()?;
-        if !self.unsent.is_empty() {
-            self.unsent.extend_from_slice(&bytes);
-            return None;
-        }
+    /// Sends at once what the socket takes.
+    fn send(&mut self, bytes: Vec<u8>) -> Sent {
+        let Some(stream) = self.stream.as_ref() else {
+            return Sent::Done;
+        };
+        let idle = self.unsent.is_empty();
         // An error shows when reading.
-        let sent = stream.try_write(&bytes).unwrap_or(0);
-        let rest = bytes.get(sent..).filter(|rest| !rest.is_empty())?;
-        self.unsent = rest.to_vec();
-        Some(Arc::clone(stream))
+        let sent = if idle { stream.try_write(&bytes).unwrap_or(0) } else { 0 };
+        let rest = bytes.get(sent..).unwrap_or_default();
+        if self.unsent.len() + rest.len() > UNSENT_MAX {
+            return Sent::TooMuch;
+        }
+        self.unsent.extend_from_slice(rest);
+        match idle && !rest.is_empty() {
+            true => Sent::Rest(Arc::clone(stream)),
+            false => Sent::Done,
+        }
     }
 }
 
@@ -325,6 +423,11 @@ fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     all.map_or(read, Ok)
 }
 
+/// Whether the process or the system has too many open files.
+fn has_no_descriptor(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// What is sent leaves at once. A peer that vanishes without a word is noticed
 /// after `dead_after`, whether something is on its way or not.
 fn set_options(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
@@ -337,4 +440,32 @@ fn set_options(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_user_timeout(Some(dead_after))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
+mod tests {
+    use super::*;
+
+    /// Whether a message of that length can be sent to a server that does not read.
+    fn is_accepted(connection: &mut Connection, length: usize) -> bool {
+        !matches!(connection.send(vec![0; length]), Sent::TooMuch)
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_server_that_does_not_read_is_bounded() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_unread, _) = listener.accept().await.unwrap();
+        let task = tokio::spawn(async {}).abort_handle();
+        let stream = Some(Arc::new(stream));
+        let mut connection = Connection { task, stream, unsent: Vec::new() };
+        // More than the system's buffers and this one's have room for.
+        let accepted = (0..100_000).take_while(|_| is_accepted(&mut connection, 1000)).count();
+        assert!(accepted < 100_000);
+        assert!(connection.unsent.len() > UNSENT_MAX - 1000, "{}", connection.unsent.len());
+        assert!(connection.unsent.len() <= UNSENT_MAX, "{}", connection.unsent.len());
+        // It stays full until it is closed.
+        assert!(!is_accepted(&mut connection, 1000));
+    }
 }

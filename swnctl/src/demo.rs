@@ -1,6 +1,7 @@
 //! `swnctl demo`: failovers on this machine alone. The daemon is the real one; a
 //! witness cluster in this process and a stand-in for the kernel are around it.
 
+use crate::out;
 use kernel_sim::{StandInKernel, Taken};
 use smol_str::SmolStr;
 use std::net::IpAddr;
@@ -26,8 +27,12 @@ pub fn run() -> Result<(), String> {
         .build()
         .map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        println!("A cluster of three nodes, a kernel that mounts a share of it, and swnd between");
-        println!("them, all in this process. The kernel and the cluster are stand-ins.");
+        out::line(format_args!(
+            "A cluster of three nodes, a kernel that mounts a share of it, and swnd between"
+        ));
+        out::line(format_args!(
+            "them, all in this process. The kernel and the cluster are stand-ins."
+        ));
         failover().await?;
         version_1().await
     })
@@ -129,7 +134,7 @@ struct Scene {
 
 impl Scene {
     async fn start(title: &str, profile: Profile) -> Result<Self, String> {
-        println!("\n{title}\n");
+        out::line(format_args!("\n{title}\n"));
         let mut config = ClusterConfig::new(profile, 3, unused_subnet());
         config.mapper_port = MAPPER_PORT;
         let net_name = config.net_name.to_lowercase().into();
@@ -200,14 +205,17 @@ impl Scene {
         let left = self.cluster.with(|cluster, _| cluster.registrations().len()).await;
         let times: Vec<String> =
             self.forwarded.iter().map(|time| format!("{} µs", time.as_micros())).collect();
-        println!("\nRegistrations left in the cluster: {left}.");
-        println!("From the witness's reply to the kernel's message: {}.", times.join(", "));
+        out::line(format_args!("\nRegistrations left in the cluster: {left}."));
+        out::line(format_args!(
+            "From the witness's reply to the kernel's message: {}.",
+            times.join(", ")
+        ));
         self.daemon.abort();
         Ok(())
     }
 
     fn say(&self, who: &str, what: String) {
-        println!("{:8.3} s  {who:8} {what}", self.start.elapsed().as_secs_f64());
+        out::line(format_args!("{:8.3} s  {who:8} {what}", self.start.elapsed().as_secs_f64()));
     }
 
     fn kernel_says(&self, what: String) {
@@ -258,7 +266,7 @@ impl Scene {
                     _ => return,
                 }
                 let since = at.saturating_duration_since(self.start).as_secs_f64();
-                println!("{since:8.3} s  {:8} {}", "cluster", event.what);
+                out::line(format_args!("{since:8.3} s  {:8} {}", "cluster", event.what));
             }
         }
     }

@@ -10,4 +10,5 @@ pub mod demo;
 pub mod metrics;
 pub mod mounts;
 pub mod options;
+mod out;
 mod show;

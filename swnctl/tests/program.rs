@@ -4,7 +4,8 @@
 
 use clap::CommandFactory;
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 use swnctl::options::Options;
 
 const PAGE: &str = include_str!("../../man/swnctl.8");
@@ -24,6 +25,19 @@ fn the_demonstration_ends_with_nothing_left_behind() {
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let ends = text.lines().filter(|line| *line == "Registrations left in the cluster: 0.");
     assert_eq!(ends.count(), 2, "{text}");
+}
+
+#[test]
+fn the_demonstration_ends_quietly_where_its_reader_has_gone() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_swnctl"));
+    command.arg("demo").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("A cluster of three nodes"), "{line}");
+    let output = program.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
 
 #[test]

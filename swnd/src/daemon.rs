@@ -4,6 +4,7 @@ use crate::authentication::Policy;
 use crate::control::{Control, Monitors, Source};
 use crate::failover::Failover;
 use crate::failover::driver::{Network, System};
+use crate::kernel::absence::Absence;
 use crate::kernel::message::DecodeError;
 use crate::kernel::socket::NetlinkSocket;
 use crate::kernel::{Link, LinkError, LinkEvent, Transport};
@@ -154,12 +155,13 @@ impl<T: Transport> Books<T> {
                 Some(Report::Listening)
             }
             LinkEvent::Down => {
-                self.up = false;
+                let was_up = std::mem::replace(&mut self.up, false);
                 self.table.clear(client);
                 if let Some(failover) = &mut self.failover {
                     failover.clear();
                 }
-                Some(Report::WaitingForModule)
+                // What was there needs the module and nothing else.
+                Some(Report::Absent(if was_up { Absence::Module } else { Absence::find() }))
             }
             LinkEvent::Message(message) => {
                 if let Some(failover) = &mut self.failover {
@@ -430,6 +432,7 @@ pub async fn serve(
         error = daemon.run() => Err(error),
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        never = service_manager::beat() => match never {},
     };
     service_manager::stopping();
     daemon.client().shutdown(SHUTDOWN_LIMIT).await;

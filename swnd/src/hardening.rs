@@ -1,7 +1,9 @@
 //! Keeps the process's memory, which holds secrets, from being written to disk.
 
 use rustix::mm::{MlockAllFlags, mlockall};
-use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use rustix::thread::{CapabilitySet, capabilities};
 use std::io;
 
@@ -24,8 +26,20 @@ pub fn harden(allow_core_dumps: bool) -> Hardening {
     // Each page when it is first touched. Under a limit, memory would run out
     // at it.
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    lift_limit();
     let locked = may_lock_all().then(|| mlockall(flags).map_err(Into::into));
     Hardening { not_dumpable, locked }
+}
+
+/// Lifts the limit on locked memory where the process may exceed it anyway: it goes on
+/// without the capability for that.
+fn lift_limit() {
+    let may_exceed =
+        capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK));
+    if may_exceed {
+        // Where this fails, the capability is kept.
+        let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+    }
 }
 
 fn may_lock_all() -> bool {

@@ -8,12 +8,15 @@
 pub mod authentication;
 pub mod control;
 pub mod daemon;
+pub mod descriptors;
+pub mod event_loop;
 pub mod failover;
 pub mod hardening;
 pub mod kernel;
 pub mod logging;
 pub mod options;
 pub mod panics;
+pub mod privileges;
 pub mod report;
 pub mod service_manager;
 pub mod table;

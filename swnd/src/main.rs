@@ -3,34 +3,30 @@
 use clap::Parser;
 use std::process::ExitCode;
 use swnd::options::{FailoverMode, Options};
-use swnd::{daemon, hardening, logging, panics};
+use swnd::{daemon, descriptors, event_loop, hardening, logging, panics, privileges};
 
 fn main() -> ExitCode {
     panics::abort_on_panic();
     let options = Options::parse().checked().unwrap_or_else(|error| error.exit());
     let hardening = hardening::harden(options.allow_core_dumps);
+    // Before there is a thread.
+    let privileges = privileges::reduce();
     if let Err(error) = logging::init(options.log, options.level()) {
         eprintln!("swnd: {error}");
         return ExitCode::FAILURE;
     }
     log::info!("swnd {} starts", env!("CARGO_PKG_VERSION"));
     hardening.report();
+    descriptors::raise_limit();
+    if let Err(error) = privileges {
+        log::warn!("more may be done than is needed: {error}");
+    }
     // For the test that a panic ends this program.
     #[cfg(debug_assertions)]
     assert!(std::env::var_os("SWND_TEST_PANIC").is_none(), "SWND_TEST_PANIC is set");
-    let outcome = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Into::into)
-        .and_then(|runtime| {
-            let verified = options.failover == FailoverMode::Verified;
-            let served =
-                daemon::serve(options.config(), options.policy(), verified, &options.control);
-            let outcome = runtime.block_on(served);
-            // A thread may still wait in the kernel or for a KDC.
-            runtime.shutdown_background();
-            outcome
-        });
+    let verified = options.failover == FailoverMode::Verified;
+    let served = daemon::serve(options.config(), options.policy(), verified, &options.control);
+    let outcome = event_loop::run(served).unwrap_or_else(|error| Err(error.into()));
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -112,16 +112,10 @@ pub enum FailoverMode {
 impl Options {
     /// The options, unless two of them contradict each other.
     pub fn checked(self) -> Result<Self, clap::Error> {
-        if self.keep_alive < self.call_timeout {
-            return Ok(self);
+        match self.config().validate() {
+            Ok(()) => Ok(self),
+            Err(error) => Err(Self::command().error(ErrorKind::ValueValidation, error)),
         }
-        Err(Self::command().error(
-            ErrorKind::ValueValidation,
-            format_args!(
-                "--keep-alive {} must be less than --call-timeout {}: a witness without news answers only then",
-                self.keep_alive, self.call_timeout
-            ),
-        ))
     }
 
     /// How mounts authenticate.
@@ -223,7 +217,10 @@ mod tests {
     #[test]
     fn the_keep_alive_is_shorter_than_a_call_may_take() {
         let error = parse(&["--keep-alive=180"]).unwrap_err().to_string();
-        assert!(error.contains("--keep-alive 180 must be less than --call-timeout 180"), "{error}");
+        assert!(
+            error.contains("the keep-alive (180s) must be less than the call timeout (180s)"),
+            "{error}"
+        );
     }
 
     #[test]

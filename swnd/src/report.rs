@@ -3,6 +3,7 @@
 
 use crate::authentication::Unusable;
 use crate::failover::Line;
+use crate::kernel::absence::Absence;
 use crate::kernel::message::DecodeError;
 use crate::text::OneLine;
 use rustix::io::Errno;
@@ -53,7 +54,7 @@ pub enum Report {
     /// The family is there.
     Listening,
     /// The family is not there.
-    WaitingForModule,
+    Absent(Absence),
     /// A mount wants a witness.
     Asked {
         /// The mount.
@@ -190,11 +191,12 @@ impl Report {
             | Self::Undecodable { .. }
             | Self::NotNotified { .. }
             | Self::Notified { answer: Err(_), .. }
+            | Self::Absent(Absence::Option | Absence::Namespace)
             | Self::Overrun
             | Self::Foreign { .. } => log::Level::Warn,
             Self::Failover { line, .. } => line.level(),
             Self::Listening
-            | Self::WaitingForModule
+            | Self::Absent(Absence::Module)
             | Self::Told { .. }
             | Self::Asked { .. }
             | Self::AddressChanged { .. }
@@ -212,7 +214,7 @@ impl Report {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Listening => "swnd::listening",
-            Self::WaitingForModule => "swnd::waiting_for_module",
+            Self::Absent(_) => "swnd::absent",
             Self::Asked { .. } => "swnd::asked",
             Self::AskedAgain { .. } => "swnd::asked_again",
             Self::AddressChanged { .. } => "swnd::address_changed",
@@ -267,9 +269,17 @@ impl fmt::Display for Report {
         }
         match self {
             Self::Listening => f.write_str("listening to the cifs module"),
-            Self::WaitingForModule => {
-                f.write_str("waiting for the cifs module, which the first cifs mount loads")
-            }
+            Self::Absent(absence) => f.write_str(match absence {
+                Absence::Module => "waiting for the cifs module, which the first cifs mount loads",
+                Absence::Option => {
+                    "the cifs module is loaded and asks for no witness: use a kernel with \
+                     CONFIG_CIFS_SWN_UPCALL"
+                }
+                Absence::Namespace => {
+                    "the kernel offers the cifs module's messages in the machine's own network \
+                     namespace only: start swnd there"
+                }
+            }),
             Self::Asked { address, .. } => {
                 write!(f, "asking for a witness of {}", Address(*address))
             }
@@ -361,6 +371,9 @@ fn advice(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::NetNameIsAddress(_) => "mount by the cluster's name",
         Error::Resolve { .. } => "check DNS or /etc/hosts",
+        Error::NoDescriptor { .. } => {
+            "raise the limit of open files (LimitNOFILE= of swnd's unit, or fs.file-max)"
+        }
         Error::Connect { .. } => "check the network and the firewall (TCP 135 and 49152 to 65535)",
         Error::AccessDenied { .. } => "check user, password and domain of the mount",
         Error::KerberosTimeout { .. } => "check the network to the KDC and krb5.conf",

@@ -1,11 +1,13 @@
 //! What the service manager is told (sd_notify(3)). Without one, nothing is.
 
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
+use tokio::time::MissedTickBehavior;
 
 /// How long a service manager that is busy may hold up the start: without the
 /// message it would end the daemon.
@@ -25,6 +27,28 @@ pub fn stopping() {
 /// keeps the one it has.
 pub fn status(line: &str) {
     notify(&format!("STATUS={line}"), None);
+}
+
+/// Tells a service manager that watches the daemon, again and again, that the event loop
+/// goes on (`WatchdogSec=` of systemd.service(5)). Never ends; part of the event loop.
+pub async fn beat() -> Infallible {
+    let Some(limit) = watchdog_limit() else {
+        return std::future::pending().await;
+    };
+    let mut interval = tokio::time::interval(limit / 2);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        notify("WATCHDOG=1", None);
+    }
+}
+
+/// How long the daemon may be silent; `None` where it is not watched.
+fn watchdog_limit() -> Option<Duration> {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let is_other = number("WATCHDOG_PID").is_some_and(|pid| pid != u64::from(std::process::id()));
+    let limit = number("WATCHDOG_USEC").filter(|limit| *limit > 1 && !is_other)?;
+    Some(Duration::from_micros(limit))
 }
 
 fn notify(message: &str, wait: Option<Duration>) {

@@ -30,8 +30,8 @@ const REPORTED_MAX: usize = 16;
 pub trait Registrar: Send + Sync + 'static {
     /// [`Client::register`].
     fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId;
-    /// [`Client::retry`].
-    fn retry(&self, id: RegistrationId, credentials: Credentials);
+    /// [`Client::request_again`].
+    fn request_again(&self, id: RegistrationId, credentials: Credentials);
     /// [`Client::unregister`].
     fn unregister(&self, id: RegistrationId);
     /// The addresses of the cluster's nodes that are in service.
@@ -43,8 +43,8 @@ impl Registrar for Client {
         Client::register(self, request, credentials)
     }
 
-    fn retry(&self, id: RegistrationId, credentials: Credentials) {
-        Client::retry(self, id, credentials);
+    fn request_again(&self, id: RegistrationId, credentials: Credentials) {
+        Client::request_again(self, id, credentials);
     }
 
     fn unregister(&self, id: RegistrationId) {
@@ -198,7 +198,7 @@ impl Table {
                     // What failed with the old ones is news with the new ones.
                     entry.failures.clear();
                 }
-                client.retry(registration, credentials);
+                client.request_again(registration, credentials);
                 Report::AskedAgain { mount }
             }
             (Ok(credentials), None) => {
@@ -294,8 +294,8 @@ impl Table {
                 self.owners.remove(&registration);
                 Report::Unregistered { mount, address }
             }
-            // On its way out already.
-            (Event::Registered { .. } | Event::Failed { .. }, None) => return Outcome::default(),
+            // On its way out already, or nothing that this daemon has a use for.
+            _ => return Outcome::default(),
         };
         Outcome { forward: None, report: Some(report), watched }
     }

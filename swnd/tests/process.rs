@@ -224,6 +224,96 @@ fn its_memory_is_locked_where_it_may_lock_all_of_it() {
     }
 }
 
+#[test]
+fn it_says_that_it_is_in_another_network_namespace() {
+    if !privileged() {
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--net", env!("CARGO_BIN_EXE_swnd")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut service = Service::start_as("namespace", command);
+    assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+    // It follows the line.
+    assert!(service.notified().unwrap().starts_with("STATUS="));
+    service.signal("TERM");
+    let (code, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("network namespace only: start swnd there"), "{log}");
+}
+
+#[test]
+fn it_may_have_as_many_files_open_as_its_hard_limit_allows() {
+    if !privileged() {
+        return;
+    }
+    let mut command = Command::new("prlimit");
+    command.args(["--nofile=64:3000", env!("CARGO_BIN_EXE_swnd")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut service = Service::start_as("descriptors", command);
+    assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+    let limits = format!("/proc/{}/limits", service.child.id());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let files: Vec<&str> = files.split_whitespace().collect();
+    assert_eq!(files, ["3000", "3000", "files"]);
+}
+
+/// The capabilities of each of its threads: inheritable, permitted, effective, bounding
+/// and ambient.
+fn capabilities(service: &Service) -> Vec<[u64; 5]> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", service.child.id())).unwrap();
+    let of = |thread: std::io::Result<std::fs::DirEntry>| {
+        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        let value = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+        assert_eq!(value("NoNewPrivs:"), "1");
+        ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"]
+            .map(|name| u64::from_str_radix(value(name), 16).unwrap())
+    };
+    threads.map(of).collect()
+}
+
+#[test]
+fn it_keeps_one_capability_and_gets_no_new_ones() {
+    const NET_ADMIN: u64 = 1 << 12;
+    const IPC_LOCK: u64 = 1 << 14;
+    if !privileged() {
+        return;
+    }
+    for (command, may_keep) in [(without_ipc_lock(), 0), (swnd(), IPC_LOCK)] {
+        let mut service = Service::start_as("privileges", command);
+        assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+        for all in capabilities(&service) {
+            // Locking beyond a limit that it may not lift takes the other one.
+            let kept = all.map(|set| set & !may_keep);
+            assert_eq!(kept, [0, NET_ADMIN, NET_ADMIN, NET_ADMIN, 0], "{all:x?}");
+        }
+    }
+}
+
+#[test]
+fn it_tells_a_service_manager_that_watches_it_that_its_event_loop_goes_on() {
+    if !privileged() {
+        return;
+    }
+    let mut command = swnd();
+    command.env("WATCHDOG_USEC", "20000");
+    let mut service = Service::start_as("watchdog", command);
+    let mut beats = 0;
+    while beats < 3 {
+        let message = service.notified().expect("it goes on");
+        beats += u32::from(message == "WATCHDOG=1\n");
+    }
+    let mut command = swnd();
+    command.env("WATCHDOG_USEC", "20000").env("WATCHDOG_PID", "1");
+    let mut other = Service::start_as("other-watchdog", command);
+    // As many messages as come where it beats.
+    assert!(other.notified().unwrap().starts_with("READY=1"));
+    assert!(other.notified().unwrap().starts_with("STATUS="));
+    other.signal("TERM");
+    assert!(other.notified().unwrap().starts_with("STOPPING=1"));
+}
+
 /// The hook for it is in debug builds only.
 #[cfg(debug_assertions)]
 #[test]

@@ -236,7 +236,7 @@ mod tests {
                 assert!(matches!(error, Error::NetNameIsAddress(_)), "{name}: {error}");
                 assert!(client.poll_action().is_none(), "{name}");
                 now += Duration::from_secs(2);
-                client.retry(id, credentials(), now);
+                client.request_again(id, credentials(), now);
                 client.handle_timeout(now);
             }
         }

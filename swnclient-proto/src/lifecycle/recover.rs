@@ -1,5 +1,6 @@
 //! When something goes wrong: what fails, what is tried next, and when.
 
+use crate::backoff::jitter;
 use crate::choice;
 use crate::client::Client;
 use crate::lifecycle::reselect::{LASTING, goes_on};
@@ -14,13 +15,14 @@ use std::time::{Duration, Instant};
 
 impl Client {
     /// A link that a registration depends on, or waits for a list by, has failed.
+    /// `part`: of the spread, after which a registration that is lost is made again.
     pub(crate) fn on_link_failed(
         &mut self,
         id: RegistrationId,
         link_id: LinkId,
         link: &Link,
         error: &Error,
-        spread: Duration,
+        part: f64,
         now: Instant,
     ) {
         let Some(registration) = self.registrations.get(&id) else {
@@ -54,6 +56,8 @@ impl Client {
             State::Registering(_) => self.attempt_failed(id, error.clone(), now),
             State::Registered(_) => {
                 if !self.fall_back(id, now) {
+                    let spread = self.config.loss_spread;
+                    let spread = self.spread_of_loss(id, spread, now).mul_f64(part);
                     self.lost(id, link.address, error.clone(), spread, now);
                 }
             }
@@ -66,24 +70,39 @@ impl Client {
     /// Whatever it says, it takes back what it may still have. Registers again
     /// at once, but for a moment that grows as long as registrations don't last.
     pub(crate) fn registration_lost(&mut self, id: RegistrationId, error: Error, now: Instant) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
+        let Some(registration) = self.registrations.get(&id) else {
             return;
         };
-        let State::Registered(Registered { link: link_id, handle, since, .. }) = registration.state
-        else {
+        let State::Registered(Registered { link: link_id, handle, .. }) = registration.state else {
             return;
         };
-        if now.saturating_duration_since(since) >= LASTING {
-            registration.losses.reset();
-        }
-        let (min, max) = (self.config.reregister_spread, self.config.backoff_max);
-        let delay = registration.losses.next(&mut self.rng, min, max.max(min));
+        let spread = self.spread_of_loss(id, self.config.reregister_spread, now);
+        let delay = jitter(&mut self.rng, spread);
         self.release(link_id, &handle, now);
         let Some(witness) = self.links.get(&link_id).map(|link| link.address) else {
             return;
         };
         self.lost(id, witness, error, delay, now);
         self.leave_link(link_id, id);
+    }
+
+    /// Counts the loss of a registration; returns the time within which it is made
+    /// again: `first`, which grows as long as registrations don't last.
+    fn spread_of_loss(&mut self, id: RegistrationId, first: Duration, now: Instant) -> Duration {
+        let Some(registration) = self.registrations.get_mut(&id) else {
+            return first;
+        };
+        if let State::Registered(Registered { since, .. }) = registration.state {
+            if now.saturating_duration_since(since) >= LASTING {
+                registration.losses.reset();
+                registration.backoff.reset();
+            }
+        }
+        let min = match first.is_zero() && registration.losses.has_failed() {
+            true => self.config.backoff_min,
+            false => first,
+        };
+        registration.losses.bound(min, self.config.backoff_max.max(first))
     }
 
     /// Takes back a registration that nobody waits for any more. An error ends

@@ -160,7 +160,6 @@ impl Client {
             return;
         };
         let anew = std::mem::replace(&mut registration.was_registered, true);
-        registration.backoff.reset();
         registration.candidates = Vec::new();
         registration.last_error = None;
         let event = Event::Registered { witness: link.address, version: version.number() };

@@ -98,8 +98,12 @@ impl Client {
         };
         match result {
             Ok(Some(messages)) => {
+                let ask_at = registration.asking.next(now);
                 self.report(id, Teller::Current, witness, messages, now);
-                self.to_ask_again.push_back((id, now));
+                match ask_at > now {
+                    true => self.pause_notify(id, ask_at),
+                    false => self.to_ask_again.push_back((id, now)),
+                }
             }
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
                 if now.saturating_duration_since(asked_at) >= NOTIFY_INTERVAL {
@@ -123,7 +127,11 @@ impl Client {
         match result {
             Ok(Some(messages)) => {
                 self.report(id, Teller::Previous, witness, messages, now);
-                self.to_ask_again.push_back((id, now));
+                let registration = self.registrations.get_mut(&id);
+                // One that has so much news is left for the new one.
+                if registration.is_some_and(|it| it.asking.next(now) <= now) {
+                    self.to_ask_again.push_back((id, now));
+                }
             }
             // It has nothing more.
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {}

@@ -12,6 +12,9 @@ const GROUP_NAME_CHARS: usize = 260;
 /// The length of one WITNESS_INTERFACE_INFO, in bytes.
 const INTERFACE_LEN: usize = 2 * GROUP_NAME_CHARS + 4 + 4 + 4 + 16 + 4;
 
+/// How many interfaces of a list are kept: some for each node of the largest clusters.
+const INTERFACES_MAX: usize = 512;
+
 bitflags::bitflags! {
     /// The Flags of an interface.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +65,7 @@ impl From<&Interface> for crate::Interface {
     }
 }
 
-/// WitnessrGetInterfaceList: the addresses of the cluster's nodes.
+/// WitnessrGetInterfaceList: the addresses of the cluster's nodes, the first 512.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetInterfaceList;
 
@@ -84,9 +87,12 @@ impl Operation for GetInterfaceList {
                 if usize::try_from(num) != Ok(count) {
                     return Err(NdrError::Invalid { offset, what: "number of interfaces" }.into());
                 }
-                interfaces.reserve_exact(count);
+                interfaces.reserve_exact(count.min(INTERFACES_MAX));
                 for _ in 0..count {
-                    interfaces.push(read_interface(r)?);
+                    let interface = read_interface(r)?;
+                    if interfaces.len() < INTERFACES_MAX {
+                        interfaces.push(interface);
+                    }
                 }
             }
         }

@@ -157,6 +157,23 @@ fn a_group_name_is_cut_to_what_its_field_holds() {
 }
 
 #[test]
+fn a_list_is_kept_up_to_512_interfaces() {
+    let interface = |n: u32| Interface {
+        group_name: "NODE1".into(),
+        version: 2,
+        state: ResourceState::Available,
+        ipv4: Some(Ipv4Addr::from(n)),
+        ipv6: None,
+        witness: true,
+    };
+    let sent: Vec<Interface> = (1..=1890).map(interface).collect();
+    let stub = encode_interface_list(Ok(&sent));
+    let list = decode::<GetInterfaceList>(&stub, Endian::Little).unwrap();
+    assert_eq!(list.len(), 512);
+    assert!(list == sent[..512]);
+}
+
+#[test]
 fn an_address_that_claims_to_be_both_in_and_out_of_service_is_not() {
     let mut info = AddressInfo::new(Ipv4Addr::LOCALHOST.into(), true);
     info.flags |= AddressFlags::OFFLINE;

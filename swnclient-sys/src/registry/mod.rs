@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::backlog;
 use crate::errno::Errno;
 use core_client::{Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,7 +30,7 @@ pub(crate) trait Wake {
 /// elsewhere, never from within a call.
 pub(crate) trait Registrar {
     fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId;
-    fn retry(&self, id: RegistrationId, credentials: Credentials);
+    fn request_again(&self, id: RegistrationId, credentials: Credentials);
     fn unregister(&self, id: RegistrationId);
 }
 
@@ -38,8 +39,8 @@ impl Registrar for Client {
         Self::register(self, request, credentials)
     }
 
-    fn retry(&self, id: RegistrationId, credentials: Credentials) {
-        Self::retry(self, id, credentials);
+    fn request_again(&self, id: RegistrationId, credentials: Credentials) {
+        Self::request_again(self, id, credentials);
     }
 
     fn unregister(&self, id: RegistrationId) {
@@ -63,7 +64,7 @@ struct Registration {
     info: RegistrationRequest,
     credentials: Credentials,
     phase: Phase,
-    /// What no wait has taken yet, oldest first.
+    /// What no wait has taken yet, oldest first; bounded by `backlog`.
     notifications: VecDeque<Notification>,
     waiter: Option<RequestId>,
 }
@@ -137,7 +138,7 @@ impl<W: Wake> Registry<W> {
                 Phase::Established { failing } => {
                     if *failing || registration.credentials != credentials {
                         registration.credentials = credentials.clone();
-                        client.retry(id, credentials);
+                        client.request_again(id, credentials);
                     }
                     return Err(Errno::EXIST);
                 }
@@ -272,20 +273,21 @@ impl<W: Wake> Registry<W> {
         let Some(registration) = self.registrations.get_mut(id) else {
             return;
         };
-        for notification in batch.into_iter().rev() {
-            registration.notifications.push_front(notification);
+        let newer = std::mem::replace(&mut registration.notifications, batch.into());
+        for notification in newer {
+            backlog::add(&mut registration.notifications, notification);
         }
         if let Some(waiter) = registration.waiter {
             self.wake(waiter);
         }
     }
 
-    /// Everything ends: every request is canceled.
-    pub(crate) fn close(&mut self) {
+    /// Everything ends, and every request is told why.
+    pub(crate) fn close(&mut self, errno: Errno) {
         self.known.clear();
         self.registrations.clear();
         for (id, request) in &mut self.requests {
-            request.outcome = Some(Err(Errno::CANCELED));
+            request.outcome = Some(Err(errno));
             request.waker.wake(*id);
         }
     }
@@ -318,7 +320,7 @@ impl<W: Wake> Registry<W> {
             (Event::Registered { .. }, Phase::Established { failing }) => *failing = false,
             (Event::Notification(_), Phase::Ending { .. }) => {}
             (Event::Notification(notification), _) => {
-                registration.notifications.push_back(notification);
+                backlog::add(&mut registration.notifications, notification);
                 if let Some(waiter) = registration.waiter {
                     self.wake(waiter);
                 }

@@ -35,7 +35,7 @@ impl Registrar for Client {
         id
     }
 
-    fn retry(&self, id: RegistrationId, _: Credentials) {
+    fn request_again(&self, id: RegistrationId, _: Credentials) {
         self.asked.borrow_mut().push(Asked::Retry(id));
     }
 
@@ -388,9 +388,31 @@ fn unregistering_what_was_given_up_succeeds_at_once() {
 fn closing_cancels_every_request() {
     let mut bench = Bench::established();
     let wait = bench.wait().unwrap();
-    bench.registry.close();
+    bench.registry.close(Errno::CANCELED);
     assert_eq!(bench.woken.take(), [wait]);
     assert_eq!(bench.poll(wait), Some(Err(Errno::CANCELED)));
     bench.notify(3);
     assert_eq!(bench.wait(), Err(Errno::NOENT));
+}
+
+#[test]
+fn what_no_wait_takes_is_bounded_and_stays_in_order() {
+    let mut bench = Bench::established();
+    for _ in 0..10_000 {
+        bench.notify(1);
+    }
+    bench.notify(2);
+    let wait = bench.wait().unwrap();
+    let batch = bench.poll(wait).unwrap().unwrap();
+    assert_eq!(batch.len(), crate::backlog::KEPT);
+    assert_eq!(batch.last(), Some(&client_move(2)));
+    // Also where it is given back, while more comes.
+    for _ in 0..10_000 {
+        bench.notify(3);
+    }
+    bench.registry.give_back(info("cluster"), batch);
+    let wait = bench.wait().unwrap();
+    let batch = bench.poll(wait).unwrap().unwrap();
+    assert_eq!(batch.len(), crate::backlog::KEPT);
+    assert_eq!(batch.last(), Some(&client_move(3)));
 }

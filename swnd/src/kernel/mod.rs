@@ -1,5 +1,6 @@
 //! The kernel's side: generic netlink and its family `cifs`.
 
+pub mod absence;
 pub mod ctrl;
 pub mod link;
 pub mod message;

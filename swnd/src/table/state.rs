@@ -98,7 +98,7 @@ impl Table {
     pub fn retry(&self, id: u32, client: &impl Registrar) -> bool {
         let Some(entry) = self.entries.get(&id) else { return false };
         if let (Some(registration), Some(credentials)) = (entry.registration, &entry.credentials) {
-            client.retry(registration, credentials.clone());
+            client.request_again(registration, credentials.clone());
         }
         true
     }

@@ -40,7 +40,7 @@ impl Registrar for FakeClient {
         id
     }
 
-    fn retry(&self, id: RegistrationId, credentials: Credentials) {
+    fn request_again(&self, id: RegistrationId, credentials: Credentials) {
         self.call(Call::Retry(id, credentials));
     }
 

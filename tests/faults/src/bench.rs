@@ -129,7 +129,8 @@ impl Bench {
         let wanted: Vec<_> = wanted.map(|mount| (mount.client, mount.id)).collect();
         for (client, id) in wanted {
             let credentials = self.credentials();
-            self.world.with_client(client, |client, now| client.retry(id, credentials, now));
+            self.world
+                .with_client(client, |client, now| client.request_again(id, credentials, now));
         }
         self.settle();
     }

@@ -299,6 +299,7 @@ impl Ledger {
                 assert!(consumer.registered, "{now:?} {id:?}: {notification:?} unregistered");
                 self.notified(now, id, notification);
             }
+            other => panic!("{other:?} is not in the books"),
         }
     }
 

@@ -121,7 +121,7 @@ impl Run {
                 return true;
             }
             self.world.with_client(self.client, |client, now| {
-                client.retry(ID, Self::credentials(), now);
+                client.request_again(ID, Self::credentials(), now);
             });
         }
         false

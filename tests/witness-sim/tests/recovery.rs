@@ -103,7 +103,7 @@ fn a_new_password_takes_effect_when_the_consumer_brings_it() {
     step(&mut world, "service node 3 port 50003");
     world.pass(600 * SECOND);
     assert!(!in_order(&world));
-    world.with_client(client, |client, now| client.retry(ID, credentials("other"), now));
+    world.with_client(client, |client, now| client.request_again(ID, credentials("other"), now));
     assert!(world.pass_until(5 * SECOND, in_order));
 }
 

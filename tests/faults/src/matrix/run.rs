@@ -382,5 +382,6 @@ fn describe(event: &Event) -> Option<String> {
         Event::Notification(Notification::ClientMove { .. }) => "*client move*".into(),
         Event::Notification(Notification::ShareMove { .. }) => "*share move*".into(),
         Event::Notification(Notification::IpChange { .. }) => "*IP change*".into(),
+        other => format!("{other:?}"),
     })
 }

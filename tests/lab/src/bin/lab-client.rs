@@ -120,5 +120,6 @@ fn line(event: Event) -> String {
         Event::Notification(other) => format!("notification {other:?}"),
         Event::Failed { error, .. } => format!("failed {error}"),
         Event::Unregistered => "unregistered".to_owned(),
+        other => format!("{other:?}"),
     }
 }

@@ -228,12 +228,13 @@ fn fault(words: &mut Words<'_>) -> Result<Fault> {
 }
 
 fn time(word: &str) -> Result<Time> {
-    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    // The first two are how a time prints itself.
+    let units = [("ns", 1e-9), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     units
         .into_iter()
-        .find_map(|(unit, millis)| {
+        .find_map(|(unit, seconds)| {
             let number: f64 = word.strip_suffix(unit)?.parse().ok()?;
-            Duration::try_from_secs_f64(number * f64::from(millis) / 1000.0).ok()
+            Duration::try_from_secs_f64(number * seconds).ok()
         })
         .ok_or_else(|| format!("a time such as 1.5s, 200ms or 10m expected, not `{word}`"))
 }

@@ -82,7 +82,7 @@ impl Soak {
                 Event::Registered { .. } => drop(told.insert(id, true)),
                 Event::Failed { .. } => drop(told.insert(id, false)),
                 Event::Unregistered => drop(told.remove(&id)),
-                Event::Notification(_) => {}
+                _ => {}
             }
         });
         Self { cluster, client, told, ids: Vec::new() }
@@ -132,7 +132,7 @@ impl Soak {
         tokio::time::sleep(trouble.rest).await;
         // As the kernel does, whose word a refused client waits for.
         for id in &self.ids {
-            self.client.retry(*id, credentials());
+            self.client.request_again(*id, credentials());
         }
     }
 }

@@ -64,7 +64,7 @@ impl Soak {
         self.world.run(trouble.repair);
         self.pass(trouble.rest);
         // As the kernel does, whose word a refused client waits for.
-        self.each_client(|client, now| client.retry(ID, credentials(), now));
+        self.each_client(|client, now| client.request_again(ID, credentials(), now));
     }
 
     /// Whether each client is registered once, with an AsyncNotify pending, and
