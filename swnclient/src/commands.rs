@@ -71,6 +71,22 @@ impl Sender {
     }
 }
 
+/// Ends the queue from the event loop's side; what waits in it is not heard.
+#[derive(Debug, Clone)]
+pub(crate) struct Stop(Arc<Queue>);
+
+impl Stop {
+    pub(crate) fn stop(&self) {
+        let left = {
+            let mut waiting = self.0.lock();
+            waiting.closed = true;
+            std::mem::take(&mut waiting.commands)
+        };
+        drop(left);
+        self.0.news.notify_one();
+    }
+}
+
 /// The end of the event loop.
 #[derive(Debug)]
 pub(crate) struct Receiver {
@@ -80,16 +96,16 @@ pub(crate) struct Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
-        let left = {
-            let mut waiting = self.queue.lock();
-            waiting.closed = true;
-            std::mem::take(&mut waiting.commands)
-        };
-        drop(left);
+        self.stop().stop();
     }
 }
 
 impl Receiver {
+    /// What ends the queue.
+    pub(crate) fn stop(&self) -> Stop {
+        Stop(Arc::clone(&self.queue))
+    }
+
     /// The next command; `None` once the queue is closed and empty.
     pub(crate) async fn recv(&mut self) -> Option<Command> {
         // Other tasks have their turn within a burst.
@@ -174,6 +190,15 @@ mod tests {
         drop(receiver);
         sender.send(unregister(2));
         assert_eq!(queue.lock().commands.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_heard_after_the_stop() {
+        let (sender, mut receiver) = queue();
+        sender.send(unregister(1));
+        receiver.stop().stop();
+        sender.send(unregister(2));
+        assert_eq!(next(&mut receiver).await, None);
     }
 
     #[tokio::test]

@@ -80,8 +80,8 @@ pub(crate) struct Driver {
     shared: Arc<Mutex<Shared>>,
     rearm: Arc<Notify>,
     auth_threads: Arc<Semaphore>,
-    /// A turn has panicked.
-    panicked: Arc<Notify>,
+    /// Ends the event loop.
+    stop: commands::Stop,
 }
 
 /// Ends what a driver has started, however its event loop ends: the sink, too, and the
@@ -107,12 +107,12 @@ impl Drop for Ending {
 }
 
 /// Tells the event loop where the turn in which it lives panics.
-struct Turn<'a>(&'a Notify);
+struct Turn<'a>(&'a commands::Stop);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.notify_one();
+            self.0.stop();
         }
     }
 }
@@ -138,17 +138,15 @@ impl Driver {
             })),
             rearm: Arc::default(),
             auth_threads: Arc::new(Semaphore::new(AUTH_THREADS)),
-            panicked: Arc::default(),
+            stop: commands.stop(),
         };
         let timer = tokio::spawn(driver.clone().run_timer()).abort_handle();
         let _ending = Ending { driver: driver.clone(), timer };
-        loop {
-            let command = tokio::select! {
-                biased;
-                () = driver.panicked.notified() => return,
-                command = commands.recv() => command,
-            };
-            let Some(command) = command else { return };
+        while let Some(command) = commands.recv().await {
+            // What was taken out of the queue before it was stopped.
+            if driver.shared.is_poisoned() {
+                return;
+            }
             driver.turn(|shared, now| match command {
                 Command::Register(id, request, credentials, events) => {
                     if let Some(events) = events {
@@ -180,7 +178,7 @@ impl Driver {
 
     /// One turn: something happens, then everything that follows from it.
     fn turn<T>(&self, happens: impl FnOnce(&mut Shared, Instant) -> T) -> T {
-        let _turn = Turn(&self.panicked);
+        let _turn = Turn(&self.stop);
         let mut shared = self.lock();
         let now = Instant::now();
         let result = happens(&mut shared, now);
