@@ -28,11 +28,14 @@ pub(super) fn witnesses(
         .flat_map(|i| {
             let same_node = !one_name && Some(i.group_name.as_str()) == lost_node;
             i.addresses().map(move |address| {
+                let address = address.to_canonical();
                 let failed = same_node || Some(address) == lost;
                 (Rank::of(address, served_by, failed), address)
             })
         })
-        .filter(|(_, address)| *address != served_by && may_be_a_server(*address, served_by))
+        .filter(|(_, address)| {
+            *address != served_by.to_canonical() && may_be_a_server(*address, Some(served_by))
+        })
         .collect();
     rng.shuffle(&mut candidates);
     // The first one is the last.
@@ -81,10 +84,11 @@ fn shared<T: PartialEq, const N: usize>(one: [T; N], other: [T; N]) -> usize {
 
 /// Whether a list may send the client of `served_by` to an address: never to itself, but
 /// where the whole cluster is on one machine, and never to all.
-fn may_be_a_server(address: IpAddr, served_by: IpAddr) -> bool {
+fn may_be_a_server(address: IpAddr, served_by: Option<IpAddr>) -> bool {
+    let is_here = |address: IpAddr| address.to_canonical().is_loopback();
     let address = address.to_canonical();
     let is_broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
-    let is_own = address.is_loopback() && !served_by.to_canonical().is_loopback();
+    let is_own = is_here(address) && !served_by.is_some_and(is_here);
     !address.is_unspecified() && !address.is_multicast() && !is_broadcast && !is_own
 }
 
@@ -119,8 +123,8 @@ pub(super) fn best_address(
 ) -> Option<IpAddr> {
     list.iter()
         .filter(|info| version != Version::V2 || !info.is_offline())
-        .flat_map(AddressInfo::addresses)
-        .filter(|address| may_be_a_server(*address, current.unwrap_or(*address)))
+        .flat_map(|info| info.addresses().map(|address| address.to_canonical()))
+        .filter(|address| may_be_a_server(*address, current))
         .min_by_key(|address| current.map(|now| Rank::of(*address, now, false)))
 }
 
@@ -272,10 +276,15 @@ mod tests {
         for address in strange {
             let info = AddressInfo::new(ip(address), true);
             assert_eq!(best_address(&[info], Version::V2, Some(from)), None, "{address}");
+            assert_eq!(best_address(&[info], Version::V2, None), None, "{address}");
             let list = [interface("NODE1", address, Available, true)];
             let mut rng = fastrand::Rng::with_seed(1);
             assert!(witnesses(&list, from, None, &mut rng).is_empty(), "{address}");
         }
+        // The serving node in another form.
+        let list = [interface("NODE1", "::ffff:10.0.0.1", Available, true)];
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert!(witnesses(&list, from, None, &mut rng).is_empty());
         // A cluster on one machine.
         let list = [interface("NODE1", "127.0.0.2", Available, true)];
         let mut rng = fastrand::Rng::with_seed(1);
