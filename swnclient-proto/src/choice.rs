@@ -1,7 +1,7 @@
 //! Which witness to register at, and which address of a list to move to.
 
 use crate::ResourceState;
-use crate::wire::{AddressInfo, Interface};
+use crate::wire::{AddressInfo, Interface, Version};
 use std::net::IpAddr;
 
 /// How many witnesses of a list are tried in a row: a list may name hundreds of
@@ -10,9 +10,9 @@ const TRIED_MAX: usize = 32;
 
 /// The addresses of the witnesses to try, the first one last, for a client of
 /// the node at `served_by` ([MS-SWN] 3.2.4.1). `interfaces` is that very node's
-/// list: its own interfaces lack the witness flag there. Addresses of the
-/// node whose `lost` address has just failed come at the end of the line,
-/// those of another family than `served_by` before them.
+/// list: its own interfaces lack the witness flag there. Those in a network near
+/// to `served_by` come first, then those of another family, those of a link, and at
+/// the end of the line the addresses of the node whose `lost` address has just failed.
 pub(super) fn witnesses(
     interfaces: &[Interface],
     served_by: IpAddr,
@@ -22,23 +22,74 @@ pub(super) fn witnesses(
     // Windows names its nodes; Samba gives every interface the cluster's name.
     let lost_node = lost.and_then(|lost| name_of(interfaces, lost));
     let one_name = interfaces.iter().all(|i| Some(i.group_name.as_str()) == lost_node);
-    let mut candidates: Vec<(bool, bool, IpAddr)> = interfaces
+    let mut candidates: Vec<(Rank, IpAddr)> = interfaces
         .iter()
         .filter(|i| i.witness && i.state == ResourceState::Available)
         .flat_map(|i| {
             let same_node = !one_name && Some(i.group_name.as_str()) == lost_node;
             i.addresses().map(move |address| {
+                let address = address.to_canonical();
                 let failed = same_node || Some(address) == lost;
-                (failed, address.is_ipv4() != served_by.is_ipv4(), address)
+                (Rank::of(address, served_by, failed), address)
             })
         })
-        .filter(|(_, _, address)| *address != served_by)
+        .filter(|(_, address)| {
+            *address != served_by.to_canonical() && may_be_a_server(*address, Some(served_by))
+        })
         .collect();
     rng.shuffle(&mut candidates);
-    candidates.sort_by_key(|(failed, other_family, _)| (!failed, !other_family));
     // The first one is the last.
+    candidates.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     candidates.drain(..candidates.len().saturating_sub(TRIED_MAX));
-    candidates.into_iter().map(|(_, _, address)| address).collect()
+    candidates.into_iter().map(|(_, address)| address).collect()
+}
+
+/// How late an address is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// Its node has just failed.
+    failed: bool,
+    /// It is good on one link only.
+    link_local: bool,
+    other_family: bool,
+    distance: u8,
+}
+
+impl Rank {
+    fn of(address: IpAddr, from: IpAddr, failed: bool) -> Self {
+        let link_local = match address {
+            IpAddr::V4(v4) => v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        let other_family = address.is_ipv4() != from.is_ipv4();
+        Self { failed, link_local, other_family, distance: distance(address, from) }
+    }
+}
+
+/// How far apart two addresses are, in parts of a network's prefix that they don't share:
+/// of 8 bits up to a prefix of 24, with IPv6 of 16 up to 64. What is below is near.
+fn distance(one: IpAddr, other: IpAddr) -> u8 {
+    let parts = match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => 3 - shared(one.octets(), other.octets()).min(3),
+        (IpAddr::V6(one), IpAddr::V6(other)) => 4 - shared(one.segments(), other.segments()).min(4),
+        _ => return u8::MAX,
+    };
+    u8::try_from(parts).unwrap_or(u8::MAX)
+}
+
+/// How many parts at the beginning are the same.
+fn shared<T: PartialEq, const N: usize>(one: [T; N], other: [T; N]) -> usize {
+    one.iter().zip(&other).take_while(|(one, other)| one == other).count()
+}
+
+/// Whether a list may send the client of `served_by` to an address: never to itself, but
+/// where the whole cluster is on one machine, and never to all.
+fn may_be_a_server(address: IpAddr, served_by: Option<IpAddr>) -> bool {
+    let is_here = |address: IpAddr| address.to_canonical().is_loopback();
+    let address = address.to_canonical();
+    let is_broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    let is_own = is_here(address) && !served_by.is_some_and(is_here);
+    !address.is_unspecified() && !address.is_multicast() && !is_broadcast && !is_own
 }
 
 /// The name of the node that has `address`, as the list has it.
@@ -61,23 +112,26 @@ pub(super) fn is_offline(list: &[AddressInfo], address: IpAddr) -> bool {
     list.iter().any(|info| info.is_offline() && info.addresses().any(|a| a == address))
 }
 
-/// The best address of a list to move to: online, and of the same family as
-/// the connection now where there is one. `None`: nothing usable.
-pub(super) fn best_address(list: &[AddressInfo], current: Option<IpAddr>) -> Option<IpAddr> {
-    let same_family =
-        |address: &IpAddr| current.is_none_or(|now| now.is_ipv4() == address.is_ipv4());
-    let usable = || {
-        list.iter()
-            .filter(|info| info.is_online())
-            .flat_map(AddressInfo::addresses)
-            .filter(|address| !address.is_unspecified() && !address.is_multicast())
-    };
-    usable().find(same_family).or_else(|| usable().next())
+/// The best address of a list to move to: not offline, and of the same family as the
+/// connection now and near to it, where there is one. `None`: nothing usable. Only in
+/// version 2 the flags say what is offline ([MS-SWN] 2.2.2.1), and a server may leave
+/// them out.
+pub(super) fn best_address(
+    list: &[AddressInfo],
+    version: Version,
+    current: Option<IpAddr>,
+) -> Option<IpAddr> {
+    list.iter()
+        .filter(|info| version != Version::V2 || !info.is_offline())
+        .flat_map(|info| info.addresses().map(|address| address.to_canonical()))
+        .filter(|address| may_be_a_server(*address, current))
+        .min_by_key(|address| current.map(|now| Rank::of(*address, now, false)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::AddressFlags;
 
     fn interface(name: &str, address: &str, state: ResourceState, witness: bool) -> Interface {
         let address: IpAddr = address.parse().unwrap();
@@ -179,16 +233,89 @@ mod tests {
     fn a_move_goes_to_an_online_address_of_the_same_family_first() {
         let info = |address, online| AddressInfo::new(ip(address), online);
         let list = [info("10.0.0.2", false), info("2001:db8::3", true), info("10.0.0.4", true)];
-        assert_eq!(best_address(&list, Some(ip("10.0.0.1"))), Some(ip("10.0.0.4")));
-        assert_eq!(best_address(&list, Some(ip("2001:db8::1"))), Some(ip("2001:db8::3")));
-        assert_eq!(best_address(&list, None), Some(ip("2001:db8::3")));
-        assert_eq!(best_address(&list[..2], Some(ip("10.0.0.1"))), Some(ip("2001:db8::3")));
+        let best = |list, current: &str| best_address(list, Version::V2, Some(ip(current)));
+        assert_eq!(best(&list, "10.0.0.1"), Some(ip("10.0.0.4")));
+        assert_eq!(best(&list, "2001:db8::1"), Some(ip("2001:db8::3")));
+        assert_eq!(best_address(&list, Version::V2, None), Some(ip("2001:db8::3")));
+        assert_eq!(best(&list[..2], "10.0.0.1"), Some(ip("2001:db8::3")));
+    }
+
+    #[test]
+    fn a_move_whose_address_has_no_state_is_followed_in_both_versions() {
+        let mut info = AddressInfo::new(ip("10.0.0.2"), true);
+        info.flags = AddressFlags::IPV4;
+        for version in [Version::V1, Version::V2] {
+            assert_eq!(best_address(&[info], version, Some(ip("10.0.0.1"))), Some(ip("10.0.0.2")));
+        }
+    }
+
+    #[test]
+    fn in_version_1_no_flag_makes_an_address_unusable() {
+        let mut info = AddressInfo::new(ip("10.0.0.2"), false);
+        info.flags |= AddressFlags::from_bits_retain(0xffff_ff00);
+        assert_eq!(best_address(&[info], Version::V1, None), Some(ip("10.0.0.2")));
+        assert_eq!(best_address(&[info], Version::V2, None), None);
+    }
+
+    #[test]
+    fn neither_a_move_nor_a_witness_is_this_machine_or_all_of_them() {
+        use ResourceState::Available;
+        let strange = [
+            "0.0.0.0",
+            "127.0.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:0.0.0.0",
+            "::ffff:224.0.0.1",
+        ];
+        let from = ip("10.0.0.1");
+        for address in strange {
+            let info = AddressInfo::new(ip(address), true);
+            assert_eq!(best_address(&[info], Version::V2, Some(from)), None, "{address}");
+            assert_eq!(best_address(&[info], Version::V2, None), None, "{address}");
+            let list = [interface("NODE1", address, Available, true)];
+            let mut rng = fastrand::Rng::with_seed(1);
+            assert!(witnesses(&list, from, None, &mut rng).is_empty(), "{address}");
+        }
+        // The serving node in another form.
+        let list = [interface("NODE1", "::ffff:10.0.0.1", Available, true)];
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert!(witnesses(&list, from, None, &mut rng).is_empty());
+        // A cluster on one machine.
+        let list = [interface("NODE1", "127.0.0.2", Available, true)];
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert_eq!(witnesses(&list, ip("127.0.0.1"), None, &mut rng), [ip("127.0.0.2")]);
+    }
+
+    #[test]
+    fn witnesses_in_the_network_of_the_serving_address_come_first_and_of_a_link_late() {
+        use ResourceState::Available;
+        let list = [
+            interface("NODE1", "169.254.1.2", Available, true),
+            interface("NODE1", "192.168.0.2", Available, true),
+            interface("NODE1", "10.0.9.2", Available, true),
+            interface("NODE1", "10.0.0.2", Available, true),
+            interface("NODE1", "fe80::2", Available, true),
+            interface("NODE1", "2001:db8::2", Available, true),
+        ];
+        for seed in 0..8 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut order = witnesses(&list, ip("10.0.0.1"), None, &mut rng);
+            order.reverse();
+            let expected =
+                ["10.0.0.2", "10.0.9.2", "192.168.0.2", "2001:db8::2", "169.254.1.2", "fe80::2"];
+            assert_eq!(order, expected.map(ip));
+        }
     }
 
     #[test]
     fn an_empty_or_offline_list_moves_nowhere() {
         let offline = AddressInfo::new(ip("10.0.0.2"), false);
-        assert_eq!(best_address(&[], None), None);
-        assert_eq!(best_address(&[offline], None), None);
+        assert_eq!(best_address(&[], Version::V2, None), None);
+        assert_eq!(best_address(&[offline], Version::V2, None), None);
     }
 }

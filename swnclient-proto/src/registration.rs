@@ -208,6 +208,8 @@ pub(super) struct Registration {
     pub(super) was_registered: bool,
     /// Why the last witness of this round failed.
     pub(super) last_error: Option<Error>,
+    /// Witnesses have not known the net name, so its first label is tried, or in force.
+    pub(super) by_first_label: bool,
 }
 
 impl Registration {
@@ -233,7 +235,24 @@ impl Registration {
             known_state: None,
             was_registered: false,
             last_error: None,
+            by_first_label: false,
         }
+    }
+
+    /// The net name for a witness.
+    pub(super) fn net_name(&self) -> SmolStr {
+        match self.request.net_name.split_once('.') {
+            Some((label, _)) if self.by_first_label => label.into(),
+            _ => self.request.net_name.clone(),
+        }
+    }
+
+    /// Has the other form of the net name tried, where there is one and it is its turn:
+    /// after the name as mounted its first label, after which the next witness has its.
+    pub(super) fn next_name(&mut self) -> bool {
+        let has_two = self.request.net_name.contains('.');
+        self.by_first_label = has_two && !self.by_first_label;
+        self.by_first_label
     }
 
     /// Returns what is new of the changes that a witness tells: its own, or

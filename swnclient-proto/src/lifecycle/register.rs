@@ -4,7 +4,7 @@
 use crate::client::Client;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::{COPIES, Overlap, Told};
-use crate::registration::{Attempt, Missed, Registered, State, Unregistering};
+use crate::registration::{Attempt, Missed, Registered, Registration, State, Unregistering};
 use crate::timers::RegistrationTimer;
 use crate::wire::{Register, RegisterEx, Status, Version};
 use crate::{Error, Event, RegistrationId};
@@ -34,7 +34,7 @@ impl Client {
         let ip_address = registration.served_by.map(|ip| ip.to_smolstr());
         let register = Register {
             version: version.to_wire(),
-            net_name: Some(request.net_name.clone()),
+            net_name: Some(registration.net_name()),
             share_name: request.share_name.clone().filter(|_| request.share_name_notify),
             ip_address,
             client_name: Some(self.config.client_name.clone()),
@@ -107,14 +107,24 @@ impl Client {
         if version == Version::V2 && means_version_1(&error) {
             log::debug!("{} speaks version 1 only ({error})", link.address);
             self.version_1_only.insert(link.address);
-            if let Some(attempt) = self.registrations.get_mut(&id).and_then(|r| r.attempt_mut()) {
-                attempt.call = None;
-            }
-            self.clear_timer(id, RegistrationTimer::Call);
-            self.send_register(id, now);
-            return;
+            return self.register_otherwise(id, now);
+        }
+        if matches!(error, Error::Refused { status: Status::INVALID_PARAMETER, .. })
+            && self.registrations.get_mut(&id).is_some_and(Registration::next_name)
+        {
+            log::debug!("{error}; trying the first label of the name");
+            return self.register_otherwise(id, now);
         }
         self.attempt_failed(id, error, now);
+    }
+
+    /// Calls the same witness again, with what its refusal has changed.
+    fn register_otherwise(&mut self, id: RegistrationId, now: Instant) {
+        if let Some(attempt) = self.registrations.get_mut(&id).and_then(|r| r.attempt_mut()) {
+            attempt.call = None;
+        }
+        self.clear_timer(id, RegistrationTimer::Call);
+        self.send_register(id, now);
     }
 
     /// One witness has not accepted it; the next is tried.

@@ -165,6 +165,11 @@ impl Client {
             return;
         };
         let current = registration.served_by;
+        let version = match (&registration.state, teller) {
+            (State::Registered(registered), Teller::Current) => Some(registered.version),
+            _ => registration.previous().map(|previous| previous.version),
+        };
+        let version = version.unwrap_or(Version::V2);
         let (what, list, notification): (_, _, fn(IpAddr) -> Notification) = match messages {
             NotifyMessages::ResourceChange(changes) => {
                 let mut back = false;
@@ -198,8 +203,13 @@ impl Client {
                 self.report_offline(id, teller, &list, now);
                 ("IP change", list, |address| Notification::IpChange { address })
             }
+            NotifyMessages::Unknown(kind) => {
+                return log::warn!(
+                    "witness {witness} tells something of a type that is not known: {kind}"
+                );
+            }
         };
-        match choice::best_address(&list, current) {
+        match choice::best_address(&list, version, current) {
             Some(address) => {
                 if list.len() > 1 {
                     log::info!("{what} from witness {witness}: {address} chosen of {list:?}");

@@ -2,7 +2,8 @@
 //!
 //! The messages are one opaque block of bytes within the response, without
 //! alignment and always little-endian. The block's length bounds them; the
-//! count that comes with it can lie and is not trusted.
+//! count that comes with it can lie and is not trusted. Bytes behind the last
+//! message that are none are left alone.
 
 use super::Status;
 use crate::ResourceState;
@@ -75,11 +76,6 @@ impl AddressInfo {
     pub fn is_offline(&self) -> bool {
         self.flags.contains(AddressFlags::OFFLINE) && !self.flags.contains(AddressFlags::ONLINE)
     }
-
-    /// Whether the server says that the address can be used.
-    pub fn is_online(&self) -> bool {
-        self.flags.contains(AddressFlags::ONLINE) && !self.flags.contains(AddressFlags::OFFLINE)
-    }
 }
 
 /// The messages of one response; all are of one type.
@@ -91,6 +87,8 @@ pub enum NotifyMessages {
     ClientMove(Vec<AddressInfo>),
     ShareMove(Vec<AddressInfo>),
     IpChange(Vec<AddressInfo>),
+    /// Of a type that [MS-SWN] 2.2.2.4 does not have.
+    Unknown(u32),
 }
 
 /// WitnessrAsyncNotify: answered once there is something to tell about the
@@ -136,7 +134,7 @@ fn read_messages(kind: u32, block: &[u8]) -> Option<NotifyMessages> {
         CLIENT_MOVE => NotifyMessages::ClientMove(read_address_lists(block)?),
         SHARE_MOVE => NotifyMessages::ShareMove(read_address_lists(block)?),
         IP_CHANGE => NotifyMessages::IpChange(read_address_lists(block)?),
-        _ => return None,
+        kind => NotifyMessages::Unknown(kind),
     })
 }
 
@@ -148,16 +146,25 @@ fn split_message<'a>(block: &mut &'a [u8]) -> Option<&'a [u8]> {
     message.get(4..)
 }
 
-/// RESOURCE_CHANGE ([MS-SWN] 2.2.2.6): length, ChangeType, name to the end.
-fn read_resource_changes(mut block: &[u8]) -> Option<Vec<(SmolStr, ResourceState)>> {
-    let mut changes = Vec::new();
-    while !block.is_empty() {
-        let (state, name) = split_message(&mut block)?.split_first_chunk()?;
-        if name.len() % 2 != 0 {
-            return None;
-        }
-        changes.push((name, ResourceState::from_wire(u32::from_le_bytes(*state))));
+/// Reads the messages of a block up to what is none; `None` where nothing in it is.
+fn read_all<'a, T>(
+    mut block: &'a [u8],
+    mut read: impl FnMut(&'a [u8]) -> Option<T>,
+) -> Option<Vec<T>> {
+    let mut messages = Vec::new();
+    while let Some(message) = split_message(&mut block).and_then(&mut read) {
+        messages.push(message);
     }
+    (block.is_empty() || !messages.is_empty()).then_some(messages)
+}
+
+/// RESOURCE_CHANGE ([MS-SWN] 2.2.2.6): length, ChangeType, name to the end.
+fn read_resource_changes(block: &[u8]) -> Option<Vec<(SmolStr, ResourceState)>> {
+    let mut changes = read_all(block, |message| {
+        let (state, name) = message.split_first_chunk()?;
+        let state = ResourceState::from_wire(u32::from_le_bytes(*state));
+        (name.len() % 2 == 0).then_some((name, state))
+    })?;
     if changes.len() > CHANGES_MAX {
         keep_last_states(&mut changes);
     }
@@ -185,24 +192,23 @@ fn read_name(name: &[u8]) -> SmolStr {
 
 /// IPADDR_INFO_LIST ([MS-SWN] 2.2.2.5): length, reserved, count, entries. The
 /// length bounds the entries, not the count.
-fn read_address_lists(mut block: &[u8]) -> Option<Vec<AddressInfo>> {
-    let mut addresses = Vec::with_capacity(block.len() / ADDRESS_LEN);
-    while !block.is_empty() {
-        let entries = split_message(&mut block)?.get(8..)?;
-        if entries.len() % ADDRESS_LEN != 0 {
-            return None;
-        }
-        for entry in entries.chunks_exact(ADDRESS_LEN) {
-            let (flags, rest) = entry.split_first_chunk()?;
-            let (ipv4, ipv6) = rest.split_first_chunk::<4>()?;
-            addresses.push(AddressInfo {
-                flags: AddressFlags::from_bits_retain(u32::from_le_bytes(*flags)),
-                ipv4: Ipv4Addr::from(*ipv4),
-                ipv6: Ipv6Addr::from(*ipv6.first_chunk::<16>()?),
-            });
-        }
-    }
-    Some(addresses)
+fn read_address_lists(block: &[u8]) -> Option<Vec<AddressInfo>> {
+    let lists = read_all(block, |message| {
+        let entries = message.get(8..)?;
+        (entries.len() % ADDRESS_LEN == 0).then_some(entries)
+    })?;
+    let entries = lists.into_iter().flat_map(|entries| entries.chunks_exact(ADDRESS_LEN));
+    entries.map(read_address).collect()
+}
+
+fn read_address(entry: &[u8]) -> Option<AddressInfo> {
+    let (flags, rest) = entry.split_first_chunk()?;
+    let (ipv4, ipv6) = rest.split_first_chunk::<4>()?;
+    Some(AddressInfo {
+        flags: AddressFlags::from_bits_retain(u32::from_le_bytes(*flags)),
+        ipv4: Ipv4Addr::from(*ipv4),
+        ipv6: Ipv6Addr::from(*ipv6.first_chunk::<16>()?),
+    })
 }
 
 /// Encodes the response as a server does.
@@ -237,6 +243,7 @@ fn write_messages(messages: &NotifyMessages) -> (u32, usize, Vec<u8>) {
         NotifyMessages::ClientMove(list) => (CLIENT_MOVE, 1, write_address_list(list)),
         NotifyMessages::ShareMove(list) => (SHARE_MOVE, 1, write_address_list(list)),
         NotifyMessages::IpChange(list) => (IP_CHANGE, 1, write_address_list(list)),
+        NotifyMessages::Unknown(kind) => (*kind, 0, Vec::new()),
     }
 }
 

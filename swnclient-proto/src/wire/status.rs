@@ -32,15 +32,23 @@ statuses! {
     ACCESS_DENIED = 5, "ERROR_ACCESS_DENIED",
         "the server refuses this user; check user, password and domain of the mount";
     NOT_ENOUGH_MEMORY = 8, "ERROR_NOT_ENOUGH_MEMORY", "the server is out of memory";
+    OUTOFMEMORY = 14, "ERROR_OUTOFMEMORY", "the server is out of memory";
     INVALID_PARAMETER = 87, "ERROR_INVALID_PARAMETER",
         "the server does not know itself by this name; mount by the cluster's own name";
     CALL_NOT_IMPLEMENTED = 120, "ERROR_CALL_NOT_IMPLEMENTED",
         "the server does not offer this call";
+    ALREADY_EXISTS = 183, "ERROR_ALREADY_EXISTS",
+        "the witness has this registration already, and drops it when it goes unused";
+    NO_MORE_ITEMS = 259, "ERROR_NO_MORE_ITEMS", "the server has no interface to name";
     MAX_SESSIONS_REACHED = 353, "ERROR_MAX_SESSIONS_REACHED",
         "the witness has as many registrations as it takes";
     NOT_FOUND = 1168, "ERROR_NOT_FOUND", "the witness does not know the registration any more";
+    NOT_AUTHENTICATED = 1244, "ERROR_NOT_AUTHENTICATED",
+        "the server wants another way to authenticate; see the server's log";
     REVISION_MISMATCH = 1306, "ERROR_REVISION_MISMATCH",
         "the server speaks another version of the witness protocol";
+    NO_SYSTEM_RESOURCES = 1450, "ERROR_NO_SYSTEM_RESOURCES",
+        "the server has no resources left";
     TIMEOUT = 1460, "ERROR_TIMEOUT", "nothing new; ask again";
     INVALID_STATE = 5023, "ERROR_INVALID_STATE",
         "the server does not serve this address, or no share of a cluster; \

@@ -65,6 +65,7 @@ fn messages() -> impl Strategy<Value = NotifyMessages> {
         vec(address(), 0..8).prop_map(NotifyMessages::ClientMove),
         vec(address(), 0..8).prop_map(NotifyMessages::ShareMove),
         vec(address(), 0..8).prop_map(NotifyMessages::IpChange),
+        (5..u32::MAX).prop_map(NotifyMessages::Unknown),
     ]
 }
 
@@ -137,7 +138,7 @@ proptest! {
     fn an_address_and_whether_it_is_in_service(address: IpAddr, online: bool) {
         let info = AddressInfo::new(address, online);
         prop_assert_eq!(info.addresses().collect::<Vec<_>>(), [address]);
-        prop_assert_eq!(info.is_online(), online);
+        prop_assert_eq!(info.is_offline(), !online);
     }
 }
 
@@ -174,10 +175,11 @@ fn a_list_is_kept_up_to_512_interfaces() {
 }
 
 #[test]
-fn an_address_that_claims_to_be_both_in_and_out_of_service_is_not() {
-    let mut info = AddressInfo::new(Ipv4Addr::LOCALHOST.into(), true);
-    info.flags |= AddressFlags::OFFLINE;
-    assert!(!info.is_online());
+fn an_address_that_claims_to_be_both_in_and_out_of_service_is_not_offline() {
+    let mut info = AddressInfo::new(Ipv4Addr::LOCALHOST.into(), false);
+    assert!(info.is_offline());
+    info.flags |= AddressFlags::ONLINE;
+    assert!(!info.is_offline());
     info.flags = AddressFlags::IPV4;
-    assert!(!info.is_online());
+    assert!(!info.is_offline());
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient_proto::Config;
-use swnclient_proto::wire::{AddressInfo, NotifyMessages};
+use swnclient_proto::wire::{AddressInfo, NotifyMessages, Version};
 use swnclient_proto::{Event, Notification, RegistrationId, ResourceState};
 use witness_sim::{
     Cluster, ClusterConfig, Happening, NodeId, Notice, Power, RegistrationId as AtWitness, Stage,
@@ -55,6 +55,7 @@ struct Consumer {
 struct Sent {
     key: Key,
     node: NodeId,
+    version: Version,
     /// What was sent and has not arrived.
     on_the_way: VecDeque<Notification>,
     /// What the registration before it told since this one was made, and when:
@@ -151,18 +152,19 @@ pub(crate) fn is_reachable(cluster: &Cluster, node: NodeId) -> bool {
         && topology.addresses().iter().all(|address| address.owner != node || address.online)
 }
 
-/// The address that a list leads to: online, and IPv4 first, as all mounts here
-/// are. Written a second time, so that the client's own choice is not checked by itself.
-fn destination(list: &[AddressInfo]) -> Option<IpAddr> {
-    let online = || list.iter().filter(|entry| entry.is_online());
-    let v4 = online().flat_map(AddressInfo::addresses).find(IpAddr::is_ipv4);
-    v4.or_else(|| online().flat_map(AddressInfo::addresses).next())
+/// The address that a list leads to: not offline, which only version 2 knows, and IPv4
+/// first, as all mounts here are. Written a second time, so that the client's own choice
+/// is not checked by itself.
+fn destination(list: &[AddressInfo], version: Version) -> Option<IpAddr> {
+    let is_usable = |entry: &&AddressInfo| version == Version::V1 || !entry.is_offline();
+    let usable = || list.iter().filter(is_usable).flat_map(AddressInfo::addresses);
+    usable().find(IpAddr::is_ipv4).or_else(|| usable().next())
 }
 
 /// What the consumer is to hear of a notice.
-fn heard(notice: &Notice) -> Vec<Notification> {
+fn heard(notice: &Notice, version: Version) -> Vec<Notification> {
     let list = |list: &[AddressInfo], what: fn(IpAddr) -> Notification| {
-        destination(list).map(what).into_iter().collect()
+        destination(list, version).map(what).into_iter().collect()
     };
     match notice {
         Ok(Some(NotifyMessages::ResourceChange(changes))) => changes
@@ -178,7 +180,7 @@ fn heard(notice: &Notice) -> Vec<Notification> {
         Ok(Some(NotifyMessages::IpChange(to))) => {
             list(to, |address| Notification::IpChange { address })
         }
-        Ok(None) | Err(_) => Vec::new(),
+        Ok(Some(NotifyMessages::Unknown(_)) | None) | Err(_) => Vec::new(),
     }
 }
 
@@ -341,6 +343,7 @@ impl Ledger {
                 let sent = Sent {
                     key: (registration.client.to_string(), registration.address),
                     node: registration.node,
+                    version: registration.version,
                     on_the_way: VecDeque::new(),
                     copies: VecDeque::new(),
                     told_change: false,
@@ -354,7 +357,8 @@ impl Ledger {
                 if let Some(sent) = self.sent.get_mut(id) {
                     // It answers a call, so one was there.
                     sent.deaf_since = None;
-                    sent.send(now, heard(notice));
+                    let heard = heard(notice, sent.version);
+                    sent.send(now, heard);
                 }
             }
             // It befalls an answer that may be given at any time.

@@ -103,7 +103,10 @@ impl ClusterConfig {
     /// Whether the cluster goes by `name`: its NetBIOS name or an alias, alone
     /// or with a domain behind it.
     pub fn is_known_as(&self, name: &str) -> bool {
-        let host = name.split('.').next().unwrap_or_default();
+        let host = match self.traits.netbios_name_only {
+            true => name,
+            false => name.split('.').next().unwrap_or_default(),
+        };
         std::iter::once(&self.net_name)
             .chain(&self.aliases)
             .any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(host))

@@ -103,7 +103,7 @@ pub(crate) fn describe(notice: &Notice) -> String {
     let list = |addresses: &[AddressInfo]| {
         let words = addresses.iter().map(|entry| {
             let mut ips: Vec<String> = entry.addresses().map(|ip| ip.to_string()).collect();
-            if !entry.is_online() {
+            if entry.is_offline() {
                 ips.push("offline".into());
             }
             ips.join(" ")
@@ -120,5 +120,6 @@ pub(crate) fn describe(notice: &Notice) -> String {
         Ok(Some(NotifyMessages::ClientMove(to))) => format!("client move to {}", list(to)),
         Ok(Some(NotifyMessages::ShareMove(to))) => format!("share move to {}", list(to)),
         Ok(Some(NotifyMessages::IpChange(to))) => format!("IP change to {}", list(to)),
+        Ok(Some(NotifyMessages::Unknown(kind))) => format!("type {kind}, which is unknown"),
     }
 }

@@ -34,7 +34,7 @@ pub use config::{ClusterConfig, NodeConfig, User};
 pub use connection::ConnId;
 pub use event::{Event, Happening};
 pub use fault::{Fault, Stage, What};
-pub use profile::{NameSource, NodeDeath, Profile, Traits};
+pub use profile::{MoveFlags, NameSource, NodeDeath, Profile, Traits};
 pub use registration::{GroupId, Notice, Pending, Registration, RegistrationId, Waiting};
 pub use script::{Destination, Script, ScriptError, Step, Who};
 pub use topology::{Address, Node, NodeId, Power, Reach, Service, Topology};

@@ -1,8 +1,9 @@
 //! What tells one vendor's witness service from another's, as data.
 
 use dcerpc_proto::association::FaultStatus;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
-use swnclient_proto::wire::Status;
+use swnclient_proto::wire::{AddressFlags, AddressInfo, Status};
 
 /// A vendor's witness service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +29,41 @@ pub enum NameSource {
     Address,
 }
 
+/// What the flags of an address say in a move of a client or a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MoveFlags {
+    /// Which address is valid, and whether it is online: Samba's `witness_server`.
+    State,
+    /// Which address is valid, and nothing else: Microsoft's protocol tests take exactly
+    /// 0x1.
+    Valid,
+    /// Which address is valid; the other bits, and the address that is not valid, are
+    /// whatever there was: [MS-SWN] 2.2.2.1 for version 1.
+    Arbitrary,
+}
+
+impl MoveFlags {
+    /// The entry for an address.
+    pub(crate) fn entry(self, address: IpAddr, online: bool) -> AddressInfo {
+        let mut info = AddressInfo::new(address, online);
+        let valid = AddressFlags::IPV4 | AddressFlags::IPV6;
+        match self {
+            Self::State => {}
+            Self::Valid => info.flags &= valid,
+            Self::Arbitrary => {
+                // Offline by the letter, which it is not.
+                info.flags &= valid;
+                info.flags |= AddressFlags::from_bits_retain(0xbaad_f0d4);
+                match address {
+                    IpAddr::V4(_) => info.ipv6 = Ipv6Addr::from([0xba; 16]),
+                    IpAddr::V6(_) => info.ipv4 = Ipv4Addr::from([0xba; 4]),
+                }
+            }
+        }
+        info
+    }
+}
+
 /// What becomes of a dead node's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeDeath {
@@ -44,12 +80,18 @@ pub struct Traits {
     pub version_2: bool,
     /// The answer to an operation that does not exist.
     pub unknown_operation: FaultStatus,
+    /// Whether it knows itself by its NetBIOS name only. Microsoft's protocol tests
+    /// register by that; [MS-SWN] 3.1.4.5 asks for "ServerGlobalName", and does not say
+    /// in which form.
+    pub netbios_name_only: bool,
     /// The version that the interface list claims.
     pub list_version: u32,
     /// InterfaceGroupName of the interface list.
     pub group_name: NameSource,
     /// ResourceName of a resource change.
     pub resource_name: NameSource,
+    /// What the flags of an address say in a move.
+    pub move_flags: MoveFlags,
     /// Whether GetInterfaceList waits while no node could be a witness.
     pub list_waits_for_witness: bool,
     /// What UnRegister of an unknown handle returns.
@@ -103,9 +145,12 @@ impl Profile {
         let windows_2012_r2 = Traits {
             version_2: true,
             unknown_operation: FaultStatus::OP_RNG_ERROR,
-            list_version: 0x0002_0000,
+            netbios_name_only: false,
+            // Unspecified from 2012 R2 on, a number before.
+            list_version: 0xffff_ffff,
             group_name: NameSource::Node,
             resource_name: NameSource::Node,
+            move_flags: MoveFlags::Valid,
             list_waits_for_witness: true,
             unknown_unregister: Status::INVALID_PARAMETER,
             unused_timeout: Some(Duration::from_secs(30)),
@@ -122,7 +167,8 @@ impl Profile {
             Self::Windows2012R2 => windows_2012_r2,
             Self::Windows2012 => Traits {
                 version_2: false,
-                list_version: 0xffff_ffff,
+                list_version: 0x0001_0001,
+                move_flags: MoveFlags::Arbitrary,
                 list_waits_for_witness: false,
                 unknown_unregister: Status::NOT_FOUND,
                 unused_timeout: None,
@@ -130,6 +176,8 @@ impl Profile {
                 ..windows_2012_r2
             },
             Self::Samba => Traits {
+                list_version: 0x0002_0000,
+                move_flags: MoveFlags::State,
                 group_name: NameSource::Cluster,
                 resource_name: NameSource::Address,
                 list_waits_for_witness: false,
@@ -143,6 +191,7 @@ impl Profile {
             Self::OneFs => Traits {
                 version_2: false,
                 list_version: 0x0001_0001,
+                move_flags: MoveFlags::Arbitrary,
                 dns_live_only: true,
                 resource_name: NameSource::Address,
                 list_waits_for_witness: false,

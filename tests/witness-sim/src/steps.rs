@@ -5,7 +5,7 @@ use crate::connection::ConnId;
 use crate::event::Happening;
 use crate::registration::{Registration, RegistrationId};
 use crate::topology::Power;
-use crate::{Destination, NodeId, Script, Service, Step, Time, Who};
+use crate::{Destination, MoveFlags, NodeId, Script, Service, Step, Time, Who};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use swnclient_proto::ResourceState;
@@ -41,11 +41,11 @@ impl Cluster {
                 }
             }
             Step::ClientMove { who, to } => {
-                let to = self.destination(to);
+                let to = self.destination(to, self.config.traits.move_flags);
                 self.queue(now, &who, |r| r.pending.client_move(to.clone()));
             }
             Step::ShareMove { who, to } => {
-                let to = self.destination(to);
+                let to = self.destination(to, self.config.traits.move_flags);
                 self.queue(now, &who, |r| {
                     if r.share_name.is_some() {
                         r.pending.share_move(to.clone());
@@ -53,7 +53,7 @@ impl Cluster {
                 });
             }
             Step::IpChange { who, to } => {
-                let to = self.destination(to);
+                let to = self.destination(to, MoveFlags::State);
                 self.queue(now, &who, |r| {
                     if r.ip_notify {
                         r.pending.ip_change(to.clone());
@@ -245,7 +245,8 @@ impl Cluster {
         }
     }
 
-    fn destination(&self, to: Destination) -> Vec<AddressInfo> {
+    /// What a move names; the caller's own list is taken as it is.
+    fn destination(&self, to: Destination, flags: MoveFlags) -> Vec<AddressInfo> {
         let node = match to {
             Destination::Addresses(list) => return list,
             Destination::Node(node) => node,
@@ -254,7 +255,7 @@ impl Cluster {
             .addresses()
             .iter()
             .filter(|address| address.owner == node)
-            .map(|address| AddressInfo::new(address.ip, self.topology.is_available(address)))
+            .map(|address| flags.entry(address.ip, self.topology.is_available(address)))
             .collect()
     }
 }

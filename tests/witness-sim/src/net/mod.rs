@@ -25,6 +25,7 @@ use driver::{Command, Driver, Subscription, Wish};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -79,24 +80,31 @@ fn unprivileged_port_start() -> u16 {
         .unwrap_or(1024)
 }
 
+/// A port of the last address of a subnet that is in use, which keeps others away.
+const RESERVING_PORT: u16 = 13_499;
+
 /// A subnet of 127.0.0.0/8 where no other cluster in a box runs, in this
-/// process or another.
+/// process or another, nor will as long as this process runs.
 pub fn unused_subnet() -> [u8; 3] {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    static RESERVED: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
     let start = std::process::id().wrapping_mul(37);
     loop {
         let n = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
         let [c, b, ..] = n.to_le_bytes();
         // 127.64.0.0 to 127.191.255.0: away from what people use by hand.
         let subnet = [127, 64 + b % 128, c];
-        let probe = |port| TcpListener::bind((Ipv4Addr::new(127, subnet[1], c, 11), port));
-        let free = match probe(dcerpc_proto::epm::PORT) {
+        let bind = |host, port| TcpListener::bind((Ipv4Addr::new(127, subnet[1], c, host), port));
+        // No cluster has this one. Who has it has the subnet.
+        let Ok(reserved) = bind(254, RESERVING_PORT) else { continue };
+        let free = match bind(11, dcerpc_proto::epm::PORT) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                probe(crate::config::FIRST_WITNESS_PORT)
+                bind(11, crate::config::FIRST_WITNESS_PORT)
             }
             other => other,
         };
         if free.is_ok() {
+            RESERVED.lock().unwrap_or_else(PoisonError::into_inner).push(reserved);
             return subnet;
         }
     }

@@ -264,7 +264,7 @@ impl std::fmt::Display for Destination {
             for address in entry.addresses().take(1) {
                 write!(f, "{address}")?;
             }
-            if !entry.is_online() {
+            if entry.is_offline() {
                 write!(f, " offline")?;
             }
         }
