@@ -27,11 +27,12 @@ fn each_thing_that_is_wrong_makes_one_line_that_names_the_mount_and_says_what_to
     let guest = boot(cluster);
     let mount = Mount::with_kerberos(&guest, from);
     let troubles = troubles(cluster);
-    // Side by side: the kernel asks them all.
-    let running: Vec<_> = troubles
-        .iter()
-        .map(|it| (it, Swnd::start_with(&guest, &it.environment, &it.options)))
-        .collect();
+    // Side by side: the kernel asks them all. There is one control socket for them.
+    let start = |it: &Trouble| {
+        let options = format!("--control none {}", it.options);
+        Swnd::start_with(&guest, &it.environment, &options)
+    };
+    let running: Vec<_> = troubles.iter().map(|it| (it, start(it))).collect();
     for (trouble, swnd) in running {
         check(trouble, &swnd);
     }
