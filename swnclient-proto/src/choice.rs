@@ -121,11 +121,15 @@ pub(super) fn best_address(
     version: Version,
     current: Option<IpAddr>,
 ) -> Option<IpAddr> {
-    list.iter()
+    let mut usable = list
+        .iter()
         .filter(|info| version != Version::V2 || !info.is_offline())
         .flat_map(|info| info.addresses().map(|address| address.to_canonical()))
-        .filter(|address| may_be_a_server(*address, current))
-        .min_by_key(|address| current.map(|now| Rank::of(*address, now, false)))
+        .filter(|address| may_be_a_server(*address, current));
+    let first = usable.next()?;
+    let rank = |address: IpAddr| current.map(|now| Rank::of(address, now, false));
+    // Most lists have one.
+    Some(usable.fold(first, |best, it| if rank(it) < rank(best) { it } else { best }))
 }
 
 #[cfg(test)]

@@ -147,23 +147,21 @@ fn split_message<'a>(block: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Reads the messages of a block up to what is none; `None` where nothing in it is.
-fn read_all<'a, T>(
-    mut block: &'a [u8],
-    mut read: impl FnMut(&'a [u8]) -> Option<T>,
-) -> Option<Vec<T>> {
-    let mut messages = Vec::new();
-    while let Some(message) = split_message(&mut block).and_then(&mut read) {
-        messages.push(message);
+fn read_each<'a>(mut block: &'a [u8], mut read: impl FnMut(&'a [u8]) -> Option<()>) -> Option<()> {
+    let mut any = block.is_empty();
+    while split_message(&mut block).and_then(&mut read).is_some() {
+        any = true;
     }
-    (block.is_empty() || !messages.is_empty()).then_some(messages)
+    any.then_some(())
 }
 
 /// RESOURCE_CHANGE ([MS-SWN] 2.2.2.6): length, ChangeType, name to the end.
 fn read_resource_changes(block: &[u8]) -> Option<Vec<(SmolStr, ResourceState)>> {
-    let mut changes = read_all(block, |message| {
+    let mut changes = Vec::new();
+    read_each(block, |message| {
         let (state, name) = message.split_first_chunk()?;
         let state = ResourceState::from_wire(u32::from_le_bytes(*state));
-        (name.len() % 2 == 0).then_some((name, state))
+        (name.len() % 2 == 0).then(|| changes.push((name, state)))
     })?;
     if changes.len() > CHANGES_MAX {
         keep_last_states(&mut changes);
@@ -193,12 +191,14 @@ fn read_name(name: &[u8]) -> SmolStr {
 /// IPADDR_INFO_LIST ([MS-SWN] 2.2.2.5): length, reserved, count, entries. The
 /// length bounds the entries, not the count.
 fn read_address_lists(block: &[u8]) -> Option<Vec<AddressInfo>> {
-    let lists = read_all(block, |message| {
+    let mut addresses = Vec::with_capacity(block.len() / ADDRESS_LEN);
+    read_each(block, |message| {
         let entries = message.get(8..)?;
-        (entries.len() % ADDRESS_LEN == 0).then_some(entries)
+        let entries = (entries.len() % ADDRESS_LEN == 0).then_some(entries)?;
+        addresses.extend(entries.chunks_exact(ADDRESS_LEN).filter_map(read_address));
+        Some(())
     })?;
-    let entries = lists.into_iter().flat_map(|entries| entries.chunks_exact(ADDRESS_LEN));
-    entries.map(read_address).collect()
+    Some(addresses)
 }
 
 fn read_address(entry: &[u8]) -> Option<AddressInfo> {
