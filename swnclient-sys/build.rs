@@ -20,7 +20,7 @@ const LINK_ARGUMENTS: [&str; 4] = [
     "-Wl,-soname,libswnclient.so.0",
     // Full RELRO.
     "-Wl,-z,relro,-z,now",
-    // Position-independent code only, and no symbol that nobody defines.
+    // Position-independent code only, and no symbol without a definition.
     "-Wl,-z,text,-z,defs",
     // dlclose leaves it in memory: the caller's tevent contexts hold pointers
     // to its functions for as long as they live, and a thread that asks a slow

@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 
 /// The pace of one registration's calls.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     /// How many calls are left before the next look at the clock.
     left: u32,
     /// When that was last, or will be.
@@ -19,7 +19,7 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// Counts a call; returns when it may be made, which is `now` or later.
-    pub(super) fn next(&mut self, now: Instant) -> Instant {
+    pub(crate) fn next(&mut self, now: Instant) -> Instant {
         if let Some(left) = self.left.checked_sub(1) {
             self.left = left;
             return now;

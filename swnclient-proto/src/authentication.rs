@@ -10,14 +10,14 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 /// The service that a witness is authenticated as ([MS-SWN] 3.2.4).
-pub(super) const SERVICE: &str = "cifs";
+pub(crate) const SERVICE: &str = "cifs";
 
 /// Returns a handshake with a server that is known by these names, the last of
 /// which is the net name.
 ///
 /// # Errors
 /// [`Error::NoRandom`].
-pub(super) fn handshake(
+pub(crate) fn handshake(
     credentials: &Credentials,
     hosts: Vec<SmolStr>,
     config: &Config,
@@ -56,7 +56,7 @@ fn ntlm(
 /// for the node, with the net name's domain where it has none of its own. In
 /// lower case, as cifs.upcall(8) has them and KDCs that tell cases apart know
 /// them.
-pub(super) fn service_hosts(net_name: &str, group_name: Option<&str>) -> Vec<SmolStr> {
+pub(crate) fn service_hosts(net_name: &str, group_name: Option<&str>) -> Vec<SmolStr> {
     let net_name = net_name.to_lowercase_smolstr();
     let mut hosts = Vec::new();
     if let Some(group_name) = group_name.filter(|name| !name.is_empty()) {

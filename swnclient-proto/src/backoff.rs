@@ -6,13 +6,13 @@ use std::time::Duration;
 
 /// The backoff of one registration.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u8,
 }
 
 impl Backoff {
     /// Returns the delay before the next attempt.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         rng: &mut fastrand::Rng,
         min: Duration,
@@ -23,25 +23,25 @@ impl Backoff {
     }
 
     /// Counts a failure; returns the bound of the delay that follows it.
-    pub(super) fn bound(&mut self, min: Duration, max: Duration) -> Duration {
+    pub(crate) fn bound(&mut self, min: Duration, max: Duration) -> Duration {
         let bound = min.saturating_mul(1 << self.failures.min(20)).min(max);
         self.failures = self.failures.saturating_add(1);
         bound
     }
 
     /// Whether a failure was counted since the last reset.
-    pub(super) fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         self.failures > 0
     }
 
     /// Resets the bound: the next failure starts from the shortest delay.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
 /// A random part of `bound`.
-pub(super) fn jitter(rng: &mut fastrand::Rng, bound: Duration) -> Duration {
+pub(crate) fn jitter(rng: &mut fastrand::Rng, bound: Duration) -> Duration {
     bound.mul_f64(rng.f64())
 }
 

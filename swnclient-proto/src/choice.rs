@@ -13,7 +13,7 @@ const TRIED_MAX: usize = 32;
 /// list: its own interfaces lack the witness flag there. Those in a network near
 /// to `served_by` come first, then those of another family, those of a link, and at
 /// the end of the line the addresses of the node whose `lost` address has just failed.
-pub(super) fn witnesses(
+pub(crate) fn witnesses(
     interfaces: &[Interface],
     served_by: IpAddr,
     lost: Option<IpAddr>,
@@ -93,22 +93,22 @@ fn may_be_a_server(address: IpAddr, served_by: Option<IpAddr>) -> bool {
 }
 
 /// The name of the node that has `address`, as the list has it.
-pub(super) fn name_of(interfaces: &[Interface], address: IpAddr) -> Option<&str> {
+pub(crate) fn name_of(interfaces: &[Interface], address: IpAddr) -> Option<&str> {
     interfaces.iter().find(|i| i.addresses().any(|a| a == address)).map(|i| i.group_name.as_str())
 }
 
 /// Whether `address` belongs to the node whose list it is.
-pub(super) fn is_own(interfaces: &[Interface], address: IpAddr) -> bool {
+pub(crate) fn is_own(interfaces: &[Interface], address: IpAddr) -> bool {
     interfaces.iter().any(|i| !i.witness && i.addresses().any(|a| a == address))
 }
 
 /// The state of `address` as a list has it.
-pub(super) fn state_of(interfaces: &[Interface], address: IpAddr) -> Option<ResourceState> {
+pub(crate) fn state_of(interfaces: &[Interface], address: IpAddr) -> Option<ResourceState> {
     interfaces.iter().find(|i| i.addresses().any(|a| a == address)).map(|i| i.state)
 }
 
 /// Whether a list says that `address` is out of service.
-pub(super) fn is_offline(list: &[AddressInfo], address: IpAddr) -> bool {
+pub(crate) fn is_offline(list: &[AddressInfo], address: IpAddr) -> bool {
     list.iter().any(|info| info.is_offline() && info.addresses().any(|a| a == address))
 }
 
@@ -116,7 +116,7 @@ pub(super) fn is_offline(list: &[AddressInfo], address: IpAddr) -> bool {
 /// connection now and near to it, where there is one. `None`: nothing usable. Only in
 /// version 2 the flags say what is offline ([MS-SWN] 2.2.2.1), and a server may leave
 /// them out.
-pub(super) fn best_address(
+pub(crate) fn best_address(
     list: &[AddressInfo],
     version: Version,
     current: Option<IpAddr>,

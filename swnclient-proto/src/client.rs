@@ -1,77 +1,28 @@
-//! The client: what it keeps, and its two interfaces, to the consumer and to
-//! its owner. The life of a registration is in `lifecycle`, that of a link in
-//! `links`.
+//! The client: its two interfaces, to the consumer and to its owner. The life of a
+//! registration is in `lifecycle`, that of a link in `links`.
 
-use super::interning::{CredentialsPool, Lists};
-use super::link::{Actions, Link, LinkEvent, LinkId};
-use super::registration::{Attempt, Registered, Registration, State, Unregistering};
-use super::timers::{LinkTimer, RegistrationTimer, TimerKey, Timers};
-use super::{Action, Config, ConnectionId};
+use crate::lifecycle::Registrations;
 use crate::wire::Interface;
-use crate::{Credentials, Error, Event, RegistrationId, RegistrationRequest};
+use crate::{
+    Action, Config, ConnectionId, Credentials, Event, RegistrationId, RegistrationRequest,
+};
 use dcerpc_proto::association::AuthOutcome;
 use smol_str::SmolStr;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
-
-/// How many entries a queue keeps room for while it is empty.
-const KEPT: usize = 64;
-/// A consumer that asks again is heard at most once in this time.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 /// The protocol's logic. See the crate's description.
 #[derive(Debug)]
 pub struct Client {
-    pub(super) config: Config,
-    pub(super) rng: fastrand::Rng,
-    pub(super) registrations: BTreeMap<RegistrationId, Registration>,
-    pub(super) links: BTreeMap<LinkId, Link>,
-    pub(super) connections: BTreeMap<ConnectionId, LinkId>,
-    /// By address, the links that can take further registrations.
-    pub(super) open_links: BTreeMap<IpAddr, Vec<LinkId>>,
-    /// Who waits for a name's addresses.
-    pub(super) resolving: BTreeMap<SmolStr, Vec<RegistrationId>>,
-    /// Witnesses that refused version 2, for as long as they stay up.
-    pub(super) version_1_only: BTreeSet<IpAddr>,
-    pub(super) credentials: CredentialsPool,
-    pub(super) lists: Lists,
-    pub(super) timers: Timers,
-    pub(super) actions: Actions,
-    pub(super) events: VecDeque<(RegistrationId, Event)>,
-    /// Whose AsyncNotify brought something, and when: the next one is made when
-    /// the actions are taken, so that the consumer does not wait for it.
-    pub(super) to_ask_again: VecDeque<(RegistrationId, Instant)>,
-    pub(super) last_link: u64,
-    pub(super) last_connection: u64,
-    /// Empty but while a link's events are taken: the room for them.
-    link_events: Vec<LinkEvent>,
+    registrations: Registrations,
 }
 
 /// The consumer's side.
 impl Client {
     /// A client without registrations. `seed` makes its random choices.
     pub fn new(config: Config, seed: u64) -> Self {
-        Self {
-            config,
-            rng: fastrand::Rng::with_seed(seed),
-            registrations: BTreeMap::new(),
-            links: BTreeMap::new(),
-            connections: BTreeMap::new(),
-            open_links: BTreeMap::new(),
-            resolving: BTreeMap::new(),
-            version_1_only: BTreeSet::new(),
-            credentials: CredentialsPool::default(),
-            lists: Lists::default(),
-            timers: Timers::default(),
-            actions: VecDeque::new(),
-            events: VecDeque::new(),
-            to_ask_again: VecDeque::new(),
-            last_link: 0,
-            last_connection: 0,
-            link_events: Vec::new(),
-        }
+        Self { registrations: Registrations::new(config, seed) }
     }
 
     /// Starts a registration under an id that was never used before.
@@ -82,64 +33,26 @@ impl Client {
         credentials: Credentials,
         now: Instant,
     ) {
-        let credentials = self.credentials.intern(credentials);
-        self.registrations.insert(id, Registration::new(request, credentials));
-        self.start(id, now);
+        self.registrations.register(id, request, credentials, now);
+        self.registrations.take_turn(now);
     }
 
     /// The consumer asks for the same registration again: takes over new
     /// credentials, and tries at once where it waits, but at most once in a
     /// second.
     pub fn request_again(&mut self, id: RegistrationId, credentials: Credentials, now: Instant) {
-        let credentials = self.credentials.intern(credentials);
-        let Some(registration) = self.registrations.get_mut(&id) else {
-            return;
-        };
-        registration.credentials = credentials;
-        if matches!(registration.state, State::Waiting) {
-            let earliest = registration.last_attempt.map_or(now, |at| at + RETRY_INTERVAL).max(now);
-            let key = TimerKey::Registration(id, RegistrationTimer::Retry);
-            let at = self.timers.get(key).map_or(earliest, |at| at.min(earliest));
-            self.timers.set(key, at);
-        }
+        self.registrations.request_again(id, credentials, now);
     }
 
     /// Ends a registration; [`Event::Unregistered`] is its last event.
     pub fn unregister(&mut self, id: RegistrationId, now: Instant) {
-        // What one registration takes over from another, ends with both.
-        self.stop_reselection(id, now);
-        self.release_previous(id, now);
-        let Some(registration) = self.registrations.get_mut(&id) else {
-            return;
-        };
-        match &registration.state {
-            State::Unregistering(_) => {}
-            State::Registered(Registered { link, handle, notify, .. }) => {
-                let (link, handle, notify) = (*link, *handle, notify.map(|(call, _)| call));
-                self.send_unregister(id, link, handle, notify, now);
-            }
-            // The server may have accepted it already: its answer decides.
-            &State::Registering(Attempt { link, call: Some((call, ..)) }) => {
-                let register = Some(call);
-                registration.state =
-                    State::Unregistering(Unregistering { link, register, notify: None });
-                self.timers.clear_registration(id);
-                self.set_timer(
-                    id,
-                    RegistrationTimer::Unregister,
-                    now + self.config.unregister_timeout,
-                );
-            }
-            State::Resolving | State::Listing { .. } | State::Registering(_) | State::Waiting => {
-                self.end(id)
-            }
-        }
+        self.registrations.unregister(id, now);
+        self.registrations.take_turn(now);
     }
 
     /// Ends every registration.
     pub fn unregister_all(&mut self, now: Instant) {
-        let ids: Vec<RegistrationId> = self.registrations.keys().copied().collect();
-        for id in ids {
+        for id in self.registrations.ids() {
             self.unregister(id, now);
         }
     }
@@ -147,7 +60,7 @@ impl Client {
     /// Returns the last interface list that was got for a registration; empty
     /// where there is none.
     pub fn interfaces(&self, id: RegistrationId) -> &[Interface] {
-        self.registrations.get(&id).map_or(&[], |registration| &registration.last_list)
+        self.registrations.interfaces(id)
     }
 
     /// Whether there is no registration, not even one that is being taken back.
@@ -157,33 +70,37 @@ impl Client {
 
     /// The next event of a registration.
     pub fn poll_event(&mut self) -> Option<(RegistrationId, Event)> {
-        take(&mut self.events)
+        self.registrations.poll_event()
     }
 }
 
 /// The owner's side.
 impl Client {
-    /// What is to be done next. Events can be taken before: they are there
+    /// The next thing to do. Events can be taken before: they are there
     /// already, while this may have to work first.
     pub fn poll_action(&mut self) -> Option<Action> {
-        while let Some((id, now)) = self.to_ask_again.pop_front() {
-            self.ask_again(id, now);
+        while let Some((id, now)) = self.registrations.poll_ask_again() {
+            self.registrations.ask_again(id, now);
+            self.registrations.take_turn(now);
         }
-        take(&mut self.actions)
+        match self.registrations.poll_name() {
+            Some(host) => Some(Action::Resolve { host }),
+            None => self.registrations.links.poll_action(),
+        }
     }
 
-    /// When [`Client::handle_timeout`] is to be called, once all actions are taken.
+    /// When [`Client::handle_timeout`] must be called, once all actions are taken.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        let deadlines =
+            [self.registrations.links.next_deadline(), self.registrations.next_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The time has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(key) = self.timers.pop_due(now) {
-            match key {
-                TimerKey::Registration(id, timer) => self.registration_due(id, timer, now),
-                TimerKey::Link(id, timer) => self.link_due(id, timer, now),
-            }
+        while self.next_deadline().is_some_and(|at| at <= now) {
+            self.registrations.handle_timeout(now);
+            self.registrations.take_turn(now);
         }
     }
 
@@ -194,84 +111,32 @@ impl Client {
         result: Result<Vec<IpAddr>, SmolStr>,
         now: Instant,
     ) {
-        for id in self.resolving.remove(host).unwrap_or_default() {
-            let Some(registration) = self.registrations.get_mut(&id) else {
-                continue;
-            };
-            if !matches!(registration.state, State::Resolving) {
-                continue;
-            }
-            let reason = match &result {
-                Ok(addresses) => {
-                    registration.seeds = addresses.iter().rev().copied().collect();
-                    "it has no address".into()
-                }
-                Err(reason) => reason.clone(),
-            };
-            self.try_next_seed(id, Error::Resolve { name: host.into(), reason }, now);
-        }
+        self.registrations.handle_resolved(host, result, now);
+        self.registrations.take_turn(now);
     }
 
     /// A connection is open.
     pub fn handle_connected(&mut self, connection: ConnectionId, now: Instant) {
-        let Some(&id) = self.connections.get(&connection) else {
-            return;
-        };
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        match link.connected(&self.config, &mut self.actions) {
-            Ok(events) => self.link_events(id, events, now),
-            Err(error) => self.fail_link(id, error, now),
-        }
+        self.registrations.links.handle_connected(connection, now);
+        self.registrations.take_turn(now);
     }
 
     /// Bytes have arrived; they are used as scratch space.
     pub fn handle_received(&mut self, connection: ConnectionId, data: &mut [u8], now: Instant) {
-        let Some(&id) = self.connections.get(&connection) else {
-            return;
-        };
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let mut events = std::mem::take(&mut self.link_events);
-        let result = link.received(data, &mut events, &mut self.actions);
-        self.link_events(id, events.drain(..), now);
-        events.shrink_to(KEPT);
-        self.link_events = events;
-        match result {
-            Ok(()) => self.expect_rest(id, now),
-            Err(error) => self.fail_link(id, error, now),
-        }
+        self.registrations.links.handle_received(connection, data, now);
+        self.registrations.take_turn(now);
     }
 
     /// A connection could not be opened, or was closed by its peer.
     pub fn handle_closed(&mut self, connection: ConnectionId, kind: ErrorKind, now: Instant) {
-        let Some(&id) = self.connections.get(&connection) else {
-            return;
-        };
-        let Some(link) = self.links.get(&id) else {
-            return;
-        };
-        let address = link.socket_address();
-        let error = if link.is_connecting() {
-            Error::Connect { address, kind }
-        } else {
-            Error::Lost { address, kind }
-        };
-        self.fail_link(id, error, now);
+        self.registrations.links.handle_closed(connection, kind);
+        self.registrations.take_turn(now);
     }
 
     /// A connection could not be opened because there is no descriptor for it.
     pub fn handle_no_descriptor(&mut self, connection: ConnectionId, now: Instant) {
-        let Some(&id) = self.connections.get(&connection) else {
-            return;
-        };
-        let Some(link) = self.links.get(&id) else {
-            return;
-        };
-        let address = link.socket_address();
-        self.fail_link(id, Error::NoDescriptor { address }, now);
+        self.registrations.links.handle_no_descriptor(connection);
+        self.registrations.take_turn(now);
     }
 
     /// An authentication job has ended.
@@ -281,28 +146,7 @@ impl Client {
         outcome: AuthOutcome,
         now: Instant,
     ) {
-        let Some(&id) = self.connections.get(&connection) else {
-            return;
-        };
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        let mut events = Vec::new();
-        let result = link.authenticated(outcome, &mut events, &mut self.actions);
-        self.set_link_timer(id, LinkTimer::Phase, now + self.config.connect_timeout);
-        self.link_events(id, events, now);
-        if let Err(error) = result {
-            self.fail_link(id, error, now);
-        }
+        self.registrations.links.handle_authenticated(connection, outcome, now);
+        self.registrations.take_turn(now);
     }
-}
-
-/// The next of a queue. An empty one does not keep the room that thousands
-/// needed at once.
-fn take<T>(queue: &mut VecDeque<T>) -> Option<T> {
-    let next = queue.pop_front();
-    if next.is_none() {
-        queue.shrink_to(KEPT);
-    }
-    next
 }

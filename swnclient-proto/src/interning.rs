@@ -9,10 +9,10 @@ use std::sync::{Arc, Weak};
 
 /// A set of credentials; equal ones are the same object.
 #[derive(Debug, Clone)]
-pub(super) struct SharedCredentials(Arc<Credentials>);
+pub(crate) struct SharedCredentials(Arc<Credentials>);
 
 impl SharedCredentials {
-    pub(super) fn get(&self) -> &Credentials {
+    pub(crate) fn get(&self) -> &Credentials {
         &self.0
     }
 }
@@ -25,18 +25,18 @@ impl PartialEq for SharedCredentials {
 
 /// The credentials in use.
 #[derive(Debug, Default)]
-pub(super) struct CredentialsPool(Pool<Credentials>);
+pub(crate) struct CredentialsPool(Pool<Credentials>);
 
 impl CredentialsPool {
     /// The shared copy of `credentials`.
-    pub(super) fn intern(&mut self, credentials: Credentials) -> SharedCredentials {
+    pub(crate) fn intern(&mut self, credentials: Credentials) -> SharedCredentials {
         SharedCredentials(self.0.intern(Arc::new(credentials)))
     }
 }
 
 /// The interface lists in use.
 #[derive(Debug, Default)]
-pub(super) struct Lists {
+pub(crate) struct Lists {
     pool: Pool<[Interface]>,
     /// The last one of each node.
     by_node: BTreeMap<IpAddr, Weak<[Interface]>>,
@@ -46,7 +46,7 @@ impl Lists {
     /// Returns the shared copy of a list that the node at `address` gave, and the one
     /// that it replaces wherever that is kept: a node that tells each registration
     /// another list takes the memory of one.
-    pub(super) fn intern(
+    pub(crate) fn intern(
         &mut self,
         address: IpAddr,
         list: Vec<Interface>,
@@ -63,7 +63,7 @@ impl Lists {
 
 /// What is in use of a kind, each value once.
 #[derive(Debug)]
-pub(super) struct Pool<T: ?Sized> {
+pub(crate) struct Pool<T: ?Sized> {
     in_use: Vec<Weak<T>>,
 }
 
@@ -76,7 +76,7 @@ impl<T: ?Sized> Default for Pool<T> {
 impl<T: ?Sized + PartialEq> Pool<T> {
     /// The copy of `new` that is in use, which is `new` itself where it is the
     /// first.
-    pub(super) fn intern(&mut self, new: Arc<T>) -> Arc<T> {
+    pub(crate) fn intern(&mut self, new: Arc<T>) -> Arc<T> {
         self.in_use.retain(|weak| weak.strong_count() > 0);
         let known = self.in_use.iter().filter_map(Weak::upgrade).find(|known| **known == *new);
         known.unwrap_or_else(|| {

@@ -30,6 +30,7 @@ pub use error::{Awaited, Call, Error};
 
 use dcerpc_proto::association::AuthJob;
 use smol_str::SmolStr;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// Names a connection between [`Client`] and its owner. Never used twice.
@@ -72,4 +73,17 @@ pub enum Action {
         /// The job.
         job: AuthJob,
     },
+}
+
+/// How many entries a queue keeps room for while it is empty.
+const KEPT: usize = 64;
+
+/// The next of a queue. An empty one does not keep the room that thousands
+/// needed at once.
+fn take<T>(queue: &mut VecDeque<T>) -> Option<T> {
+    let next = queue.pop_front();
+    if next.is_none() {
+        queue.shrink_to(KEPT);
+    }
+    next
 }

@@ -22,7 +22,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Names a link within its client. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct LinkId(pub(super) u64);
+pub(crate) struct LinkId(pub(crate) u64);
 
 /// How far a link has come.
 #[derive(Debug)]
@@ -35,10 +35,10 @@ enum Phase {
 
 /// What a call on a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// ept_map, at the endpoint mapper.
     Map,
-    /// GetInterfaceList, for everyone who waits for it.
+    /// GetInterfaceList, for all that wait for it.
     List,
     /// Register or RegisterEx.
     Register(RegistrationId),
@@ -46,13 +46,13 @@ pub(super) enum Purpose {
     Notify(RegistrationId),
     /// UnRegister.
     Unregister(RegistrationId),
-    /// UnRegister of what nobody waits for any more.
+    /// UnRegister of what no consumer waits for any more.
     Release,
 }
 
 /// What happens on a link.
 #[derive(Debug)]
-pub(super) enum LinkEvent {
+pub(crate) enum LinkEvent {
     /// The security provider works, and waits for whom it has to.
     Authenticating,
     /// Calls can be made.
@@ -65,23 +65,25 @@ pub(super) enum LinkEvent {
 
 /// One link.
 #[derive(Debug)]
-pub(super) struct Link {
-    pub(super) address: IpAddr,
+pub(crate) struct Link {
+    pub(crate) address: IpAddr,
     /// The net name, which the service principal is made from.
-    pub(super) target: SmolStr,
+    pub(crate) target: SmolStr,
     /// The node's own name, where an interface list has told it.
     group_name: Option<SmolStr>,
-    pub(super) credentials: SharedCredentials,
-    pub(super) connection: ConnectionId,
+    pub(crate) credentials: SharedCredentials,
+    pub(crate) connection: ConnectionId,
     /// The registrations that depend on this link, but for those that only
     /// wait for a list.
-    pub(super) members: BTreeSet<RegistrationId>,
+    pub(crate) members: BTreeSet<RegistrationId>,
     /// The list that is under way.
-    pub(super) list_call: Option<CallId>,
+    pub(crate) list_call: Option<CallId>,
     /// Who waits for it.
-    pub(super) listing: Vec<RegistrationId>,
+    pub(crate) listing: Vec<RegistrationId>,
     /// Who needs a list that is asked for from now on.
-    pub(super) list_next: Vec<RegistrationId>,
+    pub(crate) list_next: Vec<RegistrationId>,
+    /// The calls that make or end a registration for which no consumer waits any more.
+    pub(crate) abandoned: BTreeSet<CallId>,
     phase: Phase,
     /// Whether an authentication job is under way.
     authenticating: bool,
@@ -89,11 +91,11 @@ pub(super) struct Link {
 }
 
 /// Where a link puts the actions it needs.
-pub(super) type Actions = VecDeque<Action>;
+pub(crate) type Actions = VecDeque<Action>;
 
 impl Link {
     /// Starts a link: connects to the endpoint mapper.
-    pub(super) fn new(
+    pub(crate) fn new(
         address: IpAddr,
         target: SmolStr,
         group_name: Option<SmolStr>,
@@ -112,6 +114,7 @@ impl Link {
             list_call: None,
             listing: Vec::new(),
             list_next: Vec::new(),
+            abandoned: BTreeSet::new(),
             phase: Phase::ConnectingToMapper,
             authenticating: false,
             port: config.mapper_port,
@@ -121,43 +124,38 @@ impl Link {
     }
 
     /// The address and port that the link's connection goes to now.
-    pub(super) fn socket_address(&self) -> SocketAddr {
+    pub(crate) fn socket_address(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.port)
     }
 
     /// Whether calls can be made.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         matches!(&self.phase, Phase::Witness(association) if association.is_bound())
     }
 
     /// Whether calls can be made while an AsyncNotify pends.
-    pub(super) fn is_multiplexed(&self) -> bool {
+    pub(crate) fn is_multiplexed(&self) -> bool {
         matches!(&self.phase, Phase::Witness(association) if association.is_multiplexed())
     }
 
     /// Whether an answer has come in part.
-    pub(super) fn is_mid_reply(&self) -> bool {
+    pub(crate) fn is_mid_reply(&self) -> bool {
         matches!(&self.phase, Phase::Witness(association) if association.is_mid_reply())
     }
 
     /// Whether its connection is still being opened.
-    pub(super) fn is_connecting(&self) -> bool {
+    pub(crate) fn is_connecting(&self) -> bool {
         matches!(self.phase, Phase::ConnectingToMapper | Phase::ConnectingToWitness)
     }
 
-    /// Whether a registration waits for a list by it.
-    pub(super) fn is_asked_for_list_by(&self, id: RegistrationId) -> bool {
-        self.listing.contains(&id) || self.list_next.contains(&id)
-    }
-
-    /// Whether nobody needs it. Closing it then takes back what the server
+    /// Whether no registration needs it. Closing it then takes back what the server
     /// still keeps for it (C706 5.1.6, context rundown).
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.members.is_empty() && self.listing.is_empty() && self.list_next.is_empty()
     }
 
     /// The error that it is not to have come further by its deadline.
-    pub(super) fn timeout(&self, config: &Config) -> Error {
+    pub(crate) fn timeout(&self, config: &Config) -> Error {
         if self.authenticating {
             return Error::KerberosTimeout { after: config.kdc_timeout };
         }
@@ -171,11 +169,12 @@ impl Link {
     }
 
     /// The link's connection is there.
-    pub(super) fn connected(
+    pub(crate) fn connected(
         &mut self,
         config: &Config,
+        events: &mut Vec<LinkEvent>,
         actions: &mut Actions,
-    ) -> Result<Vec<LinkEvent>, Error> {
+    ) -> Result<(), Error> {
         match self.phase {
             Phase::ConnectingToMapper => {
                 let association = AssociationConfig {
@@ -203,14 +202,12 @@ impl Link {
             }
             Phase::Mapping(_) | Phase::Witness(_) => {}
         }
-        let mut events = Vec::new();
-        self.drain(&mut events, actions)?;
-        Ok(events)
+        self.drain(events, actions)
     }
 
     /// Leaves the endpoint mapper for the witness service, by `connection`.
-    pub(super) fn connect_to_witness(&mut self, connection: ConnectionId, actions: &mut Actions) {
-        // Nobody waits for the end of the old one.
+    pub(crate) fn connect_to_witness(&mut self, connection: ConnectionId, actions: &mut Actions) {
+        // The end of the old one is not waited for.
         actions.push_back(Action::Connect { connection, address: self.socket_address() });
         actions.push_back(Action::Close { connection: self.connection });
         self.connection = connection;
@@ -218,7 +215,7 @@ impl Link {
     }
 
     /// Takes what has arrived. `events` are what happened before an error.
-    pub(super) fn received(
+    pub(crate) fn received(
         &mut self,
         data: &mut [u8],
         events: &mut Vec<LinkEvent>,
@@ -233,7 +230,7 @@ impl Link {
     }
 
     /// An authentication job has ended.
-    pub(super) fn authenticated(
+    pub(crate) fn authenticated(
         &mut self,
         outcome: AuthOutcome,
         events: &mut Vec<LinkEvent>,
@@ -248,7 +245,7 @@ impl Link {
     }
 
     /// Makes a call; the link is ready.
-    pub(super) fn call<O: Operation>(
+    pub(crate) fn call<O: Operation>(
         &mut self,
         purpose: Purpose,
         operation: &O,
@@ -265,20 +262,8 @@ impl Link {
         Ok(call)
     }
 
-    /// Whether a call is under way that makes or ends a registration for nobody.
-    pub(super) fn releases(&self, is_awaited: impl Fn(RegistrationId) -> bool) -> bool {
-        let Phase::Witness(association) = &self.phase else {
-            return false;
-        };
-        association.purposes().any(|purpose| match purpose {
-            Purpose::Release => true,
-            Purpose::Register(id) | Purpose::Unregister(id) => !is_awaited(*id),
-            Purpose::Map | Purpose::List | Purpose::Notify(_) => false,
-        })
-    }
-
-    /// Nobody waits for this call any more.
-    pub(super) fn orphan(&mut self, call: CallId, actions: &mut Actions) {
+    /// The answer to this call is not waited for any more.
+    pub(crate) fn orphan(&mut self, call: CallId, actions: &mut Actions) {
         if let Phase::Witness(association) = &mut self.phase {
             association.orphan(call);
             self.transmit(actions);
@@ -287,7 +272,7 @@ impl Link {
 
     /// Asks the server to end a call, so that the next can be made on a link
     /// that isn't multiplexed.
-    pub(super) fn cancel(&mut self, call: CallId, actions: &mut Actions) {
+    pub(crate) fn cancel(&mut self, call: CallId, actions: &mut Actions) {
         if let Phase::Witness(association) = &mut self.phase {
             association.cancel(call);
             self.transmit(actions);
@@ -351,7 +336,7 @@ impl Link {
 
     fn explain(&self, error: AssociationError) -> Error {
         let address = self.address;
-        // Nobody logs on to the endpoint mapper, and not every refusal of a
+        // There is no logon at the endpoint mapper, and not every refusal of a
         // bind is one of the user.
         let logs_on = matches!(self.phase, Phase::ConnectingToWitness | Phase::Witness(_));
         let detail = match error {

@@ -12,42 +12,42 @@
 //! before, and the very same notification is ordered again within [`COPIES`] after
 //! the previous registration was released, it is taken for its copy.
 
-use super::registration::Registered;
 use crate::Notification;
+use crate::registration::Registered;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How long the previous registration is asked after the new one was accepted:
 /// longer than a response is on its way.
-pub(super) const OVERLAP: Duration = Duration::from_millis(500);
+pub(crate) const OVERLAP: Duration = Duration::from_millis(500);
 /// How long after its release a notification can be a copy of what it told.
-pub(super) const COPIES: Duration = Duration::from_millis(500);
+pub(crate) const COPIES: Duration = Duration::from_millis(500);
 /// The most notifications that are remembered; later ones take the place of
 /// earlier ones.
 const MOST: usize = 64;
 
 /// See the module's description.
 #[derive(Debug)]
-pub(super) struct Overlap {
+pub(crate) struct Overlap {
     /// The previous registration, until it is released.
-    pub(super) previous: Option<Registered>,
+    pub(crate) previous: Option<Registered>,
     /// When the list that the previous registration lacks was to be asked for
     /// again: then it is, where that one is in force again.
-    pub(super) catch_up: Option<Instant>,
+    pub(crate) catch_up: Option<Instant>,
     /// When the previous registration is released; after that, until when
     /// copies are passed over.
-    pub(super) until: Instant,
+    pub(crate) until: Instant,
     /// What the previous one told that the new one may tell again.
-    pub(super) told: Told,
+    pub(crate) told: Told,
 }
 
 /// Notifications that another registration may tell again, in order.
 #[derive(Debug, Default)]
-pub(super) struct Told(VecDeque<Notification>);
+pub(crate) struct Told(VecDeque<Notification>);
 
 impl Told {
     /// Remembers a notification.
-    pub(super) fn add(&mut self, notification: &Notification) {
+    pub(crate) fn add(&mut self, notification: &Notification) {
         if self.0.len() >= MOST {
             self.0.pop_front();
         }
@@ -57,7 +57,7 @@ impl Told {
     /// Whether this is the copy of one that is remembered. It and all before it
     /// are forgotten then: the other registration tells in the same order, and
     /// may have left some out.
-    pub(super) fn is_copy(&mut self, notification: &Notification) -> bool {
+    pub(crate) fn is_copy(&mut self, notification: &Notification) -> bool {
         let found = self.0.iter().position(|told| told == notification);
         if let Some(at) = found {
             self.0.drain(..=at);
@@ -66,7 +66,7 @@ impl Told {
     }
 
     /// Whether nothing is remembered.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

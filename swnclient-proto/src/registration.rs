@@ -1,10 +1,11 @@
-//! One registration: what was asked for, and where its life stands.
+//! One registration: what was asked for, and how far its life is. Its state is changed
+//! here only.
 
-use super::allowance::Allowance;
-use super::backoff::Backoff;
-use super::interning::SharedCredentials;
-use super::link::LinkId;
-use super::overlap::{Overlap, Told};
+use crate::allowance::Allowance;
+use crate::backoff::Backoff;
+use crate::interning::SharedCredentials;
+use crate::link::LinkId;
+use crate::overlap::{Overlap, Told};
 use crate::wire::{Interface, Version};
 use crate::{Error, Notification, RegistrationRequest, ResourceState};
 use dcerpc_proto::association::CallId;
@@ -14,10 +15,27 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Where a registration's life stands ([MS-SWN] 3.2.4). Changed in
-/// [`Client`](super::Client) only.
+/// How far the life of a registration is ([MS-SWN] 3.2.4).
+///
+/// ```text
+///            no address          an address
+///   register ───────▶ Resolving ──────────▶ Listing ─────▶ Registering ──▶ Registered
+///                         │                   │ ▲ no list    │   ▲ │ next      │
+///                         │ no address        │ └─ next node │   └─┘ witness   │ lost
+///                         ▼                   ▼              ▼                 ▼
+///                      Waiting ◀──────────────┴── none left ─┴──────────── Waiting
+///                         │ its time has come: candidates of the old list, else a new one
+///                         └────▶ Registering, Listing or Resolving
+///
+///   unregister: Registered, and Registering whose call is on its way ──▶ Unregistering,
+///   which ends with the answer or in time; all else ends at once.
+/// ```
+///
+/// While Registered, a reselection ([`Reselection`]) makes the next registration beside
+/// it ([`Registration::take_over`]), and where that is lost at once, the one before is in
+/// force again ([`Registration::fall_back`]).
 #[derive(Debug)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Waits for the addresses of its net name.
     Resolving,
     /// Waits for the interface list of the node that serves the share.
@@ -34,38 +52,44 @@ pub(super) enum State {
 
 /// An attempt to register at one witness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Attempt {
-    pub(super) link: LinkId,
+pub(crate) struct Attempt {
+    pub(crate) link: LinkId,
     /// The call and its version. `None` until the link is ready.
-    pub(super) call: Option<(CallId, Version)>,
+    pub(crate) call: Option<(CallId, Version)>,
 }
 
 impl Attempt {
     /// An attempt whose call has not been made yet.
-    pub(super) fn at(link: LinkId) -> Self {
+    pub(crate) fn at(link: LinkId) -> Self {
         Self { link, call: None }
+    }
+
+    /// The version that it was asked for in, where that is this call.
+    pub(crate) fn version_of(&self, link: LinkId, call: CallId) -> Option<Version> {
+        let (asked, version) = self.call?;
+        (self.link == link && asked == call).then_some(version)
     }
 }
 
 /// A registration that a witness has accepted.
 #[derive(Debug)]
-pub(super) struct Registered {
-    pub(super) link: LinkId,
-    pub(super) handle: ContextHandle,
-    pub(super) version: Version,
+pub(crate) struct Registered {
+    pub(crate) link: LinkId,
+    pub(crate) handle: ContextHandle,
+    pub(crate) version: Version,
     /// When the witness accepted it.
-    pub(super) since: Instant,
+    pub(crate) since: Instant,
     /// The pending AsyncNotify and since when it pends; `None` for a moment
     /// where the witness answers too fast to be asked again at once, and while
     /// the previous registration is still asked.
-    pub(super) notify: Option<(CallId, Instant)>,
-    pub(super) missed: Missed,
+    pub(crate) notify: Option<(CallId, Instant)>,
+    pub(crate) missed: Missed,
     /// The registration that it takes over from.
-    pub(super) overlap: Option<Box<Overlap>>,
+    pub(crate) overlap: Option<Box<Overlap>>,
 }
 
 impl Registered {
-    pub(super) fn new(
+    pub(crate) fn new(
         link: LinkId,
         handle: ContextHandle,
         version: Version,
@@ -76,13 +100,18 @@ impl Registered {
     }
 
     /// The previous registration, while it is still asked.
-    pub(super) fn previous(&self) -> Option<&Self> {
+    pub(crate) fn previous(&self) -> Option<&Self> {
         self.overlap.as_ref()?.previous.as_ref()
     }
 
     /// The previous registration, while it is still asked.
-    pub(super) fn previous_mut(&mut self) -> Option<&mut Self> {
+    pub(crate) fn previous_mut(&mut self) -> Option<&mut Self> {
         self.overlap.as_mut()?.previous.as_mut()
+    }
+
+    /// Whether this AsyncNotify is the one that pends.
+    pub(crate) fn awaits(&self, link: LinkId, call: CallId) -> bool {
+        self.link == link && self.notify.is_some_and(|(pending, _)| pending == call)
     }
 
     /// Returns what is new of the changes that its witness tells.
@@ -100,12 +129,12 @@ impl Registered {
     }
 }
 
-/// What is found out of a change that came while nobody watched. The witness
+/// What is found out of a change that came while no witness watched. The witness
 /// is asked for its list after it has registered, so that no change falls
 /// between: whatever comes later is in its queue ([MS-SWN] 3.1.4.4). What comes
 /// between the two is in both.
 #[derive(Debug)]
-pub(super) enum Missed {
+pub(crate) enum Missed {
     /// Waits for the list.
     Listing,
     /// The list could not be had and is asked for again.
@@ -122,7 +151,7 @@ pub(super) enum Missed {
 /// Selects the witness again and registers there, while the registration that
 /// the consumer has stays in force.
 #[derive(Debug, Default)]
-pub(super) enum Reselection {
+pub(crate) enum Reselection {
     #[default]
     NotDue,
     /// Waits for its time.
@@ -135,7 +164,7 @@ pub(super) enum Reselection {
 
 impl Reselection {
     /// The link that it depends on now.
-    pub(super) fn link(&self) -> Option<LinkId> {
+    pub(crate) fn link(&self) -> Option<LinkId> {
         match self {
             Self::Listing(link) | Self::Registering(Attempt { link, .. }) => Some(*link),
             Self::NotDue | Self::Due => None,
@@ -145,75 +174,109 @@ impl Reselection {
 
 /// Why the witness is selected again, and how that goes.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Reselect {
+pub(crate) struct Reselect {
     /// The address has moved: the registration is made again even where the
     /// witness stays the same, since a witness may drop what was registered
     /// before (Samba does so after five seconds).
-    pub(super) moved: bool,
+    pub(crate) moved: bool,
     /// It has moved once more since the list was asked for.
-    pub(super) again: bool,
+    pub(crate) again: bool,
     /// How often it failed since.
-    pub(super) failures: u8,
+    pub(crate) failures: u8,
 }
 
 /// A registration that is being taken back.
 #[derive(Debug)]
-pub(super) struct Unregistering {
-    pub(super) link: LinkId,
-    /// The Register call whose response decides whether there is something to
-    /// take back.
-    pub(super) register: Option<CallId>,
+pub(crate) struct Unregistering {
+    pub(crate) link: LinkId,
+    /// UnRegister; or the Register call whose response decides whether there is
+    /// something to take back.
+    pub(crate) call: CallId,
     /// The AsyncNotify that pends still.
-    pub(super) notify: Option<CallId>,
+    pub(crate) notify: Option<CallId>,
+}
+
+impl Unregistering {
+    /// Whether this is the call that its end waits for.
+    pub(crate) fn is_by(&self, link: LinkId, call: CallId) -> bool {
+        self.link == link && self.call == call
+    }
+}
+
+/// What is known of the cluster, and which witness is tried next ([MS-SWN] 3.2.4.1).
+#[derive(Debug)]
+pub(crate) struct Search {
+    /// Further addresses of the net name, the next one last.
+    pub(crate) seeds: Vec<IpAddr>,
+    /// The interface list of the node that serves the share; shared by all
+    /// registrations that have the same.
+    pub(crate) interfaces: Arc<[Interface]>,
+    /// The last list that was got, of whichever node.
+    pub(crate) last_list: Arc<[Interface]>,
+    /// The witnesses to try in this round, the next one last.
+    pub(crate) candidates: Vec<IpAddr>,
+    /// Whether `candidates` come from a list that was got in this round.
+    pub(crate) fresh_list: bool,
+    /// Why the last witness of this round failed.
+    pub(crate) last_error: Option<Error>,
+}
+
+impl Search {
+    fn new() -> Self {
+        Self {
+            seeds: Vec::new(),
+            interfaces: Arc::new([]),
+            last_list: Arc::new([]),
+            candidates: Vec::new(),
+            fresh_list: false,
+            last_error: None,
+        }
+    }
+}
+
+/// How soon something is done again.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// After an attempt that failed.
+    pub(crate) backoff: Backoff,
+    /// After a loss: grows while registrations don't last.
+    pub(crate) losses: Backoff,
+    /// Selecting the witness again.
+    pub(crate) reselections: Backoff,
+    /// Asking witnesses that have news each time.
+    pub(crate) asking: Allowance,
+    /// When the last attempt began.
+    pub(crate) last_attempt: Option<Instant>,
 }
 
 /// One registration.
 #[derive(Debug)]
-pub(super) struct Registration {
-    pub(super) request: RegistrationRequest,
-    pub(super) credentials: SharedCredentials,
-    pub(super) state: State,
-    pub(super) reselection: Reselection,
+pub(crate) struct Registration {
+    pub(crate) request: RegistrationRequest,
+    pub(crate) credentials: SharedCredentials,
+    state: State,
+    pub(crate) reselection: Reselection,
     /// How the next reselection, or the one under way, treats a witness that
     /// can stay.
-    pub(super) reselect: Reselect,
+    pub(crate) reselect: Reselect,
     /// What the consumer was told since the call of a reselection was made: the
     /// registration that it makes may tell it again.
-    pub(super) told: Told,
+    pub(crate) told: Told,
     /// The node that serves the share: as asked for, or as resolved.
-    pub(super) served_by: Option<IpAddr>,
-    /// Further addresses of the net name, the next one last.
-    pub(super) seeds: Vec<IpAddr>,
-    /// The interface list of the node that serves the share; shared by all
-    /// registrations that have the same.
-    pub(super) interfaces: Arc<[Interface]>,
-    /// The last list that was got, of whichever node.
-    pub(super) last_list: Arc<[Interface]>,
-    /// The witnesses to try in this round, the next one last.
-    pub(super) candidates: Vec<IpAddr>,
-    /// Whether `candidates` come from a list that was got in this round.
-    pub(super) fresh_list: bool,
-    pub(super) backoff: Backoff,
-    /// The pace of registering again while registrations don't last.
-    pub(super) losses: Backoff,
-    /// The pace of selecting the witness again.
-    pub(super) reselections: Backoff,
-    pub(super) last_attempt: Option<Instant>,
-    /// The pace of asking witnesses that have news each time.
-    pub(super) asking: Allowance,
+    pub(crate) served_by: Option<IpAddr>,
     /// The last state of `served_by` that the consumer can know of.
-    pub(super) known_state: Option<ResourceState>,
+    pub(crate) known_state: Option<ResourceState>,
     /// Whether a witness has accepted it before: a change may have been missed
     /// since.
-    pub(super) was_registered: bool,
-    /// Why the last witness of this round failed.
-    pub(super) last_error: Option<Error>,
+    pub(crate) was_registered: bool,
     /// Witnesses have not known the net name, so its first label is tried, or in force.
-    pub(super) by_first_label: bool,
+    by_first_label: bool,
+    pub(crate) search: Search,
+    pub(crate) pace: Pace,
 }
 
 impl Registration {
-    pub(super) fn new(request: RegistrationRequest, credentials: SharedCredentials) -> Self {
+    pub(crate) fn new(request: RegistrationRequest, credentials: SharedCredentials) -> Self {
         Self {
             served_by: request.ip_address,
             request,
@@ -222,25 +285,78 @@ impl Registration {
             reselection: Reselection::NotDue,
             reselect: Reselect::default(),
             told: Told::default(),
-            seeds: Vec::new(),
-            interfaces: Arc::new([]),
-            last_list: Arc::new([]),
-            candidates: Vec::new(),
-            fresh_list: false,
-            backoff: Backoff::default(),
-            losses: Backoff::default(),
-            reselections: Backoff::default(),
-            last_attempt: None,
-            asking: Allowance::default(),
             known_state: None,
             was_registered: false,
-            last_error: None,
             by_first_label: false,
+            search: Search::new(),
+            pace: Pace::default(),
         }
     }
 
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Begins another part of its life. Its deadlines and what its links know of it are
+    /// the caller's: `Registrations::set_state`.
+    pub(crate) fn enter(&mut self, state: State) {
+        self.state = state;
+    }
+
+    /// A new registration is in force, and takes over from the one before, which is
+    /// asked for a while yet.
+    pub(crate) fn take_over(&mut self, new: Registered, catch_up: Option<Instant>, until: Instant) {
+        let told = std::mem::take(&mut self.told);
+        if let State::Registered(registered) = &mut self.state {
+            let previous = std::mem::replace(registered, new);
+            let previous = Some(Registered { overlap: None, ..previous });
+            registered.overlap = Some(Box::new(Overlap { previous, catch_up, until, told }));
+        }
+    }
+
+    /// The registration before is in force again.
+    pub(crate) fn fall_back(&mut self, previous: Registered) {
+        self.state = State::Registered(previous);
+    }
+
+    /// What a witness has accepted, where it has.
+    pub(crate) fn registered(&self) -> Option<&Registered> {
+        match &self.state {
+            State::Registered(registered) => Some(registered),
+            _ => None,
+        }
+    }
+
+    /// What a witness has accepted, where it has.
+    pub(crate) fn registered_mut(&mut self) -> Option<&mut Registered> {
+        match &mut self.state {
+            State::Registered(registered) => Some(registered),
+            _ => None,
+        }
+    }
+
+    /// An AsyncNotify that pended when it was ended has been answered.
+    pub(crate) fn forget_notify(&mut self, link: LinkId, call: CallId) {
+        if let State::Unregistering(ending) = &mut self.state {
+            ending.notify.take_if(|pending| ending.link == link && *pending == call);
+        }
+    }
+
+    /// The list that tells what was missed has come or failed; returns whether it was
+    /// waited for.
+    pub(crate) fn settle_missed(&mut self) -> bool {
+        let Some(registered) = self.registered_mut() else {
+            return false;
+        };
+        let is_listing = matches!(registered.missed, Missed::Listing);
+        if is_listing {
+            registered.missed = Missed::Settled;
+        }
+        is_listing
+    }
+
     /// The net name for a witness.
-    pub(super) fn net_name(&self) -> SmolStr {
+    pub(crate) fn net_name(&self) -> SmolStr {
         match self.request.net_name.split_once('.') {
             Some((label, _)) if self.by_first_label => label.into(),
             _ => self.request.net_name.clone(),
@@ -249,7 +365,7 @@ impl Registration {
 
     /// Has the other form of the net name tried, where there is one and it is its turn:
     /// after the name as mounted its first label, after which the next witness has its.
-    pub(super) fn next_name(&mut self) -> bool {
+    pub(crate) fn next_name(&mut self) -> bool {
         let has_two = self.request.net_name.contains('.');
         self.by_first_label = has_two && !self.by_first_label;
         self.by_first_label
@@ -257,7 +373,7 @@ impl Registration {
 
     /// Returns what is new of the changes that a witness tells: its own, or
     /// with `previous` the one that it takes over from.
-    pub(super) fn news(
+    pub(crate) fn news(
         &mut self,
         previous: bool,
         changes: Vec<(SmolStr, ResourceState)>,
@@ -279,7 +395,7 @@ impl Registration {
     }
 
     /// Whether the witness in force tells again what the one before has told.
-    pub(super) fn is_copy(&mut self, notification: &Notification, now: Instant) -> bool {
+    pub(crate) fn is_copy(&mut self, notification: &Notification, now: Instant) -> bool {
         let State::Registered(registered) = &mut self.state else {
             return false;
         };
@@ -292,8 +408,22 @@ impl Registration {
         }
     }
 
+    /// A notification goes to the consumer, with `previous` from the witness before: what
+    /// another witness may tell again is remembered.
+    pub(crate) fn remember_told(&mut self, previous: bool, notification: &Notification) {
+        let is_registering =
+            matches!(self.reselection, Reselection::Registering(Attempt { call: Some(_), .. }));
+        if is_registering {
+            self.told.add(notification);
+        }
+        let overlap = self.registered_mut().and_then(|registered| registered.overlap.as_mut());
+        if let Some(overlap) = overlap.filter(|_| previous) {
+            overlap.told.add(notification);
+        }
+    }
+
     /// The attempt that is under way.
-    pub(super) fn attempt(&self) -> Option<&Attempt> {
+    pub(crate) fn attempt(&self) -> Option<&Attempt> {
         match (&self.state, &self.reselection) {
             (State::Registering(attempt), _) | (_, Reselection::Registering(attempt)) => {
                 Some(attempt)
@@ -303,7 +433,7 @@ impl Registration {
     }
 
     /// The attempt that is under way.
-    pub(super) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
+    pub(crate) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
         match (&mut self.state, &mut self.reselection) {
             (State::Registering(attempt), _) | (_, Reselection::Registering(attempt)) => {
                 Some(attempt)
@@ -313,7 +443,7 @@ impl Registration {
     }
 
     /// The link that its state depends on now.
-    pub(super) fn link(&self) -> Option<LinkId> {
+    pub(crate) fn link(&self) -> Option<LinkId> {
         match &self.state {
             State::Listing { link } | State::Registering(Attempt { link, .. }) => Some(*link),
             State::Registered(Registered { link, .. })
@@ -323,24 +453,19 @@ impl Registration {
     }
 
     /// The previous registration, while it is still asked.
-    pub(super) fn previous(&self) -> Option<&Registered> {
-        match &self.state {
-            State::Registered(registered) => registered.previous(),
-            _ => None,
-        }
+    pub(crate) fn previous(&self) -> Option<&Registered> {
+        self.registered()?.previous()
+    }
+
+    /// The previous registration, while it is still asked.
+    pub(crate) fn previous_mut(&mut self) -> Option<&mut Registered> {
+        self.registered_mut()?.previous_mut()
     }
 
     /// Whether it depends on a link for more than a list of what was missed.
-    pub(super) fn depends_on(&self, link: LinkId) -> bool {
+    pub(crate) fn depends_on(&self, link: LinkId) -> bool {
         self.link() == Some(link)
             || self.reselection.link() == Some(link)
             || self.previous().is_some_and(|previous| previous.link == link)
-    }
-
-    /// Whether a call by that link that makes or ends a registration has
-    /// somebody who waits for it.
-    pub(super) fn awaits(&self, link: LinkId) -> bool {
-        let ends = matches!(&self.state, State::Unregistering(ending) if ending.link == link);
-        ends || self.attempt().is_some_and(|attempt| attempt.link == link)
     }
 }

@@ -1,7 +1,7 @@
 //! `include/witness/swnclient.h`: that it is what cbindgen writes, that it
 //! compiles alone, and that C and Rust agree on it.
 //!
-//! `UPDATE_HEADER=1 cargo test -p swnclient-sys --test header` writes it anew.
+//! `UPDATE_HEADER=1 cargo test -p swnclient-sys --test header` writes it again.
 
 #![allow(clippy::unwrap_used)]
 

@@ -12,7 +12,7 @@ use std::path::Path;
 
 const REALM: &str = "WIT.TEST";
 
-/// A KDC that nobody is, and no question to DNS.
+/// An address where no KDC is, and no question to DNS.
 const KRB5_CONF: &str = "\
 [libdefaults]
 default_realm = WIT.TEST

@@ -160,7 +160,7 @@ impl Driver {
                 Command::Unregister(id) => shared.proto.unregister(id, now),
                 Command::Interfaces(id, answer) => {
                     let list = shared.proto.interfaces(id).iter().map(Into::into).collect();
-                    // Whoever asked may have gone.
+                    // The asker may have gone.
                     let _ = answer.send(list);
                 }
                 Command::Shutdown(done) => {
@@ -195,7 +195,7 @@ impl Driver {
             }
         }
         let next = shared.proto.next_deadline();
-        // Also where it is later than before: nobody wakes up for nothing.
+        // Also where it is later than before: there is no wake-up for nothing.
         if next != shared.armed {
             self.rearm.notify_one();
         }
@@ -227,7 +227,7 @@ impl Driver {
             Action::Close { connection } => {
                 if let Some(closed) = shared.connections.remove(&connection) {
                     // After what was started before, down to the first bytes on a
-                    // connection that opens at once: nobody waits for this one.
+                    // connection that opens at once: this one is not waited for.
                     tokio::spawn(async move {
                         tokio::task::yield_now().await;
                         closed.task.abort();
@@ -405,8 +405,8 @@ impl Connection {
     }
 }
 
-/// Reads what there is. A buffer that has room left has got all of it: nobody asks
-/// again in vain, as tokio's own readers do it.
+/// Reads what there is. A buffer that has room left has got all of it: no second
+/// read is made in vain, as tokio's own readers don't either.
 fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
     let mut all = None;
     let read = stream.try_io(Interest::READABLE, || {

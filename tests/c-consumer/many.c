@@ -37,7 +37,7 @@ struct series {
 	struct times taken[1 << 16];
 };
 
-/* What is to be printed, in a turn that is not measured: a pipe may be full. */
+/* What will be printed, in a turn that is not measured: a pipe may be full. */
 static char *output;
 static struct tevent_immediate *printer;
 static bool turn_prints;

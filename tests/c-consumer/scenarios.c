@@ -61,7 +61,7 @@ static void flush(void)
 	CHECK_ERRNO(do_unregister("flush"), 0);
 }
 
-/* The registration is not there: it can be made anew. */
+/* The registration is not there: it can be made again. */
 static void check_gone(const char *share)
 {
 	CHECK_ERRNO(unregister_finish(unregister_send(share)), ENOENT);
@@ -267,7 +267,7 @@ static void run_register_twice(void)
 	CHECK_ERRNO(do_register(server.share), EEXIST);
 
 	CHECK_ERRNO(do_unregister(server.share), 0);
-	/* Whoever joined inherits it from a request that is freed. */
+	/* A request that joined inherits it from a request that is freed. */
 	first = register_send(server.share);
 	second = register_send(server.share);
 	talloc_free(first);
@@ -353,7 +353,7 @@ static void run_loop_wait(void)
 	CHECK_ERRNO(do_unregister(server.share), 0);
 }
 
-/* Notifications wait for whoever asks next. The test sends three. */
+/* Notifications wait for the next wait. The test sends three. */
 static void run_queue(void)
 {
 	struct swn_notification *array = NULL;
@@ -455,7 +455,7 @@ static void run_credentials(void)
 
 	CHECK_ERRNO(register_with(make_creds(mem, "wrong")), EACCES);
 	check_gone(server.share);
-	/* Nobody, and somebody without a password. */
+	/* The anonymous user, and a user without a password. */
 	CHECK_ERRNO(register_with(cli_credentials_init_anon(mem)), EACCES);
 	creds = make_creds(mem, NULL);
 	CHECK_ERRNO(register_with(creds), EACCES);
@@ -482,7 +482,7 @@ static void run_credential_cache(void)
 	}
 }
 
-static void run_nobody_there(void)
+static void run_no_server(void)
 {
 	struct swn_registration_info *info = make_info(mem, server.share);
 	struct cli_credentials *creds = make_creds(mem, server.password);
@@ -674,7 +674,7 @@ const struct scenario scenarios[] = {
 	{ "null-arguments", run_null_arguments },
 	{ "credentials", run_credentials },
 	{ "credential-cache", run_credential_cache },
-	{ "nobody-there", run_nobody_there },
+	{ "no-server", run_no_server },
 	{ "free-state", run_free_state },
 	{ "free-loop", run_free_loop },
 	{ "free-everything", run_free_everything },

@@ -1,7 +1,7 @@
 use super::*;
 use crate::epm;
 
-/// An association that multiplexes, with nobody to authenticate to, that has made
+/// An association that multiplexes, without authentication, that has made
 /// nearly all the calls there are identifiers for.
 fn worn() -> Association<char> {
     let mut association = Association::new(AssociationConfig::new(epm::INTERFACE), None).unwrap();
@@ -57,7 +57,7 @@ fn the_purposes_are_those_of_calls_whose_replies_are_waited_for() {
     association.orphan(queued);
     assert_eq!(association.purposes().collect::<String>(), "c");
     association.receive(&mut response(sent)).unwrap();
-    assert!(association.poll_event().is_none(), "nobody waits for it");
+    assert!(association.poll_event().is_none(), "it is not waited for");
     association.receive(&mut response(last)).unwrap();
     assert!(matches!(association.poll_event(), Some(Event::Reply { purpose: 'c', .. })));
     assert_eq!(association.purposes().count(), 0);

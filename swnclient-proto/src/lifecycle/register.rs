@@ -1,32 +1,32 @@
 //! To register at a candidate ([MS-SWN] 3.2.4.1): RegisterEx, or Register where
 //! the witness speaks version 1 only.
 
-use crate::client::Client;
+use super::Registrations;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::{COPIES, Overlap, Told};
-use crate::registration::{Attempt, Missed, Registered, Registration, State, Unregistering};
+use crate::registration::{Attempt, Missed, Registered, State};
 use crate::timers::RegistrationTimer;
-use crate::wire::{Register, RegisterEx, Status, Version};
-use crate::{Error, Event, RegistrationId};
-use dcerpc_proto::association::CallId;
+use crate::wire::{Register, RegisterEx, Version};
+use crate::{Event, RegistrationId};
 use dcerpc_proto::ndr::ContextHandle;
 use smol_str::ToSmolStr;
+use std::net::IpAddr;
 use std::time::Instant;
 
-impl Client {
+impl Registrations {
     /// RegisterEx; or Register where this witness has refused version 2. The
     /// interface list's version is only a hint and not asked.
-    pub(crate) fn send_register(&mut self, id: RegistrationId, now: Instant) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
+    pub(super) fn send_register(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
-        let Some(&Attempt { link: link_id, call: None }) = registration.attempt() else {
+        let Some(&Attempt { link, call: None }) = registration.attempt() else {
             return;
         };
-        let Some(link) = self.links.get_mut(&link_id) else {
+        let Some(witness) = self.links.address(link) else {
             return;
         };
-        let version = match self.version_1_only.contains(&link.address) {
+        let version = match self.links.is_version_1_only(witness) {
             true => Version::V1,
             false => Version::V2,
         };
@@ -43,144 +43,52 @@ impl Client {
         };
         let purpose = Purpose::Register(id);
         let call = match version {
-            Version::V1 => link.call(purpose, &register, &mut self.actions),
-            Version::V2 => link.call(purpose, &RegisterEx(register), &mut self.actions),
+            Version::V1 => self.links.call(link, purpose, &register),
+            Version::V2 => self.links.call(link, purpose, &RegisterEx(register)),
         };
-        match call {
-            Ok(call) => {
-                registration.told = Told::default();
-                if let Some(attempt) = registration.attempt_mut() {
-                    attempt.call = Some((call, version));
-                }
-                self.set_timer(id, RegistrationTimer::Call, now + self.config.call_timeout);
+        if let Some(call) = call {
+            registration.told = Told::default();
+            if let Some(attempt) = registration.attempt_mut() {
+                attempt.call = Some((call, version));
             }
-            Err(error) => self.fail_link(link_id, error, now),
+            self.timers.set(id, RegistrationTimer::Call, now + self.config.call_timeout);
         }
-    }
-
-    pub(crate) fn on_register_reply(
-        &mut self,
-        id: RegistrationId,
-        link_id: LinkId,
-        call: CallId,
-        result: Result<ContextHandle, Error>,
-        now: Instant,
-    ) {
-        let registration = self.registrations.get(&id);
-        let asked = registration.and_then(|registration| registration.attempt()?.call);
-        if let Some((_, version)) = asked.filter(|(asked, _)| *asked == call) {
-            return match result {
-                Ok(handle) => self.registered(id, link_id, handle, version, now),
-                Err(error) => self.register_refused(id, link_id, version, error, now),
-            };
-        }
-        match registration.map(|registration| &registration.state) {
-            // Unregistered meanwhile.
-            Some(State::Unregistering(Unregistering { register: Some(asked), .. }))
-                if *asked == call =>
-            {
-                match result {
-                    Ok(handle) => self.send_unregister(id, link_id, handle, None, now),
-                    Err(_) => self.end(id),
-                }
-            }
-            // A late response to an abandoned call: releases the handle.
-            _ => {
-                if let Ok(handle) = result {
-                    self.release(link_id, &handle, now);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn register_refused(
-        &mut self,
-        id: RegistrationId,
-        link_id: LinkId,
-        version: Version,
-        error: Error,
-        now: Instant,
-    ) {
-        let Some(link) = self.links.get(&link_id) else {
-            return;
-        };
-        if version == Version::V2 && means_version_1(&error) {
-            log::debug!("{} speaks version 1 only ({error})", link.address);
-            self.version_1_only.insert(link.address);
-            return self.register_otherwise(id, now);
-        }
-        if matches!(error, Error::Refused { status: Status::INVALID_PARAMETER, .. })
-            && self.registrations.get_mut(&id).is_some_and(Registration::next_name)
-        {
-            log::debug!("{error}; trying the first label of the name");
-            return self.register_otherwise(id, now);
-        }
-        self.attempt_failed(id, error, now);
     }
 
     /// Calls the same witness again, with what its refusal has changed.
-    fn register_otherwise(&mut self, id: RegistrationId, now: Instant) {
-        if let Some(attempt) = self.registrations.get_mut(&id).and_then(|r| r.attempt_mut()) {
+    pub(super) fn register_otherwise(&mut self, id: RegistrationId, now: Instant) {
+        if let Some(attempt) = self.by_id.get_mut(&id).and_then(|it| it.attempt_mut()) {
             attempt.call = None;
         }
-        self.clear_timer(id, RegistrationTimer::Call);
+        self.timers.clear(id, RegistrationTimer::Call);
         self.send_register(id, now);
     }
 
-    /// One witness has not accepted it; the next is tried.
-    pub(crate) fn attempt_failed(&mut self, id: RegistrationId, error: Error, now: Instant) {
-        match self.registrations.get(&id).map(|registration| &registration.state) {
-            Some(State::Registering(Attempt { link, .. })) => {
-                let link = *link;
-                self.set_state(id, State::Waiting, now);
-                self.leave_link(link, id);
-            }
-            _ => self.stop_reselection(id, now),
-        }
-        self.try_next_witness(id, error, now);
-    }
-
-    fn try_next_witness(&mut self, id: RegistrationId, error: Error, now: Instant) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
-            return;
-        };
-        if error.needs_consumer() {
-            match registration.state {
-                State::Registered(_) => self.reselection_failed(id, &error, now),
-                _ => self.enter_backoff(id, error, now),
-            }
-        } else {
-            log::debug!("{}: {error}; trying the next witness", registration.request.net_name);
-            registration.last_error = Some(error);
-            self.register_next(id, now);
-        }
-    }
-
-    pub(crate) fn registered(
+    /// A witness has accepted it.
+    pub(super) fn registered(
         &mut self,
         id: RegistrationId,
-        link_id: LinkId,
+        link: LinkId,
+        witness: IpAddr,
         handle: ContextHandle,
         version: Version,
         now: Instant,
     ) {
-        let (Some(registration), Some(link)) =
-            (self.registrations.get_mut(&id), self.links.get(&link_id))
-        else {
+        let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
-        let anew = std::mem::replace(&mut registration.was_registered, true);
-        registration.candidates = Vec::new();
-        registration.last_error = None;
-        let event = Event::Registered { witness: link.address, version: version.number() };
+        let is_again = std::mem::replace(&mut registration.was_registered, true);
+        registration.search.candidates = Vec::new();
+        registration.search.last_error = None;
+        let event = Event::Registered { witness, version: version.number() };
         self.events.push_back((id, event));
-        if matches!(registration.state, State::Registered(_)) {
+        if registration.registered().is_some() {
             // Nothing was missed.
-            let new = Registered::new(link_id, handle, version, now, Missed::Settled);
+            let new = Registered::new(link, handle, version, now, Missed::Settled);
             return self.take_over(id, new, now);
         }
-        let missed = if anew { Missed::Listing } else { Missed::Settled };
-        let mut registered = Registered::new(link_id, handle, version, now, missed);
+        let missed = if is_again { Missed::Listing } else { Missed::Settled };
+        let mut registered = Registered::new(link, handle, version, now, missed);
         // The previous one may have been lost while the call was under way.
         let told = std::mem::take(&mut registration.told);
         if !told.is_empty() {
@@ -189,20 +97,9 @@ impl Client {
                 Some(Box::new(Overlap { previous: None, catch_up: None, until, told }));
         }
         self.set_state(id, State::Registered(registered), now);
-        if anew {
+        if is_again {
             self.ask_what_was_missed(id, now);
         }
         self.send_notify(id, now);
-    }
-}
-
-/// Whether a witness says by this error that it does not speak version 2.
-fn means_version_1(error: &Error) -> bool {
-    match error {
-        Error::Fault { status, .. } => status.is_unknown_operation(),
-        Error::Refused { status, .. } => {
-            matches!(*status, Status::REVISION_MISMATCH | Status::CALL_NOT_IMPLEMENTED)
-        }
-        _ => false,
     }
 }

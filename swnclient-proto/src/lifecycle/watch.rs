@@ -1,13 +1,12 @@
 //! While registered ([MS-SWN] 3.2.4.2): AsyncNotify is always pending, and what it
 //! brings goes to the consumer.
 
+use super::Registrations;
 use crate::choice;
-use crate::client::Client;
-use crate::link::{LinkId, Purpose};
+use crate::link::LinkId;
 use crate::overlap::COPIES;
-use crate::registration::{Attempt, Registered, Reselection, State, Unregistering};
-use crate::timers::{RegistrationTimer, TimerKey};
-use crate::wire::{AddressInfo, AsyncNotify, NotifyMessages, Status, Version};
+use crate::timers::RegistrationTimer;
+use crate::wire::{AddressInfo, NotifyMessages, Status, Version};
 use crate::{Error, Event, Notification, RegistrationId, ResourceState};
 use dcerpc_proto::association::CallId;
 use smol_str::{SmolStr, ToSmolStr};
@@ -27,78 +26,34 @@ enum Teller {
 /// after this time.
 const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
 
-impl Client {
-    /// Asks again the witness that is asked now.
-    pub(crate) fn ask_again(&mut self, id: RegistrationId, now: Instant) {
-        let registration = self.registrations.get(&id);
-        match registration.is_some_and(|registration| registration.previous().is_some()) {
-            true => self.ask_previous(id, now),
-            false => self.send_notify(id, now),
-        }
-    }
-
-    /// AsyncNotify: always one pending, but while the previous registration is
-    /// asked.
-    pub(crate) fn send_notify(&mut self, id: RegistrationId, now: Instant) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
-            return;
-        };
-        let State::Registered(registered) = &mut registration.state else {
-            return;
-        };
-        if registered.notify.is_some() || registered.previous().is_some() {
-            return;
-        }
-        let link_id = registered.link;
-        let Some(link) = self.links.get_mut(&link_id) else {
-            return;
-        };
-        let call = AsyncNotify(registered.handle);
-        match link.call(Purpose::Notify(id), &call, &mut self.actions) {
-            Ok(call) => {
-                registered.notify = Some((call, now));
-                // Version 1 has no keep-alive: no news can last for ever, and
-                // the connection's own keep-alive watches over the witness.
-                let keeps_alive = registered.version == Version::V2;
-                let due = keeps_alive.then_some(now + self.config.call_timeout);
-                self.timers.replace(TimerKey::Registration(id, RegistrationTimer::Notify), due);
-            }
-            Err(error) => self.fail_link(link_id, error, now),
-        }
-    }
-
-    pub(crate) fn on_notify_reply(
+impl Registrations {
+    /// The response to AsyncNotify.
+    pub(super) fn on_notify_reply(
         &mut self,
         id: RegistrationId,
-        link_id: LinkId,
-        call: CallId,
+        (link, call): (LinkId, CallId),
+        witness: IpAddr,
         result: Result<Option<NotifyMessages>, Error>,
         now: Instant,
     ) {
-        let (Some(registration), Some(witness)) =
-            (self.registrations.get_mut(&id), self.links.get(&link_id).map(|link| link.address))
-        else {
+        let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
-        let asked_at = match &mut registration.state {
-            State::Registered(registered) => {
-                if let Some(previous) = registered.previous_mut() {
-                    if previous.notify.is_some_and(|(asked, _)| asked == call) {
-                        previous.notify = None;
-                        return self.on_previous_reply(id, witness, result, now);
-                    }
-                }
-                match registered.notify.take() {
-                    Some((asked, at)) if asked == call => at,
-                    other => return registered.notify = other,
-                }
-            }
-            State::Unregistering(Unregistering { notify, .. }) => return *notify = None,
-            _ => return,
+        let previous = registration.previous_mut();
+        if let Some(previous) = previous.filter(|it| it.awaits(link, call)) {
+            previous.notify = None;
+            return self.on_previous_reply(id, witness, result, now);
+        }
+        let registered = registration.registered_mut();
+        let Some(registered) = registered.filter(|it| it.awaits(link, call)) else {
+            return registration.forget_notify(link, call);
+        };
+        let Some((_, asked_at)) = registered.notify.take() else {
+            return;
         };
         match result {
             Ok(Some(messages)) => {
-                let ask_at = registration.asking.next(now);
+                let ask_at = registration.pace.asking.next(now);
                 self.report(id, Teller::Current, witness, messages, now);
                 match ask_at > now {
                     true => self.pause_notify(id, ask_at),
@@ -127,9 +82,9 @@ impl Client {
         match result {
             Ok(Some(messages)) => {
                 self.report(id, Teller::Previous, witness, messages, now);
-                let registration = self.registrations.get_mut(&id);
+                let registration = self.by_id.get_mut(&id);
                 // One that has so much news is left for the new one.
-                if registration.is_some_and(|it| it.asking.next(now) <= now) {
+                if registration.is_some_and(|it| it.pace.asking.next(now) <= now) {
                     self.to_ask_again.push_back((id, now));
                 }
             }
@@ -141,15 +96,12 @@ impl Client {
 
     /// Nothing is asked until `until`.
     fn pause_notify(&mut self, id: RegistrationId, until: Instant) {
-        if let Some(registration) = self.registrations.get_mut(&id) {
-            if let State::Registered(registered) = &mut registration.state {
-                // What it has still to tell comes later by as much.
-                if let Some(overlap) = &mut registered.overlap {
-                    overlap.until = overlap.until.max(until + COPIES);
-                }
-            }
+        let registered = self.by_id.get_mut(&id).and_then(|it| it.registered_mut());
+        // What it has still to tell comes later by as much.
+        if let Some(overlap) = registered.and_then(|it| it.overlap.as_mut()) {
+            overlap.until = overlap.until.max(until + COPIES);
         }
-        self.set_timer(id, RegistrationTimer::Notify, until);
+        self.timers.set(id, RegistrationTimer::Notify, until);
     }
 
     /// Turns a witness's messages into notifications.
@@ -161,15 +113,15 @@ impl Client {
         messages: NotifyMessages,
         now: Instant,
     ) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
+        let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
         let current = registration.served_by;
-        let version = match (&registration.state, teller) {
-            (State::Registered(registered), Teller::Current) => Some(registered.version),
-            _ => registration.previous().map(|previous| previous.version),
+        let asked = match teller {
+            Teller::Current => registration.registered(),
+            Teller::Previous => registration.previous(),
         };
-        let version = version.unwrap_or(Version::V2);
+        let version = asked.map_or(Version::V2, |asked| asked.version);
         let (what, list, notification): (_, _, fn(IpAddr) -> Notification) = match messages {
             NotifyMessages::ResourceChange(changes) => {
                 let mut back = false;
@@ -183,7 +135,7 @@ impl Client {
                     self.tell(id, teller, Notification::ResourceChange { name, state });
                     // A witness reports what was registered for, by whatever
                     // name it has for it: the address, the node, the cluster.
-                    if let Some(registration) = self.registrations.get_mut(&id) {
+                    if let Some(registration) = self.by_id.get_mut(&id) {
                         registration.known_state = Some(state);
                     }
                     back |= state == ResourceState::Available;
@@ -232,11 +184,10 @@ impl Client {
         list: &[AddressInfo],
         now: Instant,
     ) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
+        let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
-        let (State::Registered(registered), Some(own)) =
-            (&registration.state, registration.served_by)
+        let (Some(registered), Some(own)) = (registration.registered(), registration.served_by)
         else {
             return;
         };
@@ -260,7 +211,7 @@ impl Client {
         notification: Notification,
         now: Instant,
     ) {
-        let registration = self.registrations.get_mut(&id);
+        let registration = self.by_id.get_mut(&id);
         let is_copy = teller == Teller::Current
             && registration.is_some_and(|it| it.is_copy(&notification, now));
         if !is_copy {
@@ -270,20 +221,9 @@ impl Client {
 
     /// Hands a notification to the consumer.
     fn tell(&mut self, id: RegistrationId, teller: Teller, notification: Notification) {
-        let Some(registration) = self.registrations.get_mut(&id) else {
-            return;
-        };
-        if let (State::Registered(Registered { overlap: Some(overlap), .. }), Teller::Previous) =
-            (&mut registration.state, teller)
-        {
-            overlap.told.add(&notification);
+        if let Some(registration) = self.by_id.get_mut(&id) {
+            registration.remember_told(teller == Teller::Previous, &notification);
+            self.events.push_back((id, Event::Notification(notification)));
         }
-        if matches!(
-            registration.reselection,
-            Reselection::Registering(Attempt { call: Some(_), .. })
-        ) {
-            registration.told.add(&notification);
-        }
-        self.events.push_back((id, Event::Notification(notification)));
     }
 }

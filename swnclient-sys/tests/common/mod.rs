@@ -43,7 +43,7 @@ macro_rules! test_scenarios {
             queue
             null_arguments
             credentials
-            nobody_there
+            no_server
             free_state
             free_loop
             free_everything

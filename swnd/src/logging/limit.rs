@@ -98,7 +98,7 @@ impl Limit {
         self.due
     }
 
-    /// Returns a line for each kind of which more is to be told now.
+    /// Returns a line for each kind that has more to tell now.
     pub(super) fn more(&mut self, now: Duration) -> Vec<Line> {
         if self.due.is_none_or(|due| due > now) {
             return Vec::new();

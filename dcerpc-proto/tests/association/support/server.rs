@@ -44,7 +44,7 @@ pub(crate) struct Request {
 /// The server's part in the authentication.
 enum Acceptor {
     /// There is none.
-    Nobody,
+    Unauthenticated,
     Handshake(Box<dyn Handshake<Accepted>>),
     Accepted(Accepted),
     /// A wrong password: every request is answered by a fault.
@@ -104,7 +104,7 @@ impl Server {
         let now = SystemTime::UNIX_EPOCH;
         let ntlm = NtlmAcceptor::new(vec![jane("secret")], names, [0xc3; 8], now);
         let acceptor = match protection {
-            None => Acceptor::Nobody,
+            None => Acceptor::Unauthenticated,
             Some((AuthService::Spnego, _)) => {
                 Acceptor::Handshake(Box::new(SpnegoAcceptor::new(ntlm)))
             }
@@ -175,7 +175,7 @@ impl Server {
             results: vec![self.result],
         };
         let mut pdu = Encoder::new(self.endian, packet_type, flags, header.call_id).body(&ack);
-        if let Acceptor::Nobody = self.acceptor {
+        if let Acceptor::Unauthenticated = self.acceptor {
             return pdu.finish(0);
         }
         match self.acceptor.step(frame.auth_value, self.trailer.level) {

@@ -1,0 +1,271 @@
+//! The links of a client: opening, sharing, closing, the calls by them and when these
+//! take too long. They know registrations by their ids only; what happens is queued as
+//! events, which the client takes one after the other ([`Links::poll_event`]).
+
+mod calls;
+mod input;
+
+use crate::interning::SharedCredentials;
+use crate::link::{Link, LinkEvent, LinkId};
+use crate::timers::{LinkTimer, Timers};
+use crate::wire::{Interface, NotifyMessages};
+use crate::{Action, Config, ConnectionId, Error, RegistrationId, take};
+use dcerpc_proto::association::CallId;
+use dcerpc_proto::ndr::ContextHandle;
+use smol_str::SmolStr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// What happens by a link.
+#[derive(Debug)]
+pub(crate) enum LinksEvent {
+    /// Calls can be made, for these.
+    Ready { members: Vec<RegistrationId> },
+    /// The link has room for one registration only, and that is another one.
+    Full { id: RegistrationId, address: IpAddr },
+    /// The interface list that these wait for, or why there is none. Then
+    /// [`Links::close_if_idle`].
+    List {
+        link: LinkId,
+        address: IpAddr,
+        asked: Vec<RegistrationId>,
+        result: Result<Vec<Interface>, Error>,
+    },
+    /// The response to Register or RegisterEx.
+    Register {
+        id: RegistrationId,
+        link: LinkId,
+        witness: IpAddr,
+        call: CallId,
+        result: Result<ContextHandle, Error>,
+    },
+    /// The response to AsyncNotify.
+    Notify {
+        id: RegistrationId,
+        link: LinkId,
+        witness: IpAddr,
+        call: CallId,
+        result: Result<Option<NotifyMessages>, Error>,
+    },
+    /// The response to a registration's UnRegister, whatever it says.
+    Unregistered { id: RegistrationId },
+    /// The link is there no more. `listing`: who has waited for a list; `concerned`:
+    /// they and who depended on it, each once.
+    Failed {
+        link: LinkId,
+        address: IpAddr,
+        concerned: Vec<RegistrationId>,
+        listing: Vec<RegistrationId>,
+        error: Error,
+    },
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct Links {
+    config: Config,
+    links: BTreeMap<LinkId, Link>,
+    connections: BTreeMap<ConnectionId, LinkId>,
+    /// By address, the links that can take further registrations.
+    open: BTreeMap<IpAddr, Vec<LinkId>>,
+    /// Witnesses that refused version 2, for as long as they stay up.
+    version_1_only: BTreeSet<IpAddr>,
+    timers: Timers<LinkId, LinkTimer>,
+    actions: VecDeque<Action>,
+    events: VecDeque<LinksEvent>,
+    last_link: u64,
+    last_connection: u64,
+    /// Empty but while a link's events are taken: the room for them.
+    link_events: Vec<LinkEvent>,
+}
+
+/// Opening, sharing, closing.
+impl Links {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            links: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            open: BTreeMap::new(),
+            version_1_only: BTreeSet::new(),
+            timers: Timers::default(),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            last_link: 0,
+            last_connection: 0,
+            link_events: Vec::new(),
+        }
+    }
+
+    /// A link to the witness service at `address`: one that is there, if it can be
+    /// shared, or a new one. `group_name`: the node's own name, where it is known.
+    pub(crate) fn join(
+        &mut self,
+        address: IpAddr,
+        target: &SmolStr,
+        credentials: &SharedCredentials,
+        group_name: Option<&str>,
+        now: Instant,
+    ) -> LinkId {
+        let open = self.open.get(&address).into_iter().flatten().copied();
+        let shared = open.into_iter().find(|link| {
+            self.links.get(link).is_some_and(|link| {
+                link.credentials == *credentials && link.target.eq_ignore_ascii_case(target)
+            })
+        });
+        shared.unwrap_or_else(|| {
+            self.last_link += 1;
+            let id = LinkId(self.last_link);
+            let connection = self.new_connection(id);
+            let link = Link::new(
+                address,
+                target.clone(),
+                group_name.map(SmolStr::new),
+                credentials.clone(),
+                connection,
+                &self.config,
+                &mut self.actions,
+            );
+            self.links.insert(id, link);
+            self.open.entry(address).or_default().push(id);
+            self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
+            id
+        })
+    }
+
+    fn new_connection(&mut self, link: LinkId) -> ConnectionId {
+        self.last_connection += 1;
+        let connection = ConnectionId(self.last_connection);
+        self.connections.insert(connection, link);
+        connection
+    }
+
+    /// The registration depends on the link for more than a list.
+    pub(crate) fn add_member(&mut self, link: LinkId, id: RegistrationId) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.members.insert(id);
+        }
+        self.update_open(link);
+    }
+
+    /// The registration does not need the link any more; one that no registration
+    /// needs is closed.
+    pub(crate) fn leave(&mut self, link_id: LinkId, id: RegistrationId) {
+        if let Some(link) = self.links.get_mut(&link_id) {
+            link.members.remove(&id);
+            link.listing.retain(|other| *other != id);
+            link.list_next.retain(|other| *other != id);
+            self.close_if_idle(link_id);
+            self.update_open(link_id);
+        }
+    }
+
+    pub(crate) fn close_if_idle(&mut self, link: LinkId) {
+        if self.links.get(&link).is_some_and(Link::is_idle) {
+            self.remove(link);
+        }
+    }
+
+    /// Offers a link for sharing as long as it can take more registrations.
+    fn update_open(&mut self, link_id: LinkId) {
+        let Some(link) = self.links.get(&link_id) else {
+            return;
+        };
+        let limit = if !link.is_ready() || link.is_multiplexed() {
+            self.config.max_registrations_per_link
+        } else {
+            1
+        };
+        let open = self.open.entry(link.address).or_default();
+        let offered = open.contains(&link_id);
+        match (link.members.len() < limit, offered) {
+            (true, false) => open.push(link_id),
+            (false, true) => open.retain(|other| *other != link_id),
+            _ => {}
+        }
+        if open.is_empty() {
+            self.open.remove(&link.address);
+        }
+    }
+
+    fn remove(&mut self, link_id: LinkId) -> Option<Link> {
+        self.timers.clear_all(link_id);
+        let link = self.links.remove(&link_id)?;
+        self.connections.remove(&link.connection);
+        // A node that is back after a restart may speak another version.
+        if !self.links.values().any(|other| other.address == link.address) {
+            self.version_1_only.remove(&link.address);
+        }
+        if let Some(open) = self.open.get_mut(&link.address) {
+            open.retain(|other| *other != link_id);
+            if open.is_empty() {
+                self.open.remove(&link.address);
+            }
+        }
+        self.actions.push_back(Action::Close { connection: link.connection });
+        Some(link)
+    }
+
+    /// A link is of no use any more.
+    fn fail(&mut self, link_id: LinkId, error: Error) {
+        let Some(link) = self.remove(link_id) else {
+            return;
+        };
+        log::debug!("link to {}: {error}", link.address);
+        // A node that comes back may speak another version than before.
+        self.version_1_only.remove(&link.address);
+        let mut listing = link.listing;
+        listing.extend(link.list_next);
+        let mut concerned: Vec<RegistrationId> = link.members.into_iter().collect();
+        concerned.extend(&listing);
+        concerned.sort_unstable();
+        concerned.dedup();
+        let address = link.address;
+        self.events.push_back(LinksEvent::Failed {
+            link: link_id,
+            address,
+            concerned,
+            listing,
+            error,
+        });
+    }
+
+    pub(crate) fn address(&self, link: LinkId) -> Option<IpAddr> {
+        self.links.get(&link).map(|link| link.address)
+    }
+
+    /// Whether calls can be made.
+    pub(crate) fn is_ready(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(Link::is_ready)
+    }
+
+    /// Whether calls can be made while an AsyncNotify pends.
+    pub(crate) fn is_multiplexed(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(Link::is_multiplexed)
+    }
+
+    /// Whether this witness has refused version 2 since it is up.
+    pub(crate) fn is_version_1_only(&self, witness: IpAddr) -> bool {
+        self.version_1_only.contains(&witness)
+    }
+
+    /// This witness refuses version 2.
+    pub(crate) fn refuses_version_2(&mut self, witness: IpAddr) {
+        self.version_1_only.insert(witness);
+    }
+
+    /// What has happened by the links.
+    pub(crate) fn poll_event(&mut self) -> Option<LinksEvent> {
+        take(&mut self.events)
+    }
+
+    /// What the links need done.
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        take(&mut self.actions)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+}
