@@ -83,10 +83,8 @@ impl Client {
             self.registrations.ask_again(id, now);
             self.registrations.take_turn(now);
         }
-        match self.registrations.poll_name() {
-            Some(host) => Some(Action::Resolve { host }),
-            None => self.registrations.links.poll_action(),
-        }
+        let action = self.registrations.links.poll_action();
+        action.or_else(|| Some(Action::Resolve { host: self.registrations.poll_name()? }))
     }
 
     /// When [`Client::handle_timeout`] must be called, once all actions are taken.

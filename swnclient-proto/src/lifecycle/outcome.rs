@@ -4,6 +4,7 @@
 use super::Registrations;
 use crate::choice;
 use crate::link::LinkId;
+use crate::links::LinkFailed;
 use crate::registration::{Attempt, Registration, Reselection, State, Unregistering};
 use crate::wire::{Interface, Status, Version};
 use crate::{Error, RegistrationId};
@@ -12,17 +13,6 @@ use dcerpc_proto::ndr::ContextHandle;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// A link that has failed, for each registration on it.
-pub(super) struct FailedLink<'a> {
-    pub(super) link: LinkId,
-    pub(super) address: IpAddr,
-    pub(super) error: &'a Error,
-    /// Whether this registration has waited for a list by it.
-    pub(super) has_asked_for_list: bool,
-    /// Of the spread, after which a registration that is lost by it is made again.
-    pub(super) part: f64,
-}
 
 impl Registrations {
     /// The interface list is there: for a registration that looks for a
@@ -212,14 +202,17 @@ impl Registrations {
         }
     }
 
-    /// A link that a registration depends on, or waits for a list by, has failed.
+    /// A link that a registration depends on, or waits for a list by, has failed. `part`:
+    /// of the spread, after which a registration that is lost by it is made again.
     pub(super) fn on_link_failed(
         &mut self,
         id: RegistrationId,
-        failed: &FailedLink<'_>,
+        failed: &LinkFailed,
+        part: f64,
         now: Instant,
     ) {
-        let &FailedLink { link, error, .. } = failed;
+        let LinkFailed { link, error, .. } = failed;
+        let link = *link;
         let Some(registration) = self.by_id.get(&id) else {
             return;
         };
@@ -232,7 +225,7 @@ impl Registrations {
                 Reselection::Registering(..) => self.attempt_failed(id, error.clone(), now),
                 _ => self.reselection_failed(id, error, now),
             }
-        } else if failed.has_asked_for_list && registration.registered().is_some() {
+        } else if failed.listing.contains(&id) && registration.registered().is_some() {
             self.missed_list_failed(id, error, now);
         }
         let previous = self.by_id.get(&id).and_then(|registration| registration.previous());
@@ -247,7 +240,7 @@ impl Registrations {
             State::Registering(_) => self.attempt_failed(id, error.clone(), now),
             State::Registered(_) => {
                 if !self.fall_back(id, now) {
-                    self.lost_with_link(id, failed.address, error, failed.part, now);
+                    self.lost_with_link(id, failed.address, error, part, now);
                 }
             }
             State::Unregistering(Unregistering { .. }) => self.end(id),

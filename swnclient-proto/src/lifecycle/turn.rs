@@ -2,9 +2,7 @@
 //! it concerns.
 
 use super::Registrations;
-use super::outcome::FailedLink;
-use crate::link::LinkId;
-use crate::links::LinksEvent;
+use crate::links::{LinkFailed, LinksEvent};
 use crate::registration::State;
 use crate::timers::RegistrationTimer;
 use crate::wire::Interface;
@@ -35,33 +33,21 @@ impl Registrations {
                 LinksEvent::Register { id, link, witness, call, result } => {
                     self.on_register_reply(id, (link, call), witness, result, now);
                 }
-                LinksEvent::Notify { id, link, witness, call, result } => {
-                    self.on_notify_reply(id, (link, call), witness, result, now);
+                LinksEvent::Notify { id, link, witness, call, reply } => {
+                    self.on_notify_reply(id, (link, call), witness, reply, now);
                 }
                 LinksEvent::Unregistered { id } => self.end(id),
-                LinksEvent::Failed { link, address, concerned, listing, error } => {
-                    self.link_failed(link, address, &concerned, &listing, &error, now);
-                }
+                LinksEvent::Failed(failed) => self.link_failed(&failed, now),
             }
         }
     }
 
     /// Each registration goes its own way.
-    fn link_failed(
-        &mut self,
-        link: LinkId,
-        address: IpAddr,
-        concerned: &[RegistrationId],
-        listing: &[RegistrationId],
-        error: &Error,
-        now: Instant,
-    ) {
+    fn link_failed(&mut self, failed: &LinkFailed, now: Instant) {
         // One part of the spread for all: they come back together over one new link.
         let part = self.rng.f64();
-        for id in concerned {
-            let has_asked_for_list = listing.contains(id);
-            let failed = FailedLink { link, address, error, has_asked_for_list, part };
-            self.on_link_failed(*id, &failed, now);
+        for id in &failed.concerned {
+            self.on_link_failed(*id, failed, part, now);
         }
     }
 

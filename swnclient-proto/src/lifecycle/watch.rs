@@ -4,11 +4,12 @@
 use super::Registrations;
 use crate::choice;
 use crate::link::LinkId;
+use crate::links::decode;
 use crate::overlap::COPIES;
 use crate::timers::RegistrationTimer;
-use crate::wire::{AddressInfo, NotifyMessages, Status, Version};
-use crate::{Error, Event, Notification, RegistrationId, ResourceState};
-use dcerpc_proto::association::CallId;
+use crate::wire::{AddressInfo, AsyncNotify, NotifyMessages, Status, Version};
+use crate::{Call, Error, Event, Notification, RegistrationId, ResourceState};
+use dcerpc_proto::association::{CallId, FaultStatus, Reply};
 use smol_str::{SmolStr, ToSmolStr};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -33,12 +34,13 @@ impl Registrations {
         id: RegistrationId,
         (link, call): (LinkId, CallId),
         witness: IpAddr,
-        result: Result<Option<NotifyMessages>, Error>,
+        reply: Result<Reply, FaultStatus>,
         now: Instant,
     ) {
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
+        let result = decode::<AsyncNotify>(witness, Call::AsyncNotify, reply);
         let previous = registration.previous_mut();
         if let Some(previous) = previous.filter(|it| it.awaits(link, call)) {
             previous.notify = None;

@@ -3,7 +3,7 @@
 use super::{Links, LinksEvent};
 use crate::link::{Link, LinkEvent, LinkId, Purpose};
 use crate::timers::LinkTimer;
-use crate::wire::{AsyncNotify, GetInterfaceList, Register, Status, UnRegister};
+use crate::wire::{GetInterfaceList, Register, Status, UnRegister};
 use crate::{Awaited, Call, ConnectionId, Error, KEPT, RegistrationId};
 use dcerpc_proto::association::{AuthOutcome, CallId, FaultStatus, Reply};
 use dcerpc_proto::{Operation, ResponseError};
@@ -216,8 +216,7 @@ impl Links {
             }
             Purpose::Notify(id) => {
                 let (link, witness) = (link_id, address);
-                let result = decode::<AsyncNotify>(address, Call::AsyncNotify, reply);
-                self.events.push_back(LinksEvent::Notify { id, link, witness, call, result });
+                self.events.push_back(LinksEvent::Notify { id, link, witness, call, reply });
             }
             Purpose::Unregister(id) => {
                 self.events.push_back(LinksEvent::Unregistered { id });
@@ -260,7 +259,7 @@ fn of<'a>(
 }
 
 /// One error type for everything that can be wrong with a reply.
-fn decode<O: Operation<Status = Status>>(
+pub(crate) fn decode<O: Operation<Status = Status>>(
     address: IpAddr,
     call: Call,
     reply: Result<Reply, FaultStatus>,

@@ -5,12 +5,14 @@
 mod calls;
 mod input;
 
+pub(crate) use input::decode;
+
 use crate::interning::SharedCredentials;
 use crate::link::{Link, LinkEvent, LinkId};
 use crate::timers::{LinkTimer, Timers};
-use crate::wire::{Interface, NotifyMessages};
+use crate::wire::Interface;
 use crate::{Action, Config, ConnectionId, Error, RegistrationId, take};
-use dcerpc_proto::association::CallId;
+use dcerpc_proto::association::{CallId, FaultStatus, Reply};
 use dcerpc_proto::ndr::ContextHandle;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -46,19 +48,24 @@ pub(crate) enum LinksEvent {
         link: LinkId,
         witness: IpAddr,
         call: CallId,
-        result: Result<Option<NotifyMessages>, Error>,
+        reply: Result<Reply, FaultStatus>,
     },
     /// The response to a registration's UnRegister, whatever it says.
     Unregistered { id: RegistrationId },
-    /// The link is there no more. `listing`: who has waited for a list; `concerned`:
-    /// they and who depended on it, each once.
-    Failed {
-        link: LinkId,
-        address: IpAddr,
-        concerned: Vec<RegistrationId>,
-        listing: Vec<RegistrationId>,
-        error: Error,
-    },
+    /// The link is there no more.
+    Failed(Box<LinkFailed>),
+}
+
+/// A link that has failed.
+#[derive(Debug)]
+pub(crate) struct LinkFailed {
+    pub(crate) link: LinkId,
+    pub(crate) address: IpAddr,
+    /// Who depended on it or waited for a list, each once.
+    pub(crate) concerned: Vec<RegistrationId>,
+    /// Who waited for a list.
+    pub(crate) listing: Vec<RegistrationId>,
+    pub(crate) error: Error,
 }
 
 /// See the module's description.
@@ -221,14 +228,8 @@ impl Links {
         concerned.extend(&listing);
         concerned.sort_unstable();
         concerned.dedup();
-        let address = link.address;
-        self.events.push_back(LinksEvent::Failed {
-            link: link_id,
-            address,
-            concerned,
-            listing,
-            error,
-        });
+        let failed = LinkFailed { link: link_id, address: link.address, concerned, listing, error };
+        self.events.push_back(LinksEvent::Failed(Box::new(failed)));
     }
 
     pub(crate) fn address(&self, link: LinkId) -> Option<IpAddr> {
