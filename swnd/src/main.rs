@@ -21,11 +21,13 @@ fn main() -> ExitCode {
     if let Err(error) = privileges {
         log::warn!("more may be done than is needed: {error}");
     }
-    // For the test that a panic ends this program.
-    #[cfg(debug_assertions)]
-    assert!(std::env::var_os("SWND_TEST_PANIC").is_none(), "SWND_TEST_PANIC is set");
     let verified = options.failover == FailoverMode::Verified;
     let served = daemon::serve(options.config(), options.policy(), verified, &options.control);
+    let served = async {
+        #[cfg(debug_assertions)]
+        panics::panic_if_told();
+        served.await
+    };
     let outcome = event_loop::run(served).unwrap_or_else(|error| Err(error.into()));
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,6 +16,19 @@ use std::time::Duration;
 /// How long the log may take for the line.
 const LOG_LIMIT: Duration = Duration::from_secs(1);
 
+/// For the test that a panic ends the program: panics where `SWND_TEST_PANIC` says, in the
+/// turn of the event loop that runs, in a task or in a thread of its pool.
+#[cfg(debug_assertions)]
+#[allow(clippy::panic, reason = "this is what it is for")]
+pub fn panic_if_told() {
+    match std::env::var("SWND_TEST_PANIC").as_deref() {
+        Ok("turn") => panic!("in a turn"),
+        Ok("task") => drop(tokio::spawn(async { panic!("in a task") })),
+        Ok("thread") => drop(tokio::task::spawn_blocking(|| panic!("in a thread"))),
+        _ => {}
+    }
+}
+
 /// Makes every panic, in whichever thread or task, log a line and abort the process.
 pub fn abort_on_panic() {
     static PANICKED: AtomicBool = AtomicBool::new(false);

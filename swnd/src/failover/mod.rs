@@ -1,5 +1,4 @@
-//! What follows from a witness's word: whether the kernel needs help, which, and
-//! when.
+//! What follows from a witness's word: whether the kernel needs help, which, when.
 //!
 //! The kernel's cifs client reconnects by itself when its connection ends. A
 //! notification in the wrong moment costs it a good connection; in the right one it
