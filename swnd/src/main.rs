@@ -24,7 +24,6 @@ fn main() -> ExitCode {
     let verified = options.failover == FailoverMode::Verified;
     let served = daemon::serve(options.config(), options.policy(), verified, &options.control);
     let served = async {
-        #[cfg(debug_assertions)]
         panics::panic_if_told();
         served.await
     };

@@ -16,11 +16,12 @@ use std::time::Duration;
 /// How long the log may take for the line.
 const LOG_LIMIT: Duration = Duration::from_secs(1);
 
-/// For the test that a panic ends the program: panics where `SWND_TEST_PANIC` says, in the
-/// turn of the event loop that runs, in a task or in a thread of its pool.
-#[cfg(debug_assertions)]
+/// For the test that a panic ends the program: a debug build panics where
+/// `SWND_TEST_PANIC` says, in the turn of the event loop that runs, in a task or in a
+/// thread of its pool.
 #[allow(clippy::panic, reason = "this is what it is for")]
 pub fn panic_if_told() {
+    #[cfg(debug_assertions)]
     match std::env::var("SWND_TEST_PANIC").as_deref() {
         Ok("turn") => panic!("in a turn"),
         Ok("task") => drop(tokio::spawn(async { panic!("in a task") })),
