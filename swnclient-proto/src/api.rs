@@ -154,9 +154,12 @@ pub enum Event {
     Failed {
         /// Why, and what to do about it.
         error: crate::Error,
-        /// When the next attempt starts by itself. `None`: only
-        /// [`Client::request_again`](crate::Client::request_again) starts one, because trying
-        /// again unasked would do harm (a wrong password locks an account).
+        /// When the next attempt starts by itself. `None`: not soon, because it would be
+        /// useless or do harm (a wrong password locks an account). What is wrong with the
+        /// request is for the consumer to mend. Credentials that were refused are tried
+        /// again after ten minutes, and where two servers have refused them after 13 hours,
+        /// or at once when [`Client::request_again`](crate::Client::request_again) brings
+        /// others or [`Client::try_now`](crate::Client::try_now) is called.
         retry_in: Option<std::time::Duration>,
     },
     /// The registration has ended as asked; the last event of its id.

@@ -39,9 +39,15 @@ impl Client {
 
     /// The consumer asks for the same registration again: takes over new
     /// credentials, and tries at once where it waits, but at most once in a
-    /// second.
+    /// second, and not with credentials that servers have refused.
     pub fn request_again(&mut self, id: RegistrationId, credentials: Credentials, now: Instant) {
         self.registrations.request_again(id, credentials, now);
+    }
+
+    /// Tries at once where it waits, but at most once in a second; also with credentials
+    /// that servers have refused, which may lock the account: for a person who asks for it.
+    pub fn try_now(&mut self, id: RegistrationId, now: Instant) {
+        self.registrations.try_now(id, now);
     }
 
     /// Ends a registration; [`Event::Unregistered`] is its last event.

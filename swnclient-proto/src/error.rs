@@ -215,8 +215,13 @@ impl Error {
     /// password locks an account. The consumer's next request starts the next
     /// attempt.
     pub fn needs_consumer(&self) -> bool {
+        matches!(self, Self::NetNameIsAddress(_)) || self.is_refusal()
+    }
+
+    /// Whether a server has refused the credentials: a few of these lock an account.
+    pub fn is_refusal(&self) -> bool {
         match self {
-            Self::AccessDenied { .. } | Self::NetNameIsAddress(_) => true,
+            Self::AccessDenied { .. } => true,
             Self::Kerberos(error) => error.may_lock_account(),
             _ => false,
         }

@@ -7,13 +7,33 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
+/// Names a set of credentials. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CredentialsId(u64);
+
 /// A set of credentials; equal ones are the same object.
 #[derive(Debug, Clone)]
-pub(crate) struct SharedCredentials(Arc<Credentials>);
+pub(crate) struct SharedCredentials(Arc<Named>);
+
+#[derive(Debug)]
+struct Named {
+    id: CredentialsId,
+    credentials: Credentials,
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.credentials == other.credentials
+    }
+}
 
 impl SharedCredentials {
     pub(crate) fn get(&self) -> &Credentials {
-        &self.0
+        &self.0.credentials
+    }
+
+    pub(crate) fn id(&self) -> CredentialsId {
+        self.0.id
     }
 }
 
@@ -25,12 +45,17 @@ impl PartialEq for SharedCredentials {
 
 /// The credentials in use.
 #[derive(Debug, Default)]
-pub(crate) struct CredentialsPool(Pool<Credentials>);
+pub(crate) struct CredentialsPool {
+    pool: Pool<Named>,
+    last_id: u64,
+}
 
 impl CredentialsPool {
     /// The shared copy of `credentials`.
     pub(crate) fn intern(&mut self, credentials: Credentials) -> SharedCredentials {
-        SharedCredentials(self.0.intern(Arc::new(credentials)))
+        self.last_id += 1;
+        let id = CredentialsId(self.last_id);
+        SharedCredentials(self.pool.intern(Arc::new(Named { id, credentials })))
     }
 }
 

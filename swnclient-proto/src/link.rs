@@ -5,6 +5,7 @@
 
 use super::authentication::{self, service_hosts};
 use super::interning::SharedCredentials;
+use super::links::LogonPhase;
 use super::{Action, ConnectionId};
 use crate::wire::INTERFACE;
 use crate::{Awaited, Call, Config, Credentials, Error, RegistrationId};
@@ -84,6 +85,7 @@ pub(crate) struct Link {
     pub(crate) list_next: Vec<RegistrationId>,
     /// The calls that make or end a registration for which no consumer waits any more.
     pub(crate) abandoned: BTreeSet<CallId>,
+    pub(crate) logon: LogonPhase,
     phase: Phase,
     /// Whether an authentication job is under way.
     authenticating: bool,
@@ -94,7 +96,7 @@ pub(crate) struct Link {
 pub(crate) type Actions = VecDeque<Action>;
 
 impl Link {
-    /// Starts a link: connects to the endpoint mapper.
+    /// A link that is not connected yet.
     pub(crate) fn new(
         address: IpAddr,
         target: SmolStr,
@@ -102,9 +104,8 @@ impl Link {
         credentials: SharedCredentials,
         connection: ConnectionId,
         config: &Config,
-        actions: &mut Actions,
     ) -> Self {
-        let this = Self {
+        Self {
             address,
             target,
             group_name,
@@ -115,12 +116,17 @@ impl Link {
             listing: Vec::new(),
             list_next: Vec::new(),
             abandoned: BTreeSet::new(),
+            logon: LogonPhase::NotBegun,
             phase: Phase::ConnectingToMapper,
             authenticating: false,
             port: config.mapper_port,
-        };
-        actions.push_back(Action::Connect { connection, address: this.socket_address() });
-        this
+        }
+    }
+
+    /// Connects to the endpoint mapper.
+    pub(crate) fn connect(&self, actions: &mut Actions) {
+        let (connection, address) = (self.connection, self.socket_address());
+        actions.push_back(Action::Connect { connection, address });
     }
 
     /// The address and port that the link's connection goes to now.
@@ -141,6 +147,12 @@ impl Link {
     /// Whether an answer has come in part.
     pub(crate) fn is_mid_reply(&self) -> bool {
         matches!(&self.phase, Phase::Witness(association) if association.is_mid_reply())
+    }
+
+    /// Whether the connection to the witness service is the next to be there, and with it
+    /// the logon.
+    pub(crate) fn is_about_to_log_on(&self) -> bool {
+        matches!(self.phase, Phase::ConnectingToWitness)
     }
 
     /// Whether its connection is still being opened.

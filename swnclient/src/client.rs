@@ -87,6 +87,13 @@ impl Client {
         self.commands.send(Command::RequestAgain(id, credentials));
     }
 
+    /// Tries at once where a registration waits, but at most once in a second; also with
+    /// credentials that servers have refused, which may lock the account: for a person
+    /// who asks for it.
+    pub fn try_now(&self, id: RegistrationId) {
+        self.commands.send(Command::TryNow(id));
+    }
+
     /// Returns the last interface list that was got for a registration: from the
     /// node that serves the share, or, after the loss of a witness, from the next
     /// one. Empty where there is none yet, and for an id that is not in use. No

@@ -18,6 +18,7 @@ pub(crate) enum Command {
     /// The events go by the sender where there is one.
     Register(RegistrationId, RegistrationRequest, Credentials, Option<broadcast::Sender<Event>>),
     RequestAgain(RegistrationId, Credentials),
+    TryNow(RegistrationId),
     Unregister(RegistrationId),
     Interfaces(RegistrationId, oneshot::Sender<Vec<Interface>>),
     Shutdown(oneshot::Sender<()>),

@@ -157,6 +157,7 @@ impl Driver {
                 Command::RequestAgain(id, credentials) => {
                     shared.proto.request_again(id, credentials, now)
                 }
+                Command::TryNow(id) => shared.proto.try_now(id, now),
                 Command::Unregister(id) => shared.proto.unregister(id, now),
                 Command::Interfaces(id, answer) => {
                     let list = shared.proto.interfaces(id).iter().map(Into::into).collect();

@@ -296,6 +296,9 @@ impl fmt::Display for Report {
                 f.write_str(&describe(error))?;
                 match retry_in {
                     Some(delay) => write!(f, "; next attempt in {:.1} s", delay.as_secs_f32()),
+                    None if error.is_refusal() => f.write_str(
+                        "; not tried again for hours with the same password, but by swnctl retry",
+                    ),
                     None => f.write_str("; next attempt when the kernel asks again"),
                 }
             }
@@ -470,8 +473,12 @@ mod tests {
             ),
         ] {
             let mount = Mount { net_name: "witclu".into(), share_name: Some("data".into()) };
+            let next = match error.is_refusal() {
+                true => "not tried again for hours with the same password, but by swnctl retry",
+                false => "next attempt when the kernel asks again",
+            };
             let report = Report::Failed { mount, error, retry_in: None, again: false };
-            let line = format!(r"\\witclu\data: {line}; next attempt when the kernel asks again");
+            let line = format!(r"\\witclu\data: {line}; {next}");
             assert_eq!(report.to_string(), line);
         }
     }

@@ -32,6 +32,8 @@ pub trait Registrar: Send + Sync + 'static {
     fn register(&self, request: RegistrationRequest, credentials: Credentials) -> RegistrationId;
     /// [`Client::request_again`].
     fn request_again(&self, id: RegistrationId, credentials: Credentials);
+    /// [`Client::try_now`].
+    fn try_now(&self, id: RegistrationId);
     /// [`Client::unregister`].
     fn unregister(&self, id: RegistrationId);
     /// The addresses of the cluster's nodes that are in service.
@@ -45,6 +47,10 @@ impl Registrar for Client {
 
     fn request_again(&self, id: RegistrationId, credentials: Credentials) {
         Client::request_again(self, id, credentials);
+    }
+
+    fn try_now(&self, id: RegistrationId) {
+        Client::try_now(self, id);
     }
 
     fn unregister(&self, id: RegistrationId) {

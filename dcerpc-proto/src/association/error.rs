@@ -117,7 +117,7 @@ impl FaultStatus {
 
     /// Returns whether the server refuses who is calling, rather than what is called.
     pub fn is_access_denied(self) -> bool {
-        matches!(self, Self::ACCESS_DENIED | Self::SEC_PKG_ERROR | Self::LOGON_DENIED)
+        matches!(self, Self::ACCESS_DENIED | Self::LOGON_DENIED)
     }
 
     /// Returns whether the RPC layer itself has failed (`nca_s_*`, C706 appendix E),

@@ -104,7 +104,26 @@ impl Registrations {
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
-        registration.credentials = credentials;
+        let same = std::mem::replace(&mut registration.credentials, credentials);
+        let is_same = same == registration.credentials;
+        if is_same && self.links.paused_until(&same).is_some_and(|until| now < until) {
+            return;
+        }
+        self.hurry(id, now);
+    }
+
+    pub(crate) fn try_now(&mut self, id: RegistrationId, now: Instant) {
+        if let Some(registration) = self.by_id.get(&id) {
+            self.links.forget_refusal(&registration.credentials);
+            self.hurry(id, now);
+        }
+    }
+
+    /// Tries at once where it waits, but at most once in [`RETRY_INTERVAL`].
+    fn hurry(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.by_id.get(&id) else {
+            return;
+        };
         if matches!(registration.state(), State::Waiting) {
             let last = registration.pace.last_attempt;
             let earliest = last.map_or(now, |at| at + RETRY_INTERVAL).max(now);
@@ -194,6 +213,15 @@ impl Registrations {
         let registration = self.by_id.get(&id);
         let is_registered = registration.is_some_and(|it| it.registered().is_some());
         self.links.request_list(link, id, is_registered, now);
+    }
+
+    /// Whether no other server is to be tried with what this one has said: it is not
+    /// about the server.
+    fn is_hopeless(&self, id: RegistrationId, error: &Error) -> bool {
+        let credentials = self.by_id.get(&id).map(|registration| &registration.credentials);
+        let is_first =
+            error.is_refusal() && !credentials.is_some_and(|it| self.links.is_refused(it));
+        error.needs_consumer() && !is_first
     }
 
     fn tell_failed(&mut self, id: RegistrationId, error: Error, retry_in: Option<Duration>) {

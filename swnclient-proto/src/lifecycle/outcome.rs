@@ -89,7 +89,7 @@ impl Registrations {
     fn list_failed(&mut self, id: RegistrationId, link: LinkId, error: &Error, now: Instant) {
         self.set_state(id, State::Waiting, now);
         self.leave_link(link, id);
-        if error.needs_consumer() {
+        if self.is_hopeless(id, error) {
             self.enter_backoff(id, error.clone(), now);
         } else {
             self.try_next_seed(id, error.clone(), now);
@@ -188,10 +188,11 @@ impl Registrations {
             }
             _ => self.stop_reselection(id, now),
         }
+        let is_hopeless = self.is_hopeless(id, &error);
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
-        if !error.needs_consumer() {
+        if !is_hopeless {
             log::debug!("{}: {error}; trying the next witness", registration.request.net_name);
             registration.search.last_error = Some(error);
             self.register_next(id, now);

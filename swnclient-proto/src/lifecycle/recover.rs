@@ -108,10 +108,15 @@ impl Registrations {
             let (min, max) = (self.config.backoff_min, self.config.backoff_max);
             registration.pace.backoff.next(&mut self.rng, min, max)
         });
+        let paused_until = self.links.paused_until(&registration.credentials);
         self.set_state(id, State::Waiting, now);
-        if let Some(delay) = retry_in {
-            self.timers.set(id, RegistrationTimer::Retry, now + delay);
-        }
+        // Credentials that were refused are tried again after a long time: the
+        // server may have been wrong.
+        let due = match error.is_refusal() {
+            true => paused_until,
+            false => retry_in.map(|delay| now + delay),
+        };
+        self.timers.replace(id, RegistrationTimer::Retry, due);
         self.tell_failed(id, error, retry_in);
     }
 }

@@ -15,35 +15,49 @@ use std::time::Instant;
 impl Registrations {
     /// Takes what has happened by the links, until there is no more.
     pub(crate) fn take_turn(&mut self, now: Instant) {
-        while let Some(event) = self.links.poll_event() {
-            match event {
-                LinksEvent::Ready { members } => {
-                    for id in members {
-                        self.send_register(id, now);
-                    }
-                }
-                LinksEvent::Full { id, address } => self.find_own_link(id, address, now),
-                LinksEvent::List { link, address, asked, result } => {
-                    let result = result.map(|list| self.keep_list(address, list));
-                    for id in asked {
-                        self.on_list_reply(id, link, &result, now);
-                    }
-                    self.links.close_if_idle(link);
-                }
-                LinksEvent::Register { id, link, witness, call, result } => {
-                    self.on_register_reply(id, (link, call), witness, result, now);
-                }
-                LinksEvent::Notify { id, link, witness, call, reply } => {
-                    self.on_notify_reply(id, (link, call), witness, reply, now);
-                }
-                LinksEvent::Unregistered { id } => self.end(id),
-                LinksEvent::Failed(failed) => self.link_failed(&failed, now),
+        loop {
+            while let Some(event) = self.links.poll_event() {
+                self.take_event(event, now);
             }
+            self.links.begin_logons(now);
+            if !self.links.has_events() {
+                return;
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: LinksEvent, now: Instant) {
+        match event {
+            LinksEvent::Ready { members } => {
+                for id in members {
+                    self.send_register(id, now);
+                }
+            }
+            LinksEvent::Full { id, address } => self.find_own_link(id, address, now),
+            LinksEvent::List { link, address, asked, result } => {
+                let result = result.map(|list| self.keep_list(address, list));
+                for id in asked {
+                    self.on_list_reply(id, link, &result, now);
+                }
+                self.links.close_if_idle(link);
+            }
+            LinksEvent::Register { id, link, witness, call, result } => {
+                self.on_register_reply(id, (link, call), witness, result, now);
+            }
+            LinksEvent::Notify { id, link, witness, call, reply } => {
+                self.on_notify_reply(id, (link, call), witness, reply, now);
+            }
+            LinksEvent::Unregistered { id } => self.end(id),
+            LinksEvent::Failed(failed) => self.link_failed(&failed, now),
+            LinksEvent::Refused { link, error } => self.links.end_refused(link, error),
         }
     }
 
     /// Each registration goes its own way.
     fn link_failed(&mut self, failed: &LinkFailed, now: Instant) {
+        if let Some(credentials) = &failed.refused {
+            self.links.note_refusal(credentials, &failed.error, now);
+        }
         // One part of the spread for all: they come back together over one new link.
         let part = self.rng.f64();
         for id in &failed.concerned {

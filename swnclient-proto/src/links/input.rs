@@ -1,6 +1,6 @@
 //! What comes from outside: what connections do and bring, and the time.
 
-use super::{Links, LinksEvent};
+use super::{Links, LinksEvent, LogonPhase};
 use crate::link::{Link, LinkEvent, LinkId, Purpose};
 use crate::timers::LinkTimer;
 use crate::wire::{GetInterfaceList, Register, Status, UnRegister};
@@ -57,10 +57,49 @@ impl Links {
         let Some((id, link)) = of(&self.connections, &mut self.links, connection) else {
             return;
         };
+        match link.is_about_to_log_on() {
+            true => self.log_on(id, now),
+            false => self.connected(id, now),
+        }
+    }
+
+    fn connected(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         let mut events = Vec::new();
         let result = link.connected(&self.config, &mut events, &mut self.actions);
         self.take_events(id, &mut events, now);
         self.fail_by(id, result);
+    }
+
+    /// Logs on, where it is this link's turn.
+    fn log_on(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let credentials = link.credentials.id();
+        if let Some(error) = self.logons.verdict(credentials, now).cloned() {
+            self.fail(id, error);
+        } else if self.logons.begin(credentials, id) {
+            link.logon = LogonPhase::Begun;
+            self.connected(id, now);
+        } else {
+            self.timers.clear(id, LinkTimer::Phase);
+        }
+    }
+
+    /// Logs on by the links whose turn it is now.
+    pub(crate) fn begin_logons(&mut self, now: Instant) {
+        while let Some((id, verdict)) = self.logons.next(now) {
+            match verdict {
+                Some(error) => self.fail(id, error),
+                None => {
+                    self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
+                    self.log_on(id, now);
+                }
+            }
+        }
     }
 
     pub(crate) fn handle_received(
@@ -187,6 +226,18 @@ impl Links {
             return;
         };
         let address = link.address;
+        match &reply {
+            // The answer to the first call is the one to the logon.
+            Err(status) if link.logon == LogonPhase::Begun && status.is_access_denied() => {
+                let detail = smol_str::format_smolstr!("{status}");
+                return self.fail(link_id, Error::AccessDenied { address, detail });
+            }
+            Ok(_) if link.logon == LogonPhase::Begun => {
+                link.logon = LogonPhase::Good;
+                self.logons.accepted(link.credentials.id());
+            }
+            _ => {}
+        }
         match purpose {
             // Its reply is the link's own: LinkEvent::Mapped.
             Purpose::Map => {}
@@ -264,14 +315,8 @@ pub(crate) fn decode<O: Operation<Status = Status>>(
     call: Call,
     reply: Result<Reply, FaultStatus>,
 ) -> Result<O::Output, Error> {
-    let reply = reply.map_err(|status| match status.is_access_denied() {
-        true => Error::AccessDenied { address, detail: smol_str::format_smolstr!("{status}") },
-        false => Error::Fault { address, call, status },
-    })?;
+    let reply = reply.map_err(|status| Error::Fault { address, call, status })?;
     reply.decode::<O>().map_err(|error| match error {
-        ResponseError::Status(Status::ACCESS_DENIED) => {
-            Error::AccessDenied { address, detail: "ERROR_ACCESS_DENIED".into() }
-        }
         ResponseError::Status(status) => Error::Refused { address, call, status },
         ResponseError::Ndr(error) => Error::Malformed { address, call, error },
     })

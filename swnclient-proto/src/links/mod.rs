@@ -4,8 +4,10 @@
 
 mod calls;
 mod input;
+mod logons;
 
 pub(crate) use input::decode;
+pub(crate) use logons::LogonPhase;
 
 use crate::interning::SharedCredentials;
 use crate::link::{Link, LinkEvent, LinkId};
@@ -14,6 +16,7 @@ use crate::wire::Interface;
 use crate::{Action, Config, ConnectionId, Error, RegistrationId, take};
 use dcerpc_proto::association::{CallId, FaultStatus, Reply};
 use dcerpc_proto::ndr::ContextHandle;
+use logons::Logons;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -54,6 +57,9 @@ pub(crate) enum LinksEvent {
     Unregistered { id: RegistrationId },
     /// The link is there no more.
     Failed(Box<LinkFailed>),
+    /// There is no link, since its credentials were refused elsewhere. Then
+    /// [`Links::end_refused`].
+    Refused { link: LinkId, error: Error },
 }
 
 /// A link that has failed.
@@ -66,6 +72,8 @@ pub(crate) struct LinkFailed {
     /// Who waited for a list.
     pub(crate) listing: Vec<RegistrationId>,
     pub(crate) error: Error,
+    /// The credentials that were refused by it.
+    pub(crate) refused: Option<SharedCredentials>,
 }
 
 /// See the module's description.
@@ -78,6 +86,7 @@ pub(crate) struct Links {
     open: BTreeMap<IpAddr, Vec<LinkId>>,
     /// Witnesses that refused version 2, for as long as they stay up.
     version_1_only: BTreeSet<IpAddr>,
+    logons: Logons,
     timers: Timers<LinkId, LinkTimer>,
     actions: VecDeque<Action>,
     events: VecDeque<LinksEvent>,
@@ -96,6 +105,7 @@ impl Links {
             connections: BTreeMap::new(),
             open: BTreeMap::new(),
             version_1_only: BTreeSet::new(),
+            logons: Logons::default(),
             timers: Timers::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -132,11 +142,15 @@ impl Links {
                 credentials.clone(),
                 connection,
                 &self.config,
-                &mut self.actions,
             );
+            if let Some(error) = self.logons.verdict(credentials.id(), now).cloned() {
+                self.events.push_back(LinksEvent::Refused { link: id, error });
+            } else {
+                link.connect(&mut self.actions);
+                self.open.entry(address).or_default().push(id);
+                self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
+            }
             self.links.insert(id, link);
-            self.open.entry(address).or_default().push(id);
-            self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
             id
         })
     }
@@ -200,6 +214,7 @@ impl Links {
         self.timers.clear_all(link_id);
         let link = self.links.remove(&link_id)?;
         self.connections.remove(&link.connection);
+        self.logons.ended(link.credentials.id(), link.logon);
         // A node that is back after a restart may speak another version.
         if !self.links.values().any(|other| other.address == link.address) {
             self.version_1_only.remove(&link.address);
@@ -228,7 +243,15 @@ impl Links {
         concerned.extend(&listing);
         concerned.sort_unstable();
         concerned.dedup();
-        let failed = LinkFailed { link: link_id, address: link.address, concerned, listing, error };
+        let was_logging_on = link.logon == LogonPhase::Begun && error.is_refusal();
+        let failed = LinkFailed {
+            link: link_id,
+            address: link.address,
+            concerned,
+            listing,
+            error,
+            refused: was_logging_on.then_some(link.credentials),
+        };
         self.events.push_back(LinksEvent::Failed(Box::new(failed)));
     }
 
@@ -246,6 +269,36 @@ impl Links {
         self.links.get(&link).is_some_and(Link::is_multiplexed)
     }
 
+    /// Ends the link that has never been one.
+    pub(crate) fn end_refused(&mut self, link: LinkId, error: Error) {
+        self.fail(link, error);
+    }
+
+    /// A server has refused these credentials.
+    pub(crate) fn note_refusal(
+        &mut self,
+        credentials: &SharedCredentials,
+        error: &Error,
+        now: Instant,
+    ) {
+        self.logons.refused(credentials, error.clone(), now);
+    }
+
+    /// These credentials may be presented again, though servers have refused them.
+    pub(crate) fn forget_refusal(&mut self, credentials: &SharedCredentials) {
+        self.logons.forget(credentials.id());
+    }
+
+    /// Whether it is certain by now that servers refuse these credentials.
+    pub(crate) fn is_refused(&self, credentials: &SharedCredentials) -> bool {
+        self.logons.is_proven(credentials.id())
+    }
+
+    /// Until when credentials that were refused are not presented again unasked.
+    pub(crate) fn paused_until(&self, credentials: &SharedCredentials) -> Option<Instant> {
+        self.logons.paused_until(credentials.id())
+    }
+
     /// Whether this witness has refused version 2 since it is up.
     pub(crate) fn is_version_1_only(&self, witness: IpAddr) -> bool {
         self.version_1_only.contains(&witness)
@@ -259,6 +312,10 @@ impl Links {
     /// What has happened by the links.
     pub(crate) fn poll_event(&mut self) -> Option<LinksEvent> {
         take(&mut self.events)
+    }
+
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// What the links need done.

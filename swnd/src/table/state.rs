@@ -94,11 +94,12 @@ impl Table {
 
     /// Starts an attempt to register now; `false` if the kernel has no registration of
     /// that number. Nothing follows where one is under way or in order, or where the
-    /// mount's credentials are of no use.
+    /// mount's credentials are of no use; those that servers have refused are presented
+    /// once more.
     pub fn retry(&self, id: u32, client: &impl Registrar) -> bool {
         let Some(entry) = self.entries.get(&id) else { return false };
-        if let (Some(registration), Some(credentials)) = (entry.registration, &entry.credentials) {
-            client.request_again(registration, credentials.clone());
+        if let Some(registration) = entry.registration {
+            client.try_now(registration);
         }
         true
     }

@@ -13,6 +13,7 @@ use swnd::table::Registrar;
 pub(super) enum Call {
     Register(RegistrationId, RegistrationRequest, Credentials),
     Retry(RegistrationId, Credentials),
+    TryNow(RegistrationId),
     Unregister(RegistrationId),
 }
 
@@ -42,6 +43,10 @@ impl Registrar for FakeClient {
 
     fn request_again(&self, id: RegistrationId, credentials: Credentials) {
         self.call(Call::Retry(id, credentials));
+    }
+
+    fn try_now(&self, id: RegistrationId) {
+        self.call(Call::TryNow(id));
     }
 
     fn unregister(&self, id: RegistrationId) {

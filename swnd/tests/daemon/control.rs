@@ -182,7 +182,7 @@ async fn a_retry_reaches_the_client_and_an_unknown_number_is_an_error() {
         format!(r#"{{"method":"org.swnclient.Witness.Retry","parameters":{{"id":{id}}}}}"#)
     };
     assert_eq!(wire.call(&retry(id)), serde_json::json!({ "parameters": {} }));
-    assert!(matches!(bench.daemon.client().take_calls()[..], [Call::Retry(..)]));
+    assert!(matches!(bench.daemon.client().take_calls()[..], [Call::TryNow(..)]));
     let reply = wire.call(&retry(id + 1));
     assert_eq!(reply["error"], "org.swnclient.Witness.NotFound");
     assert_eq!(reply["parameters"]["id"], id + 1);

@@ -175,7 +175,7 @@ async fn a_notification_that_the_kernel_holds_keeps_no_other_from_it() {
             registrations.extend(daemon.client().take_calls().iter().filter_map(
                 |call| match call {
                     Call::Register(registration, ..) => Some(*registration),
-                    Call::Retry(..) | Call::Unregister(..) => None,
+                    Call::Retry(..) | Call::TryNow(..) | Call::Unregister(..) => None,
                 },
             ));
         }

@@ -61,7 +61,8 @@ rows! {
     node_down node_vanishes node_cut node_restarts service_stops service_restarts
     address_moves address_offline all_down
     garbled chunks fragments huge_counts huge_length truncated wrong_call_id unprotected empty
-    op_rng_error other_faults fault_access_denied bind_nak bind_nak_checksum
+    op_rng_error other_faults fault_access_denied fault_security_package bind_nak
+    bind_nak_checksum
     timeout not_found invalid_state invalid_parameter revision_mismatch call_not_implemented
     no_room access_denied
     client_move share_move ip_change mixed_list useless_list force_unregister

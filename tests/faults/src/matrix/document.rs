@@ -21,8 +21,9 @@ in the cluster. The time counts from the fault, or, where nothing can go on with
 no other node takes its address over), from when it is back.
 
 The cells say what the consumer is told meanwhile: *errors*, after which the client goes on by itself, and
-notifications. **Asks again** means that it goes on when the consumer repeats the registration, as the kernel does each
-echo interval: credentials that were refused are not tried again unasked, because that locks accounts. **Not noticed** is what version 1 cannot
+notifications. **Asks again** means that it goes on when the consumer repeats the registration with
+other credentials: those that two servers have refused are not tried again for 13 hours, because that locks accounts.
+**After ten minutes**: the only node that could be asked has refused them once. **Not noticed** is what version 1 cannot
 do better: it has no keep-alive, so that no answer may mean no news. Where a cell has
 no errors, the client coped without troubling anybody.
 ";
@@ -72,11 +73,12 @@ fn cell(row: &Row, column: Column) -> String {
 }
 
 fn text(outcome: &Outcome, column: Column) -> String {
-    let end = match (outcome.denied, outcome.unnoticed, column) {
-        (true, _, _) => "**asks again**",
-        (_, true, _) => "**not noticed** before the connection breaks",
-        (false, false, Column::Unregister) => "ended",
-        (false, false, _) => "recovered",
+    let end = match (outcome, column) {
+        (Outcome { denied: true, .. }, _) => "**asks again**",
+        (Outcome { paused: true, .. }, _) => "**after ten minutes**",
+        (Outcome { unnoticed: true, .. }, _) => "**not noticed** before the connection breaks",
+        (_, Column::Unregister) => "ended",
+        _ => "recovered",
     };
     if outcome.told.is_empty() {
         return end.to_owned();

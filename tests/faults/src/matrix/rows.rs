@@ -59,8 +59,11 @@ pub enum Happens {
 pub enum Expect {
     /// In order again, by itself.
     Recovered,
-    /// The credentials are refused; in order when the consumer asks again.
+    /// The credentials are refused; in order when the consumer asks with others.
     Denied,
+    /// The credentials are refused by the only node that can be asked; in order after ten
+    /// minutes.
+    Paused,
     /// Nothing, until the connection breaks: version 1 has no keep-alive, so
     /// no news can last for ever.
     Unnoticed,
@@ -77,6 +80,8 @@ pub struct Row {
     pub fault: Fault,
     /// Where the credentials are refused.
     pub denied_at: fn(Column, Place) -> bool,
+    /// Whether that is only this once.
+    pub once: bool,
     /// How long it may take until all is in order again, in seconds: from the
     /// fault on, or from when the node without which nothing goes is back.
     pub within: u64,
@@ -89,7 +94,7 @@ impl Row {
         if no_reply && column == Column::Waiting && !traits.version_2 {
             Expect::Unnoticed
         } else if (self.denied_at)(column, place) {
-            Expect::Denied
+            if self.once { Expect::Paused } else { Expect::Denied }
         } else {
             Expect::Recovered
         }
@@ -118,7 +123,7 @@ impl Happens {
 }
 
 const fn row(name: &'static str, title: &'static str, fault: Fault, within: u64) -> Row {
-    Row { name, title, fault, denied_at: |_, _| false, within }
+    Row { name, title, fault, denied_at: |_, _| false, once: false, within }
 }
 
 const fn answer(
@@ -138,6 +143,12 @@ const fn denied(row: Row, at: fn(Column, Place) -> bool) -> Row {
     Row { denied_at: at, ..row }
 }
 
+/// An answer that refuses the credentials where the node that serves the share gives it: of
+/// the witnesses another one is tried.
+const fn refused_once(row: Row, at: fn(Column, Place) -> bool) -> Row {
+    Row { denied_at: at, once: true, ..row }
+}
+
 /// After the connection broke: the spread of the clients of a lost witness, and
 /// a first backoff.
 const BREAK: u64 = 20;
@@ -149,16 +160,14 @@ const CALL: u64 = 200;
 const BACKOFF: u64 = 60;
 
 /// Wherever a user is asked for: not at the endpoint mapper.
-const LOGON: fn(Column, Place) -> bool = |column, _| {
-    matches!(
-        column,
-        Column::Bind | Column::Auth | Column::List | Column::Register | Column::Waiting
-    )
+const FIRST_LOGON: fn(Column, Place) -> bool = |column, place| {
+    matches!(place, Place::Server) && matches!(column, Column::Bind | Column::Auth | Column::List)
 };
-/// A fault has no signature, and is not believed after a response that had one.
-const UNVERIFIED: fn(Column, Place) -> bool =
-    |column, place| LOGON(column, place) && !matches!(column, Column::Waiting);
-const BIND: fn(Column, Place) -> bool = |column, _| matches!(column, Column::Bind);
+/// What a call returns comes after the logon.
+const LOGON: fn(Column, Place) -> bool =
+    |column, place| matches!(place, Place::Server) && matches!(column, Column::Bind | Column::Auth);
+const BIND: fn(Column, Place) -> bool =
+    |column, place| matches!(place, Place::Server) && matches!(column, Column::Bind);
 /// Wherever a logon follows: what is established stays.
 const NEXT_LOGON: fn(Column, Place) -> bool = |column, place| match column {
     Column::Mapper => true,
@@ -266,18 +275,20 @@ pub const ROWS: &[Row] = &[
         ],
         BREAK,
     ),
-    denied(
+    refused_once(
         answer(
             "fault_access_denied",
-            "faults access denied, SEC_PKG_ERROR, LOGON_DENIED",
-            &[
-                What::Fault(FaultStatus::ACCESS_DENIED),
-                What::Fault(FaultStatus::SEC_PKG_ERROR),
-                What::Fault(FaultStatus::LOGON_DENIED),
-            ],
+            "faults access denied, LOGON_DENIED",
+            &[What::Fault(FaultStatus::ACCESS_DENIED), What::Fault(FaultStatus::LOGON_DENIED)],
             BREAK,
         ),
-        UNVERIFIED,
+        FIRST_LOGON,
+    ),
+    answer(
+        "fault_security_package",
+        "fault SEC_PKG_ERROR",
+        &[What::Fault(FaultStatus::SEC_PKG_ERROR)],
+        BREAK,
     ),
     answer(
         "bind_nak",
@@ -285,7 +296,7 @@ pub const ROWS: &[Row] = &[
         &[What::BindNak(0), What::BindNak(1), What::BindNak(2), What::BindNak(4), What::BindNak(8)],
         BREAK,
     ),
-    denied(
+    refused_once(
         answer(
             "bind_nak_checksum",
             "bind_nak, invalid checksum: how Windows refuses a logon",
@@ -322,7 +333,7 @@ pub const ROWS: &[Row] = &[
         &[What::Status(Status::MAX_SESSIONS_REACHED), What::Status(Status::NOT_ENOUGH_MEMORY)],
         BREAK,
     ),
-    denied(
+    refused_once(
         answer(
             "access_denied",
             "ERROR_ACCESS_DENIED",

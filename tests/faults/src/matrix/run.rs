@@ -35,6 +35,8 @@ pub struct Outcome {
     pub told: BTreeSet<String>,
     /// Whether it had to ask again.
     pub denied: bool,
+    /// Whether it took ten minutes, after one refusal.
+    pub paused: bool,
     /// Whether it can't be noticed before the connection breaks.
     pub unnoticed: bool,
 }
@@ -293,6 +295,10 @@ impl<'a> Run<'a> {
                     outcome.denied = true;
                     self.ask_again(limit);
                 }
+                Expect::Paused => {
+                    outcome.paused = true;
+                    self.wait_for_pause(limit);
+                }
                 Expect::Unnoticed => {
                     outcome.unnoticed = true;
                     self.break_connection(limit);
@@ -304,6 +310,20 @@ impl<'a> Run<'a> {
             self.be_of_use();
         }
         outcome.told.extend(self.bench.told.iter().filter_map(|(_, _, event)| describe(event)));
+    }
+
+    /// Nothing is tried for ten minutes, though the consumer asks with the same credentials.
+    fn wait_for_pause(&mut self, limit: Duration) {
+        self.until(limit, "refused", |bench| {
+            matches!(
+                bench.told.last(),
+                Some((_, _, Event::Failed { error: Error::AccessDenied { .. }, retry_in: None }))
+            )
+        });
+        let is_connected = |bench: &mut Bench| bench.world.open_connections() > 0;
+        let end = self.bench.world.now() + 10 * MINUTE - SOON;
+        assert!(!self.bench.pass_until(end, is_connected), "{}: tried again", self.name);
+        self.until(2 * SOON, "tried again", is_connected);
     }
 
     /// Nothing is tried until the consumer asks.
