@@ -115,7 +115,13 @@ impl FaultStatus {
         })
     }
 
-    /// Returns whether the server refuses who is calling, rather than what is called.
+    /// Returns whether it comes from the security of the connection.
+    pub fn is_of_security(self) -> bool {
+        self.is_access_denied() || self == Self::SEC_PKG_ERROR
+    }
+
+    /// Returns whether the server refuses who is calling, rather than what is called. A
+    /// security provider that fails says nothing of that.
     pub fn is_access_denied(self) -> bool {
         matches!(self, Self::ACCESS_DENIED | Self::LOGON_DENIED)
     }

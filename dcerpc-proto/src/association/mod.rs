@@ -374,7 +374,7 @@ impl<P> Association<P> {
             security.unprotect(&mut frame, Fault::LEN)?;
         }
         let status = FaultStatus(Fault::read(&mut frame.body()?)?.status);
-        if status.is_access_denied() && verified == Some(true) && !is_protected {
+        if status.is_of_security() && verified == Some(true) && !is_protected {
             return Err(AssociationError::Unprotected);
         }
         self.end_call(index, Err(status))

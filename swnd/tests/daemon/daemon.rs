@@ -388,7 +388,9 @@ mod any_history {
                     Call::Register(id, request, _) => {
                         self.0.insert(id, (request.net_name, request.ip_address));
                     }
-                    Call::Retry(id, _) => assert!(self.0.contains_key(&id), "{id:?} has ended"),
+                    Call::Retry(id, _) | Call::TryNow(id) => {
+                        assert!(self.0.contains_key(&id), "{id:?} has ended")
+                    }
                     Call::Unregister(id) => {
                         assert!(self.0.remove(&id).is_some(), "{id:?} ended twice");
                         bench.events.event(id, Event::Unregistered);

@@ -21,9 +21,10 @@ use witness_sim::{Cluster, ClusterConfig, Happening, NodeDeath, NodeId, Profile,
 const SECOND: Duration = Duration::from_secs(1);
 /// How often the consumer asks again, as the kernel does (`echo_interval`).
 const ECHO: Duration = Duration::from_secs(60);
-/// How long a registration may take to be in order again: a call that gets no
-/// answer, and some attempts after it.
-const LIMIT: Duration = Duration::from_secs(400);
+/// How long a registration may take to be in order again: a call that gets no answer,
+/// and some attempts after it; or ten minutes after the only node that can be asked has
+/// refused the credentials once.
+const LIMIT: Duration = Duration::from_secs(700);
 const ID: RegistrationId = RegistrationId(1);
 
 /// What goes wrong: fault rules in their text form.
