@@ -1,6 +1,7 @@
 //! A cluster, its clients, and a consumer that behaves as the kernel does.
 
 use crate::Ledger;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient_proto::{Client, Config};
@@ -46,6 +47,8 @@ pub struct Bench {
     pub happened: Vec<Happening>,
     /// What the consumer was told; to be taken or cleared by who looks at it.
     pub told: Vec<(Time, RegistrationId, Event)>,
+    /// Whose credentials were refused when they were last told something.
+    refused: BTreeSet<RegistrationId>,
 }
 
 impl Bench {
@@ -61,6 +64,7 @@ impl Bench {
             next_echo: ECHO,
             happened: Vec::new(),
             told: Vec::new(),
+            refused: BTreeSet::new(),
         }
     }
 
@@ -131,6 +135,18 @@ impl Bench {
             let credentials = self.credentials();
             self.world
                 .with_client(client, |client, now| client.request_again(id, credentials, now));
+        }
+        self.settle();
+    }
+
+    /// A person has all tried at once whose credentials were refused, and no others.
+    pub fn try_refused_now(&mut self) {
+        let wanted = self.mounts.iter().filter(|mount| mount.wanted);
+        let wanted: Vec<_> = wanted.map(|mount| (mount.client, mount.id)).collect();
+        for (client, id) in wanted {
+            if self.refused.contains(&id) {
+                self.world.with_client(client, |client, now| client.try_now(id, now));
+            }
         }
         self.settle();
     }
@@ -258,6 +274,14 @@ impl Bench {
                         eprintln!("{at:?} ws{} {}: {event:?}", client.0, id.0);
                     }
                     self.ledger.told(at, id, &event);
+                    match &event {
+                        Event::Failed { error, retry_in: None } if error.is_refusal() => {
+                            self.refused.insert(id);
+                        }
+                        _ => {
+                            self.refused.remove(&id);
+                        }
+                    }
                     self.told.push((at, id, event));
                 }
             }

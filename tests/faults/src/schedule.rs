@@ -358,4 +358,5 @@ fn heal(bench: &mut Bench) {
         bench.run(Step::AddressMove { address, node });
         bench.run(Step::AddressState { address, online: true });
     }
+    bench.try_refused_now();
 }
