@@ -1,7 +1,7 @@
 //! The thread that the witness client runs on: one in the process, while there
 //! is a state that has registered something.
 
-use crate::ffi;
+use crate::system;
 use std::io;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -62,7 +62,7 @@ impl Engine {
             let _ = runtime.block_on(stopped);
             runtime.shutdown_timeout(BLOCKING_GRACE);
         };
-        let thread = ffi::signals::blocked(|| {
+        let thread = system::with_signals_blocked(|| {
             std::thread::Builder::new().name("swnclient".into()).spawn(run)
         })?;
         PROCESS.store(std::process::id(), Ordering::Relaxed);

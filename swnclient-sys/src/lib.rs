@@ -1,9 +1,9 @@
 //! libswnclient.so.0: the witness client for C programs that use talloc and
 //! tevent.
 //!
-//! - `ffi` has the eight entry points, everything that touches talloc, tevent
-//!   and Samba's credentials, and all of the `unsafe` code. What it touches is
-//!   touched on the caller's thread only.
+//! - `ffi` has the eight entry points, and everything that touches talloc, tevent
+//!   and Samba's credentials, on the caller's thread only. It and `system`, which
+//!   calls the C library, have all of the `unsafe` code.
 //! - `state` is what a `struct swnc_state` stands for: the `registry`, which
 //!   knows who waits for what, and the client, which runs on the `engine`, a
 //!   thread of its own, and leaves what happens in the `inbox`.
@@ -19,3 +19,4 @@ mod inbox;
 mod registry;
 mod report;
 mod state;
+mod system;

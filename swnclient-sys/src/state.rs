@@ -9,6 +9,7 @@ use crate::errno::Errno;
 use crate::inbox::{Bell, Events, Inbox};
 use crate::registry::{Outcome, Registry, RequestId, Wake};
 use crate::report;
+use crate::system;
 use core_client::{
     Client, Config, Credentials, Event, EventSink, Notification, RegistrationId,
     RegistrationRequest,
@@ -138,7 +139,7 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
         let config = async {
             let name = match client_name {
                 Some(name) => Some(name),
-                None => tokio::task::spawn_blocking(crate::ffi::host::fqdn).await.ok().flatten(),
+                None => tokio::task::spawn_blocking(system::host_fqdn).await.ok().flatten(),
             };
             let config = Config::default();
             Config { client_name: name.unwrap_or(config.client_name), ..config }

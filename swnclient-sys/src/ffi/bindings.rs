@@ -152,3 +152,14 @@ pub(super) type GetCcacheName = unsafe extern "C" fn(
     name: *mut *mut c_char,
     obtained: *mut c_int,
 ) -> bool;
+
+/// The place in the source, as talloc and tevent want it for their reports.
+macro_rules! location {
+    () => {
+        match std::ffi::CStr::from_bytes_with_nul(concat!(file!(), ":", line!(), "\0").as_bytes()) {
+            Ok(text) => text.as_ptr(),
+            Err(_) => std::ptr::null(),
+        }
+    };
+}
+pub(super) use location;

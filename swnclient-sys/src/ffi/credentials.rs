@@ -7,11 +7,11 @@ use super::bindings::{
     cli_credentials_get_kerberos_state, cli_credentials_get_nt_hash,
     cli_credentials_get_ntlm_username_domain, cli_credentials_get_password,
     cli_credentials_get_realm, cli_credentials_get_username, cli_credentials_get_workstation,
-    cli_credentials_init, cli_credentials_set_conf,
+    cli_credentials_init, cli_credentials_set_conf, location,
 };
 use super::guard::argument;
-use super::{host, location};
 use crate::errno::Errno;
+use crate::system;
 use core_client::{Credentials, KerberosCredentials, NtlmCredentials, Secret};
 use libc::{c_char, c_void};
 use smol_str::SmolStr;
@@ -164,7 +164,7 @@ pub(super) unsafe fn netbios_name(
 
 /// Whether it is what Samba makes of the host's name where smb.conf is silent.
 fn is_samba_default(netbios_name: &str) -> bool {
-    let Some(host) = host::name() else {
+    let Some(host) = system::host_name() else {
         return false;
     };
     let short = host.to_bytes().split(|byte| *byte == b'.').next().unwrap_or_default();

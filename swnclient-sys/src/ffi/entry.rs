@@ -7,7 +7,7 @@ use super::abi::{
 use super::link::Link;
 use super::request::{self, Kind, Request};
 use super::state::Handle;
-use super::{credentials, guard, info, lines, notifications, state};
+use super::{convert, credentials, debug_callback, guard, state};
 use crate::registry::RequestId;
 use core_client::RegistrationRequest;
 use libc::{c_char, c_int, c_void};
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn swnc_set_debug_callback(
     cb: Option<unsafe extern "C" fn(private_data: *mut c_void, level: c_int, msg: *const c_char)>,
 ) -> c_int {
     guard::call(|| {
-        lines::set(cb, private_data, level);
+        debug_callback::set(cb, private_data, level);
         Ok(())
     })
 }
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn swnc_register_send(
     unsafe {
         request::send(Kind::REGISTER, mem_ctx, ev, |context| {
             let handle = state::handle(state)?;
-            let info = info::read(info)?;
+            let info = convert::registration_request(info)?;
             let credentials = credentials::read(creds)?;
             let client_name = || credentials::netbios_name(creds, lp_ctx);
             let link = handle.link(context)?;
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn swnc_wait_notification_send(
     unsafe {
         request::send(Kind::WAIT, mem_ctx, ev, |context| {
             let handle = state::handle(state)?;
-            let info = info::read(info)?;
+            let info = convert::registration_request(info)?;
             let link = handle.link(context)?;
             let id = handle.state.wait(info.clone(), link.clone())?;
             Ok(request(handle, link, id, info))
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn swnc_wait_notification_recv(
     guard::call(|| unsafe {
         request::receive(req, Kind::WAIT, |batch| {
             let mut out = guard::argument(out)?;
-            *out.as_mut() = notifications::array(mem_ctx, batch)?.as_ptr();
+            *out.as_mut() = convert::notification_array(mem_ctx, batch)?.as_ptr();
             Ok(())
         })
     })
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn swnc_unregister_send(
     unsafe {
         request::send(Kind::UNREGISTER, mem_ctx, ev, |context| {
             let handle = state::handle(state)?;
-            let info = info::read(info)?;
+            let info = convert::registration_request(info)?;
             let link = handle.link(context)?;
             let id = handle.state.unregister(info.clone(), link.clone())?;
             Ok(request(handle, link, id, info))

@@ -17,16 +17,17 @@
 use super::abi::{tevent_context, tevent_req};
 use super::bindings::{
     _talloc_free, _talloc_set_destructor, _talloc_zero, _tevent_add_fd, _tevent_create_immediate,
-    _tevent_schedule_immediate, TEVENT_FD_READ, tevent_fd, tevent_fd_set_flags, tevent_immediate,
+    _tevent_schedule_immediate, TEVENT_FD_READ, location, tevent_fd, tevent_fd_set_flags,
+    tevent_immediate,
 };
-use super::eventfd::EventFd;
-use super::{guard, lines, location, request};
+use super::{debug_callback, guard, request};
 use crate::debug::{self, Loop};
 use crate::engine;
 use crate::errno::Errno;
 use crate::inbox::Bell;
 use crate::registry::{RequestId, Wake};
 use crate::state::State;
+use crate::system::EventFd;
 use libc::{c_int, c_void};
 use std::collections::{BTreeMap, VecDeque};
 use std::ptr::{self, NonNull};
@@ -374,7 +375,7 @@ unsafe extern "C" fn fired(
             // SAFETY: it waits, or it would have been removed.
             Turn::Complete(request) => unsafe { request::complete(request) },
             Turn::Lines => {
-                if lines::deliver() {
+                if debug_callback::deliver() {
                     link.wake_for_lines();
                 }
             }

@@ -5,11 +5,11 @@ use super::abi::{tevent_context, tevent_req};
 use super::bindings::{
     _tevent_req_create, _tevent_req_data, _tevent_req_done, _tevent_req_error, _tevent_req_oom,
     TEVENT_REQ_NO_MEMORY, TEVENT_REQ_RECEIVED, TEVENT_REQ_TIMED_OUT, TEVENT_REQ_USER_ERROR,
-    tevent_req_defer_callback, tevent_req_is_error, tevent_req_is_in_progress, tevent_req_post,
-    tevent_req_received, tevent_req_set_cancel_fn, tevent_req_set_cleanup_fn,
+    location, tevent_req_defer_callback, tevent_req_is_error, tevent_req_is_in_progress,
+    tevent_req_post, tevent_req_received, tevent_req_set_cancel_fn, tevent_req_set_cleanup_fn,
 };
+use super::guard;
 use super::link::Link;
-use super::{guard, location};
 use crate::errno::Errno;
 use crate::registry::RequestId;
 use crate::state::State;

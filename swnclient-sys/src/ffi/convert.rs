@@ -1,15 +1,18 @@
-//! `struct swn_notification`: an array, and what its elements point to as talloc
-//! children of it.
+//! The structures of the interface: `swn_registration_info`, which C gives, and an
+//! array of `swn_notification`, which it gets. What the array's elements point to
+//! are talloc children of it.
 
 use super::abi::{
     swn_address, swn_notification, swn_notification_detail, swn_notification_type,
-    swn_resource_change, swn_resource_state,
+    swn_registration_info, swn_resource_change, swn_resource_state,
 };
-use super::bindings::{_talloc_free, _talloc_zero, _talloc_zero_array, talloc_strndup};
-use super::location;
+use super::bindings::{_talloc_free, _talloc_zero, _talloc_zero_array, location, talloc_strndup};
+use super::guard::argument;
 use crate::errno::Errno;
-use core_client::{Notification, ResourceState};
-use libc::{c_void, in_addr, sa_family_t, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use core_client::{Notification, RegistrationRequest, ResourceState};
+use libc::{c_char, c_void, in_addr, sa_family_t, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use smol_str::SmolStr;
+use std::ffi::CStr;
 use std::net::IpAddr;
 use std::ptr::NonNull;
 
@@ -18,14 +21,52 @@ const AF_INET: sa_family_t = libc::AF_INET as sa_family_t;
 #[allow(clippy::cast_possible_truncation)] // As above.
 const AF_INET6: sa_family_t = libc::AF_INET6 as sa_family_t;
 
-/// Makes the array.
+/// Copies what the caller asks for.
+///
+/// # Errors
+/// [`Errno::INVAL`]: it is NULL, has no net name, or something that is no text or
+/// no address.
+///
+/// # Safety
+/// `info` is NULL or as swnclient.h describes it.
+pub(super) unsafe fn registration_request(
+    info: *mut swn_registration_info,
+) -> Result<RegistrationRequest, Errno> {
+    // SAFETY: not NULL; the rest is this function's contract.
+    let info = unsafe { argument(info)?.as_ref() };
+    // SAFETY: each is NULL or a string.
+    let (net_name, share_name, address) =
+        unsafe { (text(info.net_name)?, text(info.share_name)?, text(info.ip_address)?) };
+    let address = address.map(|text| text.parse().map_err(|_| Errno::INVAL)).transpose()?;
+    Ok(RegistrationRequest {
+        net_name: net_name.filter(|name| !name.is_empty()).ok_or(Errno::INVAL)?,
+        share_name,
+        ip_address: address,
+        net_name_notify: info.net_name_req,
+        share_name_notify: info.share_name_req,
+        ip_notify: info.ip_address_req,
+    })
+}
+
+/// # Safety
+/// `pointer` is NULL or a string.
+unsafe fn text(pointer: *const c_char) -> Result<Option<SmolStr>, Errno> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: this function's contract.
+    let text = unsafe { CStr::from_ptr(pointer) }.to_str();
+    text.map(|text| Some(text.into())).map_err(|_| Errno::INVAL)
+}
+
+/// Makes an array of notifications.
 ///
 /// # Errors
 /// Out of memory; nothing is left behind.
 ///
 /// # Safety
 /// `ctx` is NULL or a talloc object of the calling thread's.
-pub(super) unsafe fn array(
+pub(super) unsafe fn notification_array(
     ctx: *mut c_void,
     batch: &[Notification],
 ) -> Result<NonNull<swn_notification>, Errno> {
@@ -41,7 +82,7 @@ pub(super) unsafe fn array(
         let element = unsafe { first.add(index).as_mut() };
         // SAFETY: the array is a talloc object.
         if let Err(errno) = unsafe { fill(element, notification, array) } {
-            // SAFETY: nobody else knows of the array.
+            // SAFETY: the array is this function's alone.
             unsafe { _talloc_free(array, location!()) };
             return Err(errno);
         }

@@ -1,0 +1,126 @@
+//! What the operating system is asked for without the standard library: an
+//! eventfd, the host's name, a mask of signals.
+#![allow(unsafe_code, reason = "calls of the C library")]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+use crate::errno::Errno;
+use libc::{AI_CANONNAME, addrinfo, c_int};
+use smol_str::SmolStr;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+/// HOST_NAME_MAX of Linux, and a NUL.
+const HOST_NAME_SIZE: usize = 65;
+
+/// Readable from a [`write`](EventFd::write) to the next [`read`](EventFd::read).
+#[derive(Debug)]
+pub(crate) struct EventFd(OwnedFd);
+
+impl EventFd {
+    pub(crate) fn new() -> Result<Self, Errno> {
+        // SAFETY: it makes a file descriptor, which nothing else owns.
+        unsafe {
+            match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
+                -1 => Err(Errno::from(&io::Error::last_os_error())),
+                fd => Ok(Self(OwnedFd::from_raw_fd(fd))),
+            }
+        }
+    }
+
+    pub(crate) fn number(&self) -> c_int {
+        self.0.as_raw_fd()
+    }
+
+    pub(crate) fn write(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: eight bytes of this function's. It fails where it was written
+        // to 2^64 - 2 times without a read: it is readable then.
+        let _ = unsafe { libc::write(self.number(), one.as_ptr().cast(), one.len()) };
+    }
+
+    pub(crate) fn read(&self) {
+        let mut count = [0_u8; 8];
+        // SAFETY: as above. It fails where it was not readable.
+        let _ = unsafe { libc::read(self.number(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+/// Returns the kernel's name of the host, with or without a domain.
+pub(crate) fn host_name() -> Option<CString> {
+    let mut buffer = [0u8; HOST_NAME_SIZE];
+    // SAFETY: the buffer is as long as it is said to be.
+    let failed = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len()) } != 0;
+    let name = CStr::from_bytes_until_nul(&buffer).ok()?;
+    (!failed && !name.is_empty()).then(|| name.to_owned())
+}
+
+/// Returns the host's name with its domain, where the system knows it. May ask DNS.
+pub(crate) fn host_fqdn() -> Option<SmolStr> {
+    let name = host_name()?;
+    let canonical = if name.to_bytes().contains(&b'.') { None } else { canonical(&name) };
+    canonical.or_else(|| name.to_str().ok().map(SmolStr::from))
+}
+
+fn canonical(name: &CStr) -> Option<SmolStr> {
+    // SAFETY: all of addrinfo's fields may be zero.
+    let mut hints: addrinfo = unsafe { std::mem::zeroed() };
+    hints.ai_flags = AI_CANONNAME;
+    let mut list = ptr::null_mut();
+    // SAFETY: the name ends with NUL, the other pointers are to live variables.
+    if unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut list) }
+        != 0
+    {
+        return None;
+    }
+    // SAFETY: getaddrinfo succeeded: `list` is its first entry, which alone has
+    // the name, if any has.
+    let found = unsafe { list.as_ref() }.filter(|first| !first.ai_canonname.is_null()).and_then(
+        // SAFETY: not NULL, ends with NUL.
+        |first| unsafe { CStr::from_ptr(first.ai_canonname) }.to_str().ok().map(SmolStr::from),
+    );
+    // SAFETY: getaddrinfo's, and nothing of it is used any more.
+    unsafe { libc::freeaddrinfo(list) };
+    found
+}
+
+/// Calls `f`; threads that it starts inherit a mask that blocks every signal, so
+/// that a handler of the caller's never runs on a thread of the library.
+pub(crate) fn with_signals_blocked<T>(f: impl FnOnce() -> T) -> T {
+    let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: sigfillset and pthread_sigmask write the sets they are given.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let result = f();
+    // SAFETY: `before` was written above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::EventFd;
+
+    fn is_readable(eventfd: &EventFd) -> bool {
+        let mut poll = libc::pollfd { fd: eventfd.number(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one structure of this function's.
+        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+    }
+
+    #[test]
+    fn an_eventfd_is_readable_from_a_write_to_the_next_read() {
+        let eventfd = EventFd::new().unwrap();
+        assert!(!is_readable(&eventfd));
+        eventfd.write();
+        eventfd.write();
+        assert!(is_readable(&eventfd));
+        eventfd.read();
+        assert!(!is_readable(&eventfd));
+        eventfd.read();
+    }
+}
