@@ -1,8 +1,8 @@
 //! What the engine's thread has left for the caller's loop.
 //!
 //! The loop never waits for that thread, which may lose its CPU at any moment:
-//! where the inbox is locked, the loop goes on with something else, and is rung
-//! by whoever held it.
+//! where the inbox is locked, the loop goes on with something else, and is notified
+//! by the thread that held it.
 
 use crate::backlog::KEPT;
 use core_client::{Event, RegistrationId};
@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 /// From how many events on the inbox is searched for what is out of date.
 const CROWDED: usize = 1024;
 
-/// Has a loop come to see what there is. From any thread.
-pub(crate) trait Bell {
+/// Wakes a loop to process the inbox. From any thread.
+pub(crate) trait Notifier {
     /// Returns at once; the loop may be running before it does.
-    fn ring(&self);
+    fn notify(&self);
 }
 
 /// What has happened to registrations, oldest first.
@@ -23,65 +23,69 @@ pub(crate) type Events = VecDeque<(RegistrationId, Event)>;
 
 /// See the module's description.
 #[derive(Debug)]
-pub(crate) struct Inbox<B> {
-    inner: Mutex<Inner<B>>,
+pub(crate) struct Inbox<N> {
+    inner: Mutex<Inner<N>>,
 }
 
 #[derive(Debug)]
-struct Inner<B> {
+struct Inner<N> {
     events: Events,
     /// How many may come before the next search.
     limit: usize,
     /// No more events will come: the client that posts here has ended.
     ended: bool,
-    bells: Arc<[B]>,
+    notifiers: Arc<[N]>,
 }
 
-impl<B> Default for Inbox<B> {
+impl<N> Default for Inbox<N> {
     fn default() -> Self {
-        let inner =
-            Inner { events: VecDeque::new(), limit: CROWDED, ended: false, bells: Arc::new([]) };
+        let inner = Inner {
+            events: VecDeque::new(),
+            limit: CROWDED,
+            ended: false,
+            notifiers: Arc::new([]),
+        };
         Self { inner: Mutex::new(inner) }
     }
 }
 
-impl<B: Bell> Inbox<B> {
-    fn lock(&self) -> MutexGuard<'_, Inner<B>> {
+impl<N: Notifier> Inbox<N> {
+    fn lock(&self) -> MutexGuard<'_, Inner<N>> {
         // Plain data, in order between any two statements.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on these are rung.
-    pub(crate) fn set_bells(&self, bells: Arc<[B]>) {
-        let before = std::mem::replace(&mut self.lock().bells, bells);
+    /// Sets those that are notified from now on.
+    pub(crate) fn set_notifiers(&self, notifiers: Arc<[N]>) {
+        let before = std::mem::replace(&mut self.lock().notifiers, notifiers);
         drop(before);
     }
 
     /// Adds an event. On the engine's thread.
     pub(crate) fn post(&self, id: RegistrationId, event: Event) {
-        let bells = {
+        let notifiers = {
             let mut inner = self.lock();
             inner.events.push_back((id, event));
             if inner.events.len() > inner.limit {
                 drop_outdated(&mut inner.events);
                 inner.limit = CROWDED.max(2 * inner.events.len());
             }
-            Arc::clone(&inner.bells)
+            Arc::clone(&inner.notifiers)
         };
-        for bell in bells.iter() {
-            bell.ring();
+        for notifier in notifiers.iter() {
+            notifier.notify();
         }
     }
 
     /// Says that the client has ended. On the engine's thread, or where that is gone.
     pub(crate) fn end(&self) {
-        let bells = {
+        let notifiers = {
             let mut inner = self.lock();
             inner.ended = true;
-            Arc::clone(&inner.bells)
+            Arc::clone(&inner.notifiers)
         };
-        for bell in bells.iter() {
-            bell.ring();
+        for notifier in notifiers.iter() {
+            notifier.notify();
         }
     }
 
@@ -93,7 +97,7 @@ impl<B: Bell> Inbox<B> {
     }
 
     /// Takes what there is, once `events` is empty. Whether nothing is left here
-    /// but what will be rung for.
+    /// but what will be notified of.
     pub(crate) fn take(&self, events: &mut Events) -> bool {
         if !events.is_empty() {
             return false;
@@ -101,7 +105,7 @@ impl<B: Bell> Inbox<B> {
         let mut inner = match self.inner.try_lock() {
             Ok(inner) => inner,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // It is posting, and rings then.
+            // It is posting, and notifies then.
             Err(TryLockError::WouldBlock) => return true,
         };
         std::mem::swap(&mut inner.events, events);
@@ -135,20 +139,20 @@ fn drop_outdated(events: &mut Events) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bell, CROWDED, Events, Inbox};
+    use super::{CROWDED, Events, Inbox, Notifier};
     use core_client::{Error, Event, Notification, RegistrationId};
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::sync::{Arc, Weak};
 
-    /// What a loop that is rung gets.
+    /// Counts what a loop gets that is notified.
     #[derive(Debug)]
     struct Loop {
         inbox: Weak<Inbox<Arc<Self>>>,
         got: AtomicUsize,
     }
 
-    impl Bell for Arc<Loop> {
-        fn ring(&self) {
+    impl Notifier for Arc<Loop> {
+        fn notify(&self) {
             let got = take(&self.inbox.upgrade().unwrap());
             self.got.fetch_add(got.len(), Relaxed);
         }
@@ -182,13 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn each_event_rings_when_it_can_be_taken() {
+    fn each_event_notifies_when_it_can_be_taken() {
         let inbox = Arc::new(Inbox::default());
-        let rung = Arc::new(Loop { inbox: Arc::downgrade(&inbox), got: AtomicUsize::new(0) });
-        inbox.set_bells(Arc::new([Arc::clone(&rung)]));
+        let notified = Arc::new(Loop { inbox: Arc::downgrade(&inbox), got: AtomicUsize::new(0) });
+        inbox.set_notifiers(Arc::new([Arc::clone(&notified)]));
         inbox.post(FIRST, failed());
         inbox.post(SECOND, failed());
-        assert_eq!(rung.got.load(Relaxed), 2);
+        assert_eq!(notified.got.load(Relaxed), 2);
     }
 
     #[test]

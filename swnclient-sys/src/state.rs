@@ -6,7 +6,7 @@
 
 use crate::engine::Engine;
 use crate::errno::Errno;
-use crate::inbox::{Bell, Events, Inbox};
+use crate::inbox::{Events, Inbox, Notifier};
 use crate::registry::{Outcome, Registry, RequestId, Wake};
 use crate::report;
 use crate::system;
@@ -46,9 +46,9 @@ struct Running {
 
 /// The client's sink; dropped where the client ends.
 #[derive(Debug)]
-struct Poster<W: Bell>(Arc<Inbox<W>>);
+struct Poster<W: Notifier>(Arc<Inbox<W>>);
 
-impl<W: Bell + Send + Sync + 'static> EventSink for Poster<W> {
+impl<W: Notifier + Send + Sync + 'static> EventSink for Poster<W> {
     fn event(&mut self, id: RegistrationId, event: Event) {
         #[cfg(test)]
         tests::panic_if_told();
@@ -56,13 +56,13 @@ impl<W: Bell + Send + Sync + 'static> EventSink for Poster<W> {
     }
 }
 
-impl<W: Bell> Drop for Poster<W> {
+impl<W: Notifier> Drop for Poster<W> {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
-impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
+impl<W: Wake + Notifier + Send + Sync + 'static> State<W> {
     pub(crate) fn new() -> Arc<Self> {
         let books = Books { registry: Registry::default(), events: Events::new(), running: None };
         Arc::new(Self { books: Mutex::new(books), inbox: Arc::default() })
@@ -73,10 +73,10 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
         work(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Those to be rung when there is something to [`catch_up`](Self::catch_up)
-    /// with.
-    pub(crate) fn set_bells(&self, bells: Arc<[W]>) {
-        self.inbox.set_bells(bells);
+    /// Sets those that are notified when there is something to
+    /// [`catch_up`](Self::catch_up) with.
+    pub(crate) fn set_notifiers(&self, notifiers: Arc<[W]>) {
+        self.inbox.set_notifiers(notifiers);
     }
 
     /// Looks at some of what has happened. Whether there is more to look at.
@@ -193,7 +193,7 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
         });
         // Waits for a thread.
         drop(running);
-        self.inbox.set_bells(Arc::new([]));
+        self.inbox.set_notifiers(Arc::new([]));
     }
 }
 
@@ -201,7 +201,7 @@ impl<W: Wake + Bell + Send + Sync + 'static> State<W> {
 mod tests {
     use super::State;
     use crate::errno::Errno;
-    use crate::inbox::Bell;
+    use crate::inbox::Notifier;
     use crate::registry::{Outcome, RequestId, Wake};
     use core_client::{Credentials, NtlmCredentials, RegistrationRequest};
     use std::sync::Arc;
@@ -216,26 +216,26 @@ mod tests {
         assert!(!PANIC.load(Ordering::Relaxed), "on purpose");
     }
 
-    /// A loop that waits to be rung.
+    /// A loop that waits for a notification.
     #[derive(Debug, Clone)]
     struct Loop(SyncSender<()>);
 
-    impl Bell for Loop {
-        fn ring(&self) {
+    impl Notifier for Loop {
+        fn notify(&self) {
             let _ = self.0.try_send(());
         }
     }
 
     impl Wake for Loop {
         fn wake(&self, _: RequestId) {
-            self.ring();
+            self.notify();
         }
     }
 
     /// The outcome of a request at a state whose loop is run here.
-    fn outcome(state: &State<Loop>, rung: &Receiver<()>, request: RequestId) -> Outcome {
+    fn outcome(state: &State<Loop>, notified: &Receiver<()>, request: RequestId) -> Outcome {
         loop {
-            rung.recv_timeout(Duration::from_secs(10)).expect("the loop is rung");
+            notified.recv_timeout(Duration::from_secs(10)).expect("the loop is notified");
             while state.catch_up() {}
             if let Some(outcome) = state.poll(request) {
                 return outcome;
@@ -245,9 +245,9 @@ mod tests {
 
     #[test]
     fn a_panic_of_the_engine_fails_what_waits_and_the_next_register_starts_another() {
-        let (ring, rung) = sync_channel(1);
+        let (notify, notified) = sync_channel(1);
         let state = State::new();
-        state.set_bells(Arc::new([Loop(ring.clone())]));
+        state.set_notifiers(Arc::new([Loop(notify.clone())]));
         let register = || {
             // Nothing listens there: the client says so, which is what panics.
             let request =
@@ -255,15 +255,15 @@ mod tests {
             let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
             let name = || Some("laptop".into());
             state
-                .register(request, Credentials::Ntlm(alice), name, Loop(ring.clone()))
+                .register(request, Credentials::Ntlm(alice), name, Loop(notify.clone()))
                 .expect("it starts")
         };
         PANIC.store(true, Ordering::Relaxed);
         let first = register();
-        assert_eq!(outcome(&state, &rung, first), Err(Errno::FAULT));
+        assert_eq!(outcome(&state, &notified, first), Err(Errno::FAULT));
         PANIC.store(false, Ordering::Relaxed);
         let second = register();
-        let told = outcome(&state, &rung, second);
+        let told = outcome(&state, &notified, second);
         assert!(told.is_err() && told != Err(Errno::FAULT), "{told:?}");
         state.close();
     }

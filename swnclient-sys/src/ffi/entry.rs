@@ -4,7 +4,7 @@ use super::abi::{
     TALLOC_CTX, cli_credentials, loadparm_context, swn_notification, swn_registration_info,
     swnc_state, tevent_context, tevent_req,
 };
-use super::link::Link;
+use super::loop_handle::LoopHandle;
 use super::request::{self, Kind, Request};
 use super::state::Handle;
 use super::{convert, credentials, debug_callback, guard, state};
@@ -13,8 +13,13 @@ use core_client::RegistrationRequest;
 use libc::{c_char, c_int, c_void};
 use std::sync::Arc;
 
-fn request(handle: &Handle, link: Arc<Link>, id: RequestId, info: RegistrationRequest) -> Request {
-    Request { state: Arc::clone(&handle.state), link, id, info, batch: Vec::new() }
+fn request(
+    handle: &Handle,
+    loop_handle: Arc<LoopHandle>,
+    id: RequestId,
+    info: RegistrationRequest,
+) -> Request {
+    Request { state: Arc::clone(&handle.state), loop_handle, id, info, batch: Vec::new() }
 }
 
 /// Makes a witness client.
@@ -122,9 +127,14 @@ pub unsafe extern "C" fn swnc_register_send(
             let info = convert::registration_request(info)?;
             let credentials = credentials::read(creds)?;
             let client_name = || credentials::netbios_name(creds, lp_ctx);
-            let link = handle.link(context)?;
-            let id = handle.state.register(info.clone(), credentials, client_name, link.clone())?;
-            Ok(request(handle, link, id, info))
+            let loop_handle = handle.loop_handle(context)?;
+            let id = handle.state.register(
+                info.clone(),
+                credentials,
+                client_name,
+                loop_handle.clone(),
+            )?;
+            Ok(request(handle, loop_handle, id, info))
         })
     }
 }
@@ -181,9 +191,9 @@ pub unsafe extern "C" fn swnc_wait_notification_send(
         request::send(Kind::WAIT, mem_ctx, ev, |context| {
             let handle = state::handle(state)?;
             let info = convert::registration_request(info)?;
-            let link = handle.link(context)?;
-            let id = handle.state.wait(info.clone(), link.clone())?;
-            Ok(request(handle, link, id, info))
+            let loop_handle = handle.loop_handle(context)?;
+            let id = handle.state.wait(info.clone(), loop_handle.clone())?;
+            Ok(request(handle, loop_handle, id, info))
         })
     }
 }
@@ -250,9 +260,9 @@ pub unsafe extern "C" fn swnc_unregister_send(
         request::send(Kind::UNREGISTER, mem_ctx, ev, |context| {
             let handle = state::handle(state)?;
             let info = convert::registration_request(info)?;
-            let link = handle.link(context)?;
-            let id = handle.state.unregister(info.clone(), link.clone())?;
-            Ok(request(handle, link, id, info))
+            let loop_handle = handle.loop_handle(context)?;
+            let id = handle.state.unregister(info.clone(), loop_handle.clone())?;
+            Ok(request(handle, loop_handle, id, info))
         })
     }
 }

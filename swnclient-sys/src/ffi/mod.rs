@@ -13,6 +13,6 @@ mod credentials;
 mod debug_callback;
 mod entry;
 mod guard;
-mod link;
+mod loop_handle;
 mod request;
 mod state;

@@ -9,7 +9,7 @@ use super::bindings::{
     tevent_req_post, tevent_req_received, tevent_req_set_cancel_fn, tevent_req_set_cleanup_fn,
 };
 use super::guard;
-use super::link::Link;
+use super::loop_handle::LoopHandle;
 use crate::errno::Errno;
 use crate::registry::RequestId;
 use crate::state::State;
@@ -32,8 +32,8 @@ impl Kind {
 
 /// What hangs below a tevent request.
 pub(super) struct Request {
-    pub(super) state: Arc<State<Arc<Link>>>,
-    pub(super) link: Arc<Link>,
+    pub(super) state: Arc<State<Arc<LoopHandle>>>,
+    pub(super) loop_handle: Arc<LoopHandle>,
     pub(super) id: RequestId,
     pub(super) info: RegistrationRequest,
     /// What a wait has got and nobody has received.
@@ -77,7 +77,7 @@ pub(super) unsafe fn send(
             (*data.cast::<Data>()).request = request;
             tevent_req_set_cleanup_fn(req, cleanup);
             tevent_req_set_cancel_fn(req, cancel);
-            (*request).link.add((*request).id, req)
+            (*request).loop_handle.add((*request).id, req, complete)
         }
     });
     match started {
@@ -94,7 +94,7 @@ pub(super) unsafe fn send(
 ///
 /// # Safety
 /// `req` is a request that [`send`] has started, on its context's thread.
-pub(super) unsafe fn complete(req: *mut tevent_req) {
+unsafe fn complete(req: *mut tevent_req) {
     // SAFETY: this function's contract; no reference is kept while the caller's
     // callback runs, which may free the request.
     let outcome = unsafe {
@@ -193,7 +193,7 @@ unsafe extern "C" fn cleanup(req: *mut tevent_req, state: c_int) {
         let Some(request) = (unsafe { data.request.as_mut() }) else {
             return Ok(());
         };
-        request.link.remove(request.id);
+        request.loop_handle.remove(request.id);
         request.state.abandon(request.id);
         if state == TEVENT_REQ_RECEIVED {
             // SAFETY: the box, for the last time.
@@ -211,7 +211,7 @@ unsafe extern "C" fn cleanup(req: *mut tevent_req, state: c_int) {
 unsafe extern "C" fn cancel(req: *mut tevent_req) -> bool {
     let context = guard::run(|| {
         // SAFETY: tevent calls this while the request is in progress.
-        unsafe { request(req) }.map(|request| request.link.context()).ok_or(Errno::INVAL)
+        unsafe { request(req) }.map(|request| request.loop_handle.context()).ok_or(Errno::INVAL)
     });
     let Ok(context) = context else {
         return false;

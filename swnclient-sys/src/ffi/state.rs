@@ -3,7 +3,7 @@
 use super::abi::{swnc_state, tevent_context};
 use super::bindings::{_talloc_set_destructor, _talloc_zero};
 use super::guard;
-use super::link::Link;
+use super::loop_handle::LoopHandle;
 use crate::errno::Errno;
 use crate::state::State;
 use libc::{c_int, c_void};
@@ -15,27 +15,30 @@ const NAME: &CStr = c"struct swnc_state";
 
 /// What hangs below a `struct swnc_state`.
 pub(super) struct Handle {
-    pub(super) state: Arc<State<Arc<Link>>>,
-    /// To the contexts that requests were made for.
-    links: Mutex<Vec<Arc<Link>>>,
+    pub(super) state: Arc<State<Arc<LoopHandle>>>,
+    /// Of the contexts that requests were made for.
+    loops: Mutex<Vec<Arc<LoopHandle>>>,
 }
 
 impl Handle {
-    /// The link to a context, which is made where there is none.
+    /// Returns the handle to a context's loop, which is made where there is none.
     ///
     /// # Safety
     /// `ev` is a tevent context of the calling thread's.
-    pub(super) unsafe fn link(&self, ev: NonNull<tevent_context>) -> Result<Arc<Link>, Errno> {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(link) = links.iter().find(|link| link.leads_to(ev)) {
-            return Ok(Arc::clone(link));
+    pub(super) unsafe fn loop_handle(
+        &self,
+        ev: NonNull<tevent_context>,
+    ) -> Result<Arc<LoopHandle>, Errno> {
+        let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = loops.iter().find(|known| known.is_for(ev)) {
+            return Ok(Arc::clone(known));
         }
-        links.retain(|link| link.is_open());
+        loops.retain(|known| known.is_open());
         // SAFETY: this function's contract.
-        let link = unsafe { Link::new(ev, &self.state) }?;
-        links.push(Arc::clone(&link));
-        self.state.set_bells(links.as_slice().into());
-        Ok(link)
+        let new = unsafe { LoopHandle::new(ev, &self.state) }?;
+        loops.push(Arc::clone(&new));
+        self.state.set_notifiers(loops.as_slice().into());
+        Ok(new)
     }
 }
 
@@ -47,7 +50,7 @@ pub(super) unsafe fn new(ctx: *mut c_void) -> Result<NonNull<swnc_state>, Errno>
     // SAFETY: this function's contract.
     let object = unsafe { _talloc_zero(ctx, size_of::<swnc_state>(), NAME.as_ptr()) };
     let object = NonNull::new(object.cast::<swnc_state>()).ok_or(Errno::NOMEM)?;
-    let handle = Box::new(Handle { state: State::new(), links: Mutex::default() });
+    let handle = Box::new(Handle { state: State::new(), loops: Mutex::default() });
     // SAFETY: the object is new, and as large as it must be. The destructor owns
     // the box.
     unsafe {
@@ -76,8 +79,8 @@ unsafe extern "C" fn state_gone(state: *mut c_void) -> c_int {
         // SAFETY: talloc calls this once, with a state.
         let handle = unsafe { Box::from_raw((*state.cast::<swnc_state>()).inner.cast::<Handle>()) };
         handle.state.close();
-        for link in handle.links.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            link.retire();
+        for known in handle.loops.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            known.retire();
         }
         Ok(())
     });

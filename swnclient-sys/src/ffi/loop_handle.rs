@@ -1,17 +1,17 @@
 //! The way from any thread to the one that runs a tevent context.
 //!
-//! There is one link for each pair of a state and a tevent context. Other threads
-//! touch nothing of it but its bell, an eventfd, and two flags: whoever has left
-//! something for the context's thread rings, and never waits, nor is waited for.
-//! The bell wakes the context's loop through an event that is there while
-//! requests wait, so that tevent_loop_wait goes on as long.
+//! There is one loop handle for each pair of a state and a tevent context. Other
+//! threads touch nothing of it but an eventfd and two flags: they notify it of what
+//! they have left for the context's thread, and neither waits for the other. The
+//! eventfd wakes the context's loop through an event that is there while requests
+//! wait, so that tevent_loop_wait goes on as long.
 //!
-//! The talloc objects hang below the context and go with it. The link itself is
-//! reference counted, so that whoever comes late finds one that leads nowhere.
+//! The talloc objects hang below the context and go with it. The handle itself is
+//! reference counted, so that a thread that is late finds one that is not open.
 //!
 //! The caller's functions are called from immediate events only, a new one each
-//! time: a function may run a nested loop in which more is to be done, and may
-//! free everything in there, which tevent allows for neither an event on a file
+//! time: a function may run a nested loop that has more to do, and may free
+//! everything in there, which tevent allows for neither an event on a file
 //! descriptor nor an immediate event that is used twice.
 
 use super::abi::{tevent_context, tevent_req};
@@ -20,11 +20,11 @@ use super::bindings::{
     _tevent_schedule_immediate, TEVENT_FD_READ, location, tevent_fd, tevent_fd_set_flags,
     tevent_immediate,
 };
-use super::{debug_callback, guard, request};
+use super::{debug_callback, guard};
 use crate::debug::{self, Loop};
 use crate::engine;
 use crate::errno::Errno;
-use crate::inbox::Bell;
+use crate::inbox::Notifier;
 use crate::registry::{RequestId, Wake};
 use crate::state::State;
 use crate::system::EventFd;
@@ -35,18 +35,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
+/// Completes a request if it has an outcome by now. Called on the context's thread
+/// while the request waits.
+pub(super) type Complete = unsafe fn(*mut tevent_req);
+
 /// See the module's description.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct LoopHandle {
     ev: *mut tevent_context,
-    /// Another one that has a copy of it, after a fork, has the same eventfd.
+    /// A process that has a copy of the handle, after a fork, has the same eventfd.
     process: u32,
     state: Weak<State<Arc<Self>>>,
-    bell: EventFd,
-    /// A turn will follow, in which all that was left until now is seen.
-    rung: AtomicBool,
-    /// The event of the bell is there.
-    attended: AtomicBool,
+    eventfd: EventFd,
+    /// A turn will follow, which sees all that was left until now.
+    signaled: AtomicBool,
+    /// The eventfd has its event.
+    armed: AtomicBool,
     /// The debug callback may have lines to take.
     lines: AtomicBool,
     /// Locked for moments only, by the caller's threads, and never while
@@ -56,46 +60,52 @@ pub(super) struct Link {
 
 #[derive(Debug)]
 struct Inner {
-    /// The parent of what follows; NULL once the link leads nowhere.
+    /// The parent of what follows; NULL once the handle is closed.
     anchor: *mut Anchor,
-    /// The event of the bell; NULL while no request waits.
+    /// The event of the eventfd; NULL while no request waits.
     event: *mut tevent_fd,
     /// The thread that was last seen to use the context.
     thread: ThreadId,
     /// The requests that wait.
-    requests: BTreeMap<RequestId, *mut tevent_req>,
+    requests: BTreeMap<RequestId, Waiting>,
     /// Those of them that something has happened to.
     woken: VecDeque<RequestId>,
-    /// They will be looked at without being rung for.
+    /// They will be looked at without a notification.
     in_turn: bool,
-    /// The state is gone: once all requests are told, the link goes too.
+    /// The state is gone: once all requests are told, the handle goes too.
     retired: bool,
 }
 
 // SAFETY: the pointers are used on the context's thread only.
-unsafe impl Send for Link {}
+unsafe impl Send for LoopHandle {}
 // SAFETY: as above; what other threads use is an eventfd, atomic or locked.
-unsafe impl Sync for Link {}
+unsafe impl Sync for LoopHandle {}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    request: *mut tevent_req,
+    complete: Complete,
+}
 
 /// The talloc object that goes with the tevent context.
 #[repr(C)]
 struct Anchor {
     /// A counted reference.
-    link: *const Link,
+    handle: *const LoopHandle,
 }
 
-/// What is to be done in a turn.
+/// What a turn does.
 enum Turn {
-    Complete(*mut tevent_req),
+    Complete(Waiting),
     Lines,
     Retire(*mut Anchor),
-    /// The event can go.
-    Rest(*mut tevent_fd),
+    /// Frees the event, for which no request waits.
+    Disarm(*mut tevent_fd),
     Nothing,
 }
 
-impl Link {
-    /// Makes a link to a context. On the context's thread.
+impl LoopHandle {
+    /// Makes a handle to a context's loop. On the context's thread.
     ///
     /// # Safety
     /// `ev` is a tevent context of the calling thread's.
@@ -104,18 +114,18 @@ impl Link {
         state: &Arc<State<Arc<Self>>>,
     ) -> Result<Arc<Self>, Errno> {
         let ev = ev.as_ptr();
-        let bell = EventFd::new()?;
-        let name = c"struct swnc_link";
+        let eventfd = EventFd::new()?;
+        let name = c"struct swnc_loop_handle";
         // SAFETY: the context is a talloc object.
         let anchor = unsafe { _talloc_zero(ev.cast(), size_of::<Anchor>(), name.as_ptr()) };
         let anchor = NonNull::new(anchor.cast::<Anchor>()).ok_or(Errno::NOMEM)?.as_ptr();
-        let link = Arc::new(Self {
+        let handle = Arc::new(Self {
             ev,
             process: std::process::id(),
             state: Arc::downgrade(state),
-            bell,
-            rung: AtomicBool::default(),
-            attended: AtomicBool::default(),
+            eventfd,
+            signaled: AtomicBool::default(),
+            armed: AtomicBool::default(),
             lines: AtomicBool::default(),
             inner: Mutex::new(Inner {
                 anchor,
@@ -128,60 +138,64 @@ impl Link {
             }),
         });
         // SAFETY: the anchor is this function's; the destructor takes what it
-        // gets: an anchor with a reference to the link.
+        // gets: an anchor with a reference to the handle.
         unsafe {
-            (*anchor).link = Arc::into_raw(Arc::clone(&link));
+            (*anchor).handle = Arc::into_raw(Arc::clone(&handle));
             _talloc_set_destructor(anchor.cast(), Some(anchor_gone));
         }
-        let as_loop: Arc<dyn Loop> = Arc::clone(&link) as _;
+        let as_loop: Arc<dyn Loop> = Arc::clone(&handle) as _;
         debug::add_loop(Arc::downgrade(&as_loop));
-        Ok(link)
+        Ok(handle)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is the living link to a context, which the calling thread uses.
-    pub(super) fn leads_to(&self, ev: NonNull<tevent_context>) -> bool {
+    /// Whether it is the open handle of a context, which the calling thread uses.
+    pub(super) fn is_for(&self, ev: NonNull<tevent_context>) -> bool {
         let mut inner = self.lock();
-        let leads =
+        let found =
             self.ev == ev.as_ptr() && !inner.anchor.is_null() && self.process == std::process::id();
-        if leads {
+        if found {
             inner.thread = thread::current().id();
         }
-        leads
+        found
     }
 
-    /// Whether it leads anywhere.
+    /// Whether the context is there.
     pub(super) fn is_open(&self) -> bool {
         !self.lock().anchor.is_null()
     }
 
-    /// The context; it may be gone.
+    /// Returns the context, which may be gone.
     pub(super) fn context(&self) -> *mut tevent_context {
         self.ev
     }
 
-    /// From now on the request is completed when it is woken. On the context's
-    /// thread.
+    /// Adds a request that is completed once it is woken. On the context's thread.
     ///
     /// # Safety
-    /// The request lives until it is removed.
-    pub(super) unsafe fn add(&self, id: RequestId, request: *mut tevent_req) -> Result<(), Errno> {
+    /// The request lives until it is removed, and `complete` is for such requests.
+    pub(super) unsafe fn add(
+        &self,
+        id: RequestId,
+        request: *mut tevent_req,
+        complete: Complete,
+    ) -> Result<(), Errno> {
         let mut inner = self.lock();
         if inner.event.is_null() {
             // SAFETY: on the context's thread, and it was alive in this call. The
-            // link outlives the anchor, and so does its eventfd.
+            // handle outlives the anchor, and so does its eventfd.
             inner.event = unsafe {
                 _tevent_add_fd(
                     self.ev,
                     inner.anchor.cast(),
-                    self.bell.number(),
+                    self.eventfd.number(),
                     TEVENT_FD_READ,
-                    rung,
+                    on_readable,
                     ptr::from_ref(self).cast_mut().cast(),
-                    c"swnc_link_rung".as_ptr(),
+                    c"swnc_on_readable".as_ptr(),
                     location!(),
                 )
             };
@@ -189,32 +203,32 @@ impl Link {
         if inner.event.is_null() {
             return Err(Errno::NOMEM);
         }
-        inner.requests.insert(id, request);
+        inner.requests.insert(id, Waiting { request, complete });
         drop(inner);
-        if !self.attended.swap(true, Ordering::AcqRel) && debug::has_lines() {
+        if !self.armed.swap(true, Ordering::AcqRel) && debug::has_lines() {
             self.wake_for_lines();
         }
         Ok(())
     }
 
-    /// The request has been completed, or is being freed. On the context's
+    /// Removes a request that has been completed, or is being freed. On the context's
     /// thread.
     pub(super) fn remove(&self, id: RequestId) {
         let mut inner = self.lock();
         inner.requests.remove(&id);
         if inner.requests.is_empty() {
             // To remove the event, unless there is another request by then.
-            self.ring();
+            self.notify();
         }
     }
 
-    /// The state is gone. From any thread.
+    /// Ends the handle of a state that is gone. From any thread.
     pub(super) fn retire(&self) {
         let mut inner = self.lock();
         inner.retired = true;
         let (anchor, here) = (inner.anchor, inner.thread == thread::current().id());
         if !inner.event.is_null() {
-            self.ring();
+            self.notify();
         } else if here && !anchor.is_null() {
             drop(inner);
             // SAFETY: on the context's thread, and it is alive.
@@ -223,18 +237,18 @@ impl Link {
         // Otherwise it goes with the context.
     }
 
-    /// Has the loop take a turn. From any thread.
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            self.bell.write();
+    /// Makes the loop take a turn. From any thread.
+    fn notify(&self) {
+        if !self.signaled.swap(true, Ordering::AcqRel) {
+            self.eventfd.write();
         }
     }
 
-    /// What is to be done next: one thing in a turn, the caller's loop decides
-    /// what comes between two.
+    /// Decides what to do next: one thing in a turn, so that the caller's loop can
+    /// do others between two.
     fn turn(&self) -> Turn {
-        // Whoever rings before this is seen below, later ones ring anew.
-        self.rung.swap(false, Ordering::AcqRel);
+        // What was left before this is seen below, what is left later notifies again.
+        self.signaled.swap(false, Ordering::AcqRel);
         let mut inner = self.lock();
         let mut more = true;
         if inner.woken.is_empty() {
@@ -247,21 +261,21 @@ impl Link {
         let turn = inner.next(&self.lines);
         let more = more || !inner.woken.is_empty() || self.lines.load(Ordering::Acquire);
         if more || (turn.is_some() && inner.requests.is_empty()) {
-            self.ring();
+            self.notify();
         }
         match turn {
             Some(turn) => turn,
             None if more => Turn::Nothing,
-            None => inner.rest(),
+            None => inner.idle(),
         }
     }
 
-    /// Nothing waits here for the time being.
-    fn rest(&self, event: *mut tevent_fd) {
+    /// Frees the event, for which no request waits.
+    fn disarm(&self, event: *mut tevent_fd) {
         // SAFETY: it belongs to the anchor, which is alive as the pointer was not
         // cleared, and its handler does not run.
         unsafe { _talloc_free(event.cast(), location!()) };
-        self.attended.store(false, Ordering::Release);
+        self.armed.store(false, Ordering::Release);
         if self.lines.load(Ordering::Acquire) {
             debug::wake_a_loop();
         }
@@ -269,121 +283,121 @@ impl Link {
 }
 
 impl Inner {
-    /// Something that is to be done for the caller.
+    /// Takes the next thing to do for the caller.
     fn next(&mut self, lines: &AtomicBool) -> Option<Turn> {
         while let Some(id) = self.woken.pop_front() {
-            if let Some(request) = self.requests.get(&id) {
-                return Some(Turn::Complete(*request));
+            if let Some(waiting) = self.requests.get(&id) {
+                return Some(Turn::Complete(*waiting));
             }
         }
         lines.swap(false, Ordering::AcqRel).then_some(Turn::Lines)
     }
 
-    /// What is to be done where the caller has nothing to do.
-    fn rest(&mut self) -> Turn {
+    /// Decides what to do where there is nothing to do for the caller.
+    fn idle(&mut self) -> Turn {
         if !self.requests.is_empty() {
             Turn::Nothing
         } else if self.retired {
             Turn::Retire(self.anchor)
         } else {
-            Turn::Rest(std::mem::replace(&mut self.event, ptr::null_mut()))
+            Turn::Disarm(std::mem::replace(&mut self.event, ptr::null_mut()))
         }
     }
 }
 
-impl Wake for Arc<Link> {
+impl Wake for Arc<LoopHandle> {
     fn wake(&self, request: RequestId) {
         let mut inner = self.lock();
         inner.woken.push_back(request);
         if !inner.in_turn {
-            self.ring();
+            self.notify();
         }
     }
 }
 
-impl Bell for Arc<Link> {
-    fn ring(&self) {
-        Link::ring(self);
+impl Notifier for Arc<LoopHandle> {
+    fn notify(&self) {
+        LoopHandle::notify(self);
     }
 }
 
-impl Loop for Link {
+impl Loop for LoopHandle {
     fn wake_for_lines(&self) -> bool {
-        let attended = self.attended.load(Ordering::Acquire);
-        if attended {
+        let armed = self.armed.load(Ordering::Acquire);
+        if armed {
             self.lines.store(true, Ordering::Release);
-            self.ring();
+            self.notify();
         }
-        attended
+        armed
     }
 }
 
-/// The handler of the bell's event.
-unsafe extern "C" fn rung(
+/// Handles the eventfd's event.
+unsafe extern "C" fn on_readable(
     ev: *mut tevent_context,
     event: *mut tevent_fd,
     _flags: u16,
-    link: *mut c_void,
+    handle: *mut c_void,
 ) {
     let result = guard::run(|| {
-        // SAFETY: the anchor is alive, as its event is; so is the link.
-        let link = unsafe { &*link.cast_const().cast::<Link>() };
-        let anchor = link.lock().anchor;
+        // SAFETY: the anchor is alive, as its event is; so is the handle.
+        let handle = unsafe { &*handle.cast_const().cast::<LoopHandle>() };
+        let anchor = handle.lock().anchor;
         // SAFETY: as above, and this is the context's thread; the event belongs to
-        // the anchor, which the link outlives.
+        // the anchor, which the handle outlives.
         unsafe {
             let immediate = _tevent_create_immediate(anchor.cast(), location!());
             if immediate.is_null() {
-                // Comes back for as long as the bell is not read.
+                // Called again for as long as the eventfd is not read.
                 return Err(Errno::NOMEM);
             }
             _tevent_schedule_immediate(
                 immediate,
                 ev,
-                fired,
-                ptr::from_ref(link).cast_mut().cast(),
-                c"swnc_link_fired".as_ptr(),
+                on_immediate,
+                ptr::from_ref(handle).cast_mut().cast(),
+                c"swnc_on_immediate".as_ptr(),
                 location!(),
             );
         }
-        link.bell.read();
+        handle.eventfd.read();
         Ok(())
     });
     if result == Err(Errno::FORKED) {
-        // The bell is the parent's. SAFETY: in the event's handler.
+        // The eventfd is the parent's. SAFETY: in the event's handler.
         unsafe { tevent_fd_set_flags(event, 0) };
     }
 }
 
-/// The handler of the immediate event.
-unsafe extern "C" fn fired(
+/// Handles the immediate event: takes a turn.
+unsafe extern "C" fn on_immediate(
     _ev: *mut tevent_context,
     immediate: *mut tevent_immediate,
-    link: *mut c_void,
+    handle: *mut c_void,
 ) {
     let result = guard::run(|| {
-        let link = link.cast_const().cast::<Link>();
+        let handle = handle.cast_const().cast::<LoopHandle>();
         // SAFETY: the anchor has a reference; what is done below may free it, so
         // there is one more. tevent takes care of an immediate event that is freed
         // by its own handler.
-        let link = unsafe {
-            Arc::increment_strong_count(link);
+        let handle = unsafe {
+            Arc::increment_strong_count(handle);
             _talloc_free(immediate.cast(), location!());
-            Arc::from_raw(link)
+            Arc::from_raw(handle)
         };
-        match link.turn() {
+        match handle.turn() {
             // SAFETY: it waits, or it would have been removed.
-            Turn::Complete(request) => unsafe { request::complete(request) },
+            Turn::Complete(Waiting { request, complete }) => unsafe { complete(request) },
             Turn::Lines => {
                 if debug_callback::deliver() {
-                    link.wake_for_lines();
+                    handle.wake_for_lines();
                 }
             }
             Turn::Retire(anchor) => {
                 // SAFETY: no request waits, and the state is gone.
                 unsafe { _talloc_free(anchor.cast(), location!()) };
             }
-            Turn::Rest(event) => link.rest(event),
+            Turn::Disarm(event) => handle.disarm(event),
             Turn::Nothing => {}
         }
         Ok(())
@@ -392,16 +406,16 @@ unsafe extern "C" fn fired(
     let _ = result;
 }
 
-/// The anchor's destructor: the context is gone, or the link retires.
+/// The anchor's destructor: the context is gone, or the handle retires.
 unsafe extern "C" fn anchor_gone(anchor: *mut c_void) -> c_int {
-    // SAFETY: set by `Link::new`, and taken back here once.
-    let link = unsafe { Arc::from_raw((*anchor.cast::<Anchor>()).link) };
+    // SAFETY: set by `LoopHandle::new`, and taken back here once.
+    let handle = unsafe { Arc::from_raw((*anchor.cast::<Anchor>()).handle) };
     if engine::is_forked() {
         // A lock may be held for ever.
-        std::mem::forget(link);
+        std::mem::forget(handle);
         return 0;
     }
-    let mut inner = link.lock();
+    let mut inner = handle.lock();
     inner.anchor = ptr::null_mut();
     let event = std::mem::replace(&mut inner.event, ptr::null_mut());
     inner.requests.clear();
@@ -409,7 +423,7 @@ unsafe extern "C" fn anchor_gone(anchor: *mut c_void) -> c_int {
     drop(inner);
     if !event.is_null() {
         // Before its file descriptor is closed.
-        link.rest(event);
+        handle.disarm(event);
     }
     0
 }
