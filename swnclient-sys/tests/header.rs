@@ -9,11 +9,23 @@ mod common;
 
 use common::{compile, output, pkg_config};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 const HEADER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../include/witness/swnclient.h");
+
+/// Writes the functions of entry.rs as its macro defines them, since cbindgen does
+/// not expand macros.
+fn functions() -> PathBuf {
+    let source = fs::read_to_string(Path::new(HERE).join("src/ffi/entry.rs")).unwrap();
+    let (_, rest) = source.split_once("\nentry! {\n").unwrap();
+    let (functions, _) = rest.split_once("\n}\n").unwrap();
+    let text = functions.replace("\n    fn ", "\n#[no_mangle] pub unsafe extern \"C\" fn ");
+    let path = common::scratch("header").join("entry.rs");
+    fs::write(&path, text).unwrap();
+    path
+}
 
 fn generate() -> String {
     let config = cbindgen::Config::from_file(Path::new(HERE).join("cbindgen.toml")).unwrap();
@@ -21,17 +33,16 @@ fn generate() -> String {
     cbindgen::Builder::new()
         .with_config(config)
         .with_src(Path::new(HERE).join("src/ffi/abi.rs"))
-        .with_src(Path::new(HERE).join("src/ffi/entry.rs"))
+        .with_src(functions())
         .generate()
         .unwrap()
         .write(&mut text);
-    finish(String::from_utf8(text).unwrap())
+    finish(&String::from_utf8(text).unwrap())
 }
 
 /// What C has and cbindgen can't write: an anonymous union. `__extension__`,
-/// because C99 does not have them. What only Rust wants to read goes.
-fn finish(text: String) -> String {
-    let text = text.replace(" *\n * # Safety\n * As the description says.\n", "");
+/// because C99 does not have them.
+fn finish(text: &str) -> String {
     let (before, rest) = text.split_once("/**\n * The anonymous union").unwrap();
     let (union, after) = rest.split_once("};\n\n").unwrap();
     let (_, members) = union.split_once("{\n").unwrap();

@@ -19,7 +19,10 @@ unsafe impl Send for Callback {}
 static CALLBACK: Mutex<Option<Callback>> = Mutex::new(None);
 
 /// Sets the callback; none switches the log off.
-pub(super) fn set(function: Option<DebugCallback>, private_data: *mut c_void, level: c_int) {
+///
+/// # Safety
+/// The function may be called with the pointer until another one is set.
+pub(super) unsafe fn set(function: Option<DebugCallback>, private_data: *mut c_void, level: c_int) {
     let callback = function.map(|function| Callback { function, private_data });
     *CALLBACK.lock().unwrap_or_else(PoisonError::into_inner) = callback;
     debug::enable(if callback.is_some() { level } else { -1 });
@@ -33,8 +36,7 @@ pub(super) fn deliver() -> bool {
     // Called without the lock: it may set another callback.
     let callback = *CALLBACK.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(Callback { function, private_data }) = callback {
-        // SAFETY: the caller's function with the caller's pointer, which stay
-        // valid until another is set; the text ends with NUL.
+        // SAFETY: the contract of `set`; the text ends with NUL.
         unsafe { function(private_data, line.level, line.text.as_ptr()) };
     }
     more

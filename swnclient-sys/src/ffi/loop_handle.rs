@@ -20,9 +20,9 @@ use super::bindings::{
     _tevent_schedule_immediate, TEVENT_FD_READ, location, tevent_fd, tevent_fd_set_flags,
     tevent_immediate,
 };
-use super::{debug_callback, guard};
+use super::debug_callback;
+use super::guard::callback;
 use crate::debug::{self, Loop};
-use crate::engine;
 use crate::errno::Errno;
 use crate::inbox::Notifier;
 use crate::registry::{RequestId, Wake};
@@ -332,98 +332,91 @@ impl Loop for LoopHandle {
     }
 }
 
-/// Handles the eventfd's event.
-unsafe extern "C" fn on_readable(
-    ev: *mut tevent_context,
-    event: *mut tevent_fd,
-    _flags: u16,
-    handle: *mut c_void,
-) {
-    let result = guard::run(|| {
-        // SAFETY: the anchor is alive, as its event is; so is the handle.
-        let handle = unsafe { &*handle.cast_const().cast::<LoopHandle>() };
+callback! {
+    /// Handles the eventfd's event.
+    fn on_readable(
+        ev: *mut tevent_context,
+        event: *mut tevent_fd,
+        _flags: u16,
+        handle: *mut c_void,
+    ) {
+        // The anchor is alive, as its event is; so is the handle.
+        let handle = &*handle.cast_const().cast::<LoopHandle>();
         let anchor = handle.lock().anchor;
-        // SAFETY: as above, and this is the context's thread; the event belongs to
-        // the anchor, which the handle outlives.
-        unsafe {
-            let immediate = _tevent_create_immediate(anchor.cast(), location!());
-            if immediate.is_null() {
-                // Called again for as long as the eventfd is not read.
-                return Err(Errno::NOMEM);
-            }
-            _tevent_schedule_immediate(
-                immediate,
-                ev,
-                on_immediate,
-                ptr::from_ref(handle).cast_mut().cast(),
-                c"swnc_on_immediate".as_ptr(),
-                location!(),
-            );
+        // This is the context's thread; the event belongs to the anchor, which the
+        // handle outlives.
+        let immediate = _tevent_create_immediate(anchor.cast(), location!());
+        if immediate.is_null() {
+            // Called again for as long as the eventfd is not read.
+            return Err(Errno::NOMEM);
         }
+        _tevent_schedule_immediate(
+            immediate,
+            ev,
+            on_immediate,
+            ptr::from_ref(handle).cast_mut().cast(),
+            c"swnc_on_immediate".as_ptr(),
+            location!(),
+        );
         handle.eventfd.read();
         Ok(())
-    });
-    if result == Err(Errno::FORKED) {
-        // The eventfd is the parent's. SAFETY: in the event's handler.
-        unsafe { tevent_fd_set_flags(event, 0) };
     }
-}
+    or |errno| {
+        if errno == Errno::FORKED {
+            // The eventfd is the parent's. SAFETY: in the event's handler.
+            unsafe { tevent_fd_set_flags(event, 0) };
+        }
+    };
 
-/// Handles the immediate event: takes a turn.
-unsafe extern "C" fn on_immediate(
-    _ev: *mut tevent_context,
-    immediate: *mut tevent_immediate,
-    handle: *mut c_void,
-) {
-    let result = guard::run(|| {
+    /// Handles the immediate event: takes a turn.
+    fn on_immediate(
+        _ev: *mut tevent_context,
+        immediate: *mut tevent_immediate,
+        handle: *mut c_void,
+    ) {
         let handle = handle.cast_const().cast::<LoopHandle>();
-        // SAFETY: the anchor has a reference; what is done below may free it, so
-        // there is one more. tevent takes care of an immediate event that is freed
-        // by its own handler.
-        let handle = unsafe {
-            Arc::increment_strong_count(handle);
-            _talloc_free(immediate.cast(), location!());
-            Arc::from_raw(handle)
-        };
+        // The anchor has a reference; what is done below may free it, so there is one
+        // more. tevent takes care of an immediate event that is freed by its own
+        // handler.
+        Arc::increment_strong_count(handle);
+        _talloc_free(immediate.cast(), location!());
+        let handle = Arc::from_raw(handle);
         match handle.turn() {
-            // SAFETY: it waits, or it would have been removed.
-            Turn::Complete(Waiting { request, complete }) => unsafe { complete(request) },
+            // It waits, or it would have been removed.
+            Turn::Complete(Waiting { request, complete }) => complete(request),
             Turn::Lines => {
                 if debug_callback::deliver() {
                     handle.wake_for_lines();
                 }
             }
+            // No request waits, and the state is gone.
             Turn::Retire(anchor) => {
-                // SAFETY: no request waits, and the state is gone.
-                unsafe { _talloc_free(anchor.cast(), location!()) };
+                _talloc_free(anchor.cast(), location!());
             }
             Turn::Disarm(event) => handle.disarm(event),
             Turn::Nothing => {}
         }
         Ok(())
-    });
+    }
     // A panic is in the log; a forked process has nothing to do here.
-    let _ = result;
-}
+    or |_| ();
 
-/// The anchor's destructor: the context is gone, or the handle retires.
-unsafe extern "C" fn anchor_gone(anchor: *mut c_void) -> c_int {
-    // SAFETY: set by `LoopHandle::new`, and taken back here once.
-    let handle = unsafe { Arc::from_raw((*anchor.cast::<Anchor>()).handle) };
-    if engine::is_forked() {
-        // A lock may be held for ever.
-        std::mem::forget(handle);
-        return 0;
+    /// The anchor's destructor: the context is gone, or the handle retires.
+    fn anchor_gone(anchor: *mut c_void) -> c_int {
+        // Set by `LoopHandle::new`, and taken back here once.
+        let handle = Arc::from_raw((*anchor.cast::<Anchor>()).handle);
+        let mut inner = handle.lock();
+        inner.anchor = ptr::null_mut();
+        let event = std::mem::replace(&mut inner.event, ptr::null_mut());
+        inner.requests.clear();
+        inner.woken.clear();
+        drop(inner);
+        if !event.is_null() {
+            // Before its file descriptor is closed.
+            handle.disarm(event);
+        }
+        Ok(0)
     }
-    let mut inner = handle.lock();
-    inner.anchor = ptr::null_mut();
-    let event = std::mem::replace(&mut inner.event, ptr::null_mut());
-    inner.requests.clear();
-    inner.woken.clear();
-    drop(inner);
-    if !event.is_null() {
-        // Before its file descriptor is closed.
-        handle.disarm(event);
-    }
-    0
+    // In a forked process a lock may be held for ever: the reference is leaked.
+    or |_| 0;
 }

@@ -1,15 +1,16 @@
 //! Requests: real tevent requests, made for the caller's context and completed
 //! on its thread.
 
-use super::abi::{tevent_context, tevent_req};
+use super::abi::{swn_registration_info, swnc_state, tevent_context, tevent_req};
 use super::bindings::{
     _tevent_req_create, _tevent_req_data, _tevent_req_done, _tevent_req_error, _tevent_req_oom,
     TEVENT_REQ_NO_MEMORY, TEVENT_REQ_RECEIVED, TEVENT_REQ_TIMED_OUT, TEVENT_REQ_USER_ERROR,
     location, tevent_req_defer_callback, tevent_req_is_error, tevent_req_is_in_progress,
     tevent_req_post, tevent_req_received, tevent_req_set_cancel_fn, tevent_req_set_cleanup_fn,
 };
-use super::guard;
+use super::guard::{self, callback};
 use super::loop_handle::LoopHandle;
+use super::{convert, state};
 use crate::errno::Errno;
 use crate::registry::RequestId;
 use crate::state::State;
@@ -31,13 +32,13 @@ impl Kind {
 }
 
 /// What hangs below a tevent request.
-pub(super) struct Request {
-    pub(super) state: Arc<State<Arc<LoopHandle>>>,
-    pub(super) loop_handle: Arc<LoopHandle>,
-    pub(super) id: RequestId,
-    pub(super) info: RegistrationRequest,
-    /// What a wait has got and nobody has received.
-    pub(super) batch: Vec<Notification>,
+struct Request {
+    state: Arc<State<Arc<LoopHandle>>>,
+    loop_handle: Arc<LoopHandle>,
+    id: RequestId,
+    info: RegistrationRequest,
+    /// What a wait has got and the caller has not received.
+    batch: Vec<Notification>,
 }
 
 /// The talloc object that tevent makes as the request's state.
@@ -47,17 +48,23 @@ struct Data {
     request: *mut Request,
 }
 
-/// Makes a request that `start` starts. NULL where there is no memory for it,
-/// or no context to complete it on.
+/// Makes a request for a registration that `start` starts. NULL where there is no
+/// memory for it, or no context to complete it on.
 ///
 /// # Safety
-/// `ctx` is NULL or a talloc object, `ev` is NULL or a tevent context; both are
-/// the calling thread's.
+/// `ctx` and `state` are each NULL or a talloc object, `ev` is NULL or a tevent
+/// context, all the calling thread's; `info` is NULL or as swnclient.h describes it.
 pub(super) unsafe fn send(
     kind: Kind,
     ctx: *mut c_void,
     ev: *mut tevent_context,
-    start: impl FnOnce(NonNull<tevent_context>) -> Result<Request, Errno>,
+    state: *mut swnc_state,
+    info: *mut swn_registration_info,
+    start: impl FnOnce(
+        &State<Arc<LoopHandle>>,
+        RegistrationRequest,
+        Arc<LoopHandle>,
+    ) -> Result<RequestId, Errno>,
 ) -> *mut tevent_req {
     let Some(context) = NonNull::new(ev) else {
         return ptr::null_mut();
@@ -70,7 +77,15 @@ pub(super) unsafe fn send(
         return req;
     }
     let started = guard::run(|| {
-        let request = Box::into_raw(Box::new(start(context)?));
+        // SAFETY: this function's contract.
+        let (info, state, loop_handle) = unsafe {
+            let handle = state::handle(state)?;
+            let info = convert::registration_request(info)?;
+            (info, Arc::clone(&handle.state), handle.loop_handle(context)?)
+        };
+        let id = start(&state, info.clone(), Arc::clone(&loop_handle))?;
+        let request = Request { state, loop_handle, id, info, batch: Vec::new() };
+        let request = Box::into_raw(Box::new(request));
         // SAFETY: tevent made the data, of this size and zeroed; from now on the
         // clean-up function owns the box.
         unsafe {
@@ -82,7 +97,8 @@ pub(super) unsafe fn send(
     });
     match started {
         Ok(()) => req,
-        // SAFETY: nobody knows of the request yet, so no callback is called.
+        // SAFETY: the caller does not know of the request yet, so there is no
+        // callback to be called.
         Err(errno) => unsafe {
             finish(req, Err(errno));
             tevent_req_post(req, ev)
@@ -130,7 +146,7 @@ unsafe fn finish(req: *mut tevent_req, outcome: Result<(), Errno>) {
 }
 
 /// Takes a request's result: `take` gets the notifications, and may fail.
-/// tevent's convention: whoever calls this does not ask again.
+/// By tevent's convention a result is taken once.
 ///
 /// # Safety
 /// `req` is NULL or a tevent request of the calling thread's.
@@ -175,51 +191,44 @@ pub(super) unsafe fn receive(
 }
 
 /// # Safety
-/// `req` is one of ours, not received yet, and nobody else has a reference to
+/// `req` is one of ours, not received yet, and there is no other reference to
 /// its request.
 unsafe fn request<'a>(req: *mut tevent_req) -> Option<&'a mut Request> {
     // SAFETY: this function's contract.
     unsafe { (*_tevent_req_data(req).cast::<Data>()).request.as_mut() }
 }
 
-/// tevent calls it when a request has ended, for whatever reason, and again when
-/// it is received or freed.
-unsafe extern "C" fn cleanup(req: *mut tevent_req, state: c_int) {
-    // In a forked process nothing is touched.
-    let result = guard::run(|| {
-        // SAFETY: tevent calls this while the data is there.
-        let data = unsafe { &mut *_tevent_req_data(req).cast::<Data>() };
-        // SAFETY: NULL or the box.
-        let Some(request) = (unsafe { data.request.as_mut() }) else {
+callback! {
+    /// Called when a request has ended, for whatever reason, and again when it is
+    /// received or freed.
+    fn cleanup(req: *mut tevent_req, state: c_int) {
+        // tevent calls this while the data is there, which has NULL or the box.
+        let data = &mut *_tevent_req_data(req).cast::<Data>();
+        let Some(request) = data.request.as_mut() else {
             return Ok(());
         };
         request.loop_handle.remove(request.id);
         request.state.abandon(request.id);
         if state == TEVENT_REQ_RECEIVED {
-            // SAFETY: the box, for the last time.
-            let request = unsafe { Box::from_raw(std::mem::take(&mut data.request)) };
+            // The box, for the last time.
+            let request = Box::from_raw(std::mem::take(&mut data.request));
             if !request.batch.is_empty() {
                 request.state.give_back(request.info, request.batch);
             }
         }
         Ok(())
-    });
-    let _ = result;
-}
-
-/// tevent_req_cancel: the callback follows.
-unsafe extern "C" fn cancel(req: *mut tevent_req) -> bool {
-    let context = guard::run(|| {
-        // SAFETY: tevent calls this while the request is in progress.
-        unsafe { request(req) }.map(|request| request.loop_handle.context()).ok_or(Errno::INVAL)
-    });
-    let Ok(context) = context else {
-        return false;
-    };
-    // SAFETY: as above; the context is alive, or the caller could not cancel.
-    unsafe {
-        tevent_req_defer_callback(req, context);
-        finish(req, Err(Errno::CANCELED));
     }
-    true
+    // A forked process touches nothing.
+    or |_| ();
+
+    /// tevent_req_cancel: the callback follows.
+    fn cancel(req: *mut tevent_req) -> bool {
+        // tevent calls this while the request is in progress.
+        let request = request(req).ok_or(Errno::INVAL)?;
+        // It is alive, or the caller could not cancel.
+        tevent_req_defer_callback(req, request.loop_handle.context());
+        finish(req, Err(Errno::CANCELED));
+        Ok(true)
+    }
+    or |_| false;
 }

@@ -2,7 +2,7 @@
 
 use super::abi::{swnc_state, tevent_context};
 use super::bindings::{_talloc_set_destructor, _talloc_zero};
-use super::guard;
+use super::guard::{self, callback};
 use super::loop_handle::LoopHandle;
 use crate::errno::Errno;
 use crate::state::State;
@@ -73,17 +73,17 @@ pub(super) unsafe fn handle<'a>(state: *mut swnc_state) -> Result<&'a Handle, Er
     }
 }
 
-/// The destructor. In a forked process nothing is touched.
-unsafe extern "C" fn state_gone(state: *mut c_void) -> c_int {
-    let result = guard::run(|| {
-        // SAFETY: talloc calls this once, with a state.
-        let handle = unsafe { Box::from_raw((*state.cast::<swnc_state>()).inner.cast::<Handle>()) };
+callback! {
+    /// The destructor.
+    fn state_gone(state: *mut c_void) -> c_int {
+        // talloc calls this once, with a state.
+        let handle = Box::from_raw((*state.cast::<swnc_state>()).inner.cast::<Handle>());
         handle.state.close();
         for known in handle.loops.into_inner().unwrap_or_else(PoisonError::into_inner) {
             known.retire();
         }
-        Ok(())
-    });
-    let _ = result;
-    0
+        Ok(0)
+    }
+    // A forked process touches nothing.
+    or |_| 0;
 }
