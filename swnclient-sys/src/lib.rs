@@ -4,7 +4,7 @@
 //! - `ffi` has the eight entry points, and everything that touches talloc, tevent
 //!   and Samba's credentials, on the caller's thread only. It and `system`, which
 //!   calls the C library, have all of the `unsafe` code.
-//! - `state` is what a `struct swnc_state` stands for: the `registry`, which
+//! - `witness_client` is what a `struct swnc_state` has: the `registry`, which
 //!   knows who waits for what, and the client, which runs on the `engine`, a
 //!   thread of its own, and leaves what happens in the `inbox`.
 //! - `debug` carries log lines to the caller's callback; `errno` says what a
@@ -18,5 +18,5 @@ mod ffi;
 mod inbox;
 mod registry;
 mod report;
-mod state;
 mod system;
+mod witness_client;

@@ -91,10 +91,10 @@ entry! {
         creds: *mut cli_credentials,
         info: *mut swn_registration_info,
     ) -> *mut tevent_req {
-        request::send(Kind::REGISTER, mem_ctx, ev, state, info, |state, info, waker| {
+        request::send(Kind::REGISTER, mem_ctx, ev, state, info, |client, info, waker| {
             let credentials = credentials::read(creds)?;
             let client_name = || credentials::netbios_name(creds, lp_ctx);
-            state.register(info, credentials, client_name, waker)
+            client.register(info, credentials, client_name, waker)
         })
     }
 
@@ -136,8 +136,8 @@ entry! {
         state: *mut swnc_state,
         info: *mut swn_registration_info,
     ) -> *mut tevent_req {
-        request::send(Kind::WAIT, mem_ctx, ev, state, info, |state, info, waker| {
-            state.wait(info, waker)
+        request::send(Kind::WAIT, mem_ctx, ev, state, info, |client, info, waker| {
+            client.wait(info, waker)
         })
     }
 
@@ -187,8 +187,8 @@ entry! {
         state: *mut swnc_state,
         info: *mut swn_registration_info,
     ) -> *mut tevent_req {
-        request::send(Kind::UNREGISTER, mem_ctx, ev, state, info, |state, info, waker| {
-            state.unregister(info, waker)
+        request::send(Kind::UNREGISTER, mem_ctx, ev, state, info, |client, info, waker| {
+            client.unregister(info, waker)
         })
     }
 

@@ -26,8 +26,8 @@ use crate::debug::{self, Loop};
 use crate::errno::Errno;
 use crate::inbox::Notifier;
 use crate::registry::{RequestId, Wake};
-use crate::state::State;
 use crate::system::EventFd;
+use crate::witness_client::WitnessClient;
 use libc::{c_int, c_void};
 use std::collections::{BTreeMap, VecDeque};
 use std::ptr::{self, NonNull};
@@ -45,7 +45,7 @@ pub(super) struct LoopHandle {
     ev: *mut tevent_context,
     /// A process that has a copy of the handle, after a fork, has the same eventfd.
     process: u32,
-    state: Weak<State<Arc<Self>>>,
+    client: Weak<WitnessClient<Arc<Self>>>,
     eventfd: EventFd,
     /// A turn will follow, which sees all that was left until now.
     signaled: AtomicBool,
@@ -111,7 +111,7 @@ impl LoopHandle {
     /// `ev` is a tevent context of the calling thread's.
     pub(super) unsafe fn new(
         ev: NonNull<tevent_context>,
-        state: &Arc<State<Arc<Self>>>,
+        client: &Arc<WitnessClient<Arc<Self>>>,
     ) -> Result<Arc<Self>, Errno> {
         let ev = ev.as_ptr();
         let eventfd = EventFd::new()?;
@@ -122,7 +122,7 @@ impl LoopHandle {
         let handle = Arc::new(Self {
             ev,
             process: std::process::id(),
-            state: Arc::downgrade(state),
+            client: Arc::downgrade(client),
             eventfd,
             signaled: AtomicBool::default(),
             armed: AtomicBool::default(),
@@ -254,7 +254,7 @@ impl LoopHandle {
         if inner.woken.is_empty() {
             inner.in_turn = true;
             drop(inner);
-            more = self.state.upgrade().is_some_and(|state| state.catch_up());
+            more = self.client.upgrade().is_some_and(|client| client.catch_up());
             inner = self.lock();
             inner.in_turn = false;
         }

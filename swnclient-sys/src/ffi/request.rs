@@ -13,7 +13,7 @@ use super::loop_handle::LoopHandle;
 use super::{convert, state};
 use crate::errno::Errno;
 use crate::registry::RequestId;
-use crate::state::State;
+use crate::witness_client::WitnessClient;
 use core_client::{Notification, RegistrationRequest};
 use libc::{c_int, c_void};
 use std::ffi::CStr;
@@ -33,7 +33,7 @@ impl Kind {
 
 /// What hangs below a tevent request.
 struct Request {
-    state: Arc<State<Arc<LoopHandle>>>,
+    client: Arc<WitnessClient<Arc<LoopHandle>>>,
     loop_handle: Arc<LoopHandle>,
     id: RequestId,
     info: RegistrationRequest,
@@ -61,7 +61,7 @@ pub(super) unsafe fn send(
     state: *mut swnc_state,
     info: *mut swn_registration_info,
     start: impl FnOnce(
-        &State<Arc<LoopHandle>>,
+        &WitnessClient<Arc<LoopHandle>>,
         RegistrationRequest,
         Arc<LoopHandle>,
     ) -> Result<RequestId, Errno>,
@@ -78,13 +78,13 @@ pub(super) unsafe fn send(
     }
     let started = guard::run(|| {
         // SAFETY: this function's contract.
-        let (info, state, loop_handle) = unsafe {
+        let (info, client, loop_handle) = unsafe {
             let handle = state::handle(state)?;
             let info = convert::registration_request(info)?;
-            (info, Arc::clone(&handle.state), handle.loop_handle(context)?)
+            (info, Arc::clone(&handle.client), handle.loop_handle(context)?)
         };
-        let id = start(&state, info.clone(), Arc::clone(&loop_handle))?;
-        let request = Request { state, loop_handle, id, info, batch: Vec::new() };
+        let id = start(&client, info.clone(), Arc::clone(&loop_handle))?;
+        let request = Request { client, loop_handle, id, info, batch: Vec::new() };
         let request = Box::into_raw(Box::new(request));
         // SAFETY: tevent made the data, of this size and zeroed; from now on the
         // clean-up function owns the box.
@@ -120,7 +120,7 @@ unsafe fn complete(req: *mut tevent_req) {
         let Some(request) = request(req) else {
             return;
         };
-        let Some(outcome) = request.state.poll(request.id) else {
+        let Some(outcome) = request.client.poll(request.id) else {
             return;
         };
         outcome.map(|batch| request.batch = batch)
@@ -208,12 +208,12 @@ callback! {
             return Ok(());
         };
         request.loop_handle.remove(request.id);
-        request.state.abandon(request.id);
+        request.client.abandon(request.id);
         if state == TEVENT_REQ_RECEIVED {
             // The box, for the last time.
             let request = Box::from_raw(std::mem::take(&mut data.request));
             if !request.batch.is_empty() {
-                request.state.give_back(request.info, request.batch);
+                request.client.give_back(request.info, request.batch);
             }
         }
         Ok(())

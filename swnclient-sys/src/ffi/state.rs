@@ -5,7 +5,7 @@ use super::bindings::{_talloc_set_destructor, _talloc_zero};
 use super::guard::{self, callback};
 use super::loop_handle::LoopHandle;
 use crate::errno::Errno;
-use crate::state::State;
+use crate::witness_client::WitnessClient;
 use libc::{c_int, c_void};
 use std::ffi::CStr;
 use std::ptr::NonNull;
@@ -15,7 +15,7 @@ const NAME: &CStr = c"struct swnc_state";
 
 /// What hangs below a `struct swnc_state`.
 pub(super) struct Handle {
-    pub(super) state: Arc<State<Arc<LoopHandle>>>,
+    pub(super) client: Arc<WitnessClient<Arc<LoopHandle>>>,
     /// Of the contexts that requests were made for.
     loops: Mutex<Vec<Arc<LoopHandle>>>,
 }
@@ -35,9 +35,9 @@ impl Handle {
         }
         loops.retain(|known| known.is_open());
         // SAFETY: this function's contract.
-        let new = unsafe { LoopHandle::new(ev, &self.state) }?;
+        let new = unsafe { LoopHandle::new(ev, &self.client) }?;
         loops.push(Arc::clone(&new));
-        self.state.set_notifiers(loops.as_slice().into());
+        self.client.set_notifiers(loops.as_slice().into());
         Ok(new)
     }
 }
@@ -50,7 +50,7 @@ pub(super) unsafe fn new(ctx: *mut c_void) -> Result<NonNull<swnc_state>, Errno>
     // SAFETY: this function's contract.
     let object = unsafe { _talloc_zero(ctx, size_of::<swnc_state>(), NAME.as_ptr()) };
     let object = NonNull::new(object.cast::<swnc_state>()).ok_or(Errno::NOMEM)?;
-    let handle = Box::new(Handle { state: State::new(), loops: Mutex::default() });
+    let handle = Box::new(Handle { client: WitnessClient::new(), loops: Mutex::default() });
     // SAFETY: the object is new, and as large as it must be. The destructor owns
     // the box.
     unsafe {
@@ -78,7 +78,7 @@ callback! {
     fn state_gone(state: *mut c_void) -> c_int {
         // talloc calls this once, with a state.
         let handle = Box::from_raw((*state.cast::<swnc_state>()).inner.cast::<Handle>());
-        handle.state.close();
+        handle.client.close();
         for known in handle.loops.into_inner().unwrap_or_else(PoisonError::into_inner) {
             known.retire();
         }

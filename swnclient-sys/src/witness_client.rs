@@ -1,5 +1,5 @@
-//! What a `struct swnc_state` stands for: a registry and the client that it
-//! speaks through.
+//! The witness client of a `struct swnc_state`: a registry, and the client of the
+//! core that it speaks through.
 //!
 //! The caller's threads have the registry for themselves. The engine's only
 //! leaves in the inbox what has happened.
@@ -24,13 +24,13 @@ const ROOM: usize = 64;
 
 /// See the module's description.
 #[derive(Debug)]
-pub(crate) struct State<W> {
-    books: Mutex<Books<W>>,
+pub(crate) struct WitnessClient<W> {
+    inner: Mutex<Inner<W>>,
     inbox: Arc<Inbox<W>>,
 }
 
 #[derive(Debug)]
-struct Books<W> {
+struct Inner<W> {
     registry: Registry<W>,
     /// Out of the inbox, to be looked at next.
     events: Events,
@@ -46,9 +46,9 @@ struct Running {
 
 /// The client's sink; dropped where the client ends.
 #[derive(Debug)]
-struct Poster<W: Notifier>(Arc<Inbox<W>>);
+struct InboxSink<W: Notifier>(Arc<Inbox<W>>);
 
-impl<W: Notifier + Send + Sync + 'static> EventSink for Poster<W> {
+impl<W: Notifier + Send + Sync + 'static> EventSink for InboxSink<W> {
     fn event(&mut self, id: RegistrationId, event: Event) {
         #[cfg(test)]
         tests::panic_if_told();
@@ -56,21 +56,21 @@ impl<W: Notifier + Send + Sync + 'static> EventSink for Poster<W> {
     }
 }
 
-impl<W: Notifier> Drop for Poster<W> {
+impl<W: Notifier> Drop for InboxSink<W> {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
-impl<W: Wake + Notifier + Send + Sync + 'static> State<W> {
+impl<W: Wake + Notifier + Send + Sync + 'static> WitnessClient<W> {
     pub(crate) fn new() -> Arc<Self> {
-        let books = Books { registry: Registry::default(), events: Events::new(), running: None };
-        Arc::new(Self { books: Mutex::new(books), inbox: Arc::default() })
+        let inner = Inner { registry: Registry::default(), events: Events::new(), running: None };
+        Arc::new(Self { inner: Mutex::new(inner), inbox: Arc::default() })
     }
 
-    fn with_books<T>(&self, work: impl FnOnce(&mut Books<W>) -> T) -> T {
+    fn with_inner<T>(&self, work: impl FnOnce(&mut Inner<W>) -> T) -> T {
         // Plain data, in order between any two statements.
-        work(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sets those that are notified when there is something to
@@ -81,8 +81,8 @@ impl<W: Wake + Notifier + Send + Sync + 'static> State<W> {
 
     /// Looks at some of what has happened. Whether there is more to look at.
     pub(crate) fn catch_up(&self) -> bool {
-        let (more, ended) = self.with_books(|books| {
-            let Books { registry, events, running } = books;
+        let (more, ended) = self.with_inner(|inner| {
+            let Inner { registry, events, running } = inner;
             let all = self.inbox.take(events);
             let Some(client) = running.as_ref().map(|running| &running.client) else {
                 return (false, None);
@@ -121,12 +121,12 @@ impl<W: Wake + Notifier + Send + Sync + 'static> State<W> {
         client_name: impl FnOnce() -> Option<SmolStr>,
         waker: W,
     ) -> Result<RequestId, Errno> {
-        self.with_books(|books| {
-            let running = match &mut books.running {
+        self.with_inner(|inner| {
+            let running = match &mut inner.running {
                 Some(running) => running,
                 none => none.insert(self.start(client_name())?),
             };
-            books.registry.register(info, credentials, &running.client, waker)
+            inner.registry.register(info, credentials, &running.client, waker)
         })
     }
 
@@ -135,7 +135,7 @@ impl<W: Wake + Notifier + Send + Sync + 'static> State<W> {
             log::error!("cannot start the witness client: {error}");
             Errno::from(&error)
         })?;
-        let sink = Poster(Arc::clone(&self.inbox));
+        let sink = InboxSink(Arc::clone(&self.inbox));
         let config = async {
             let name = match client_name {
                 Some(name) => Some(name),
@@ -151,7 +151,7 @@ impl<W: Wake + Notifier + Send + Sync + 'static> State<W> {
 
     /// See [`Registry::wait`].
     pub(crate) fn wait(&self, info: RegistrationRequest, waker: W) -> Result<RequestId, Errno> {
-        self.with_books(|books| books.registry.wait(info, waker))
+        self.with_inner(|inner| inner.registry.wait(info, waker))
     }
 
     /// See [`Registry::unregister`].
@@ -160,36 +160,36 @@ impl<W: Wake + Notifier + Send + Sync + 'static> State<W> {
         info: RegistrationRequest,
         waker: W,
     ) -> Result<RequestId, Errno> {
-        self.with_books(|books| {
-            let running = books.running.as_ref().ok_or(Errno::NOENT)?;
-            books.registry.unregister(info, &running.client, waker)
+        self.with_inner(|inner| {
+            let running = inner.running.as_ref().ok_or(Errno::NOENT)?;
+            inner.registry.unregister(info, &running.client, waker)
         })
     }
 
     /// See [`Registry::poll`].
     pub(crate) fn poll(&self, request: RequestId) -> Option<Outcome> {
-        self.with_books(|books| books.registry.poll(request))
+        self.with_inner(|inner| inner.registry.poll(request))
     }
 
     /// See [`Registry::abandon`].
     pub(crate) fn abandon(&self, request: RequestId) {
-        self.with_books(|books| {
-            if let Some(running) = &books.running {
-                books.registry.abandon(request, &running.client);
+        self.with_inner(|inner| {
+            if let Some(running) = &inner.running {
+                inner.registry.abandon(request, &running.client);
             }
         });
     }
 
     /// See [`Registry::give_back`].
     pub(crate) fn give_back(&self, info: RegistrationRequest, batch: Vec<Notification>) {
-        self.with_books(|books| books.registry.give_back(info, batch));
+        self.with_inner(|inner| inner.registry.give_back(info, batch));
     }
 
-    /// See [`Registry::close`]. Ends the engine where nobody else uses it.
+    /// See [`Registry::close`]. Ends the engine where no other client uses it.
     pub(crate) fn close(&self) {
-        let running = self.with_books(|books| {
-            books.registry.close(Errno::CANCELED);
-            books.running.take()
+        let running = self.with_inner(|inner| {
+            inner.registry.close(Errno::CANCELED);
+            inner.running.take()
         });
         // Waits for a thread.
         drop(running);
@@ -199,7 +199,7 @@ impl<W: Wake + Notifier + Send + Sync + 'static> State<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::State;
+    use super::WitnessClient;
     use crate::errno::Errno;
     use crate::inbox::Notifier;
     use crate::registry::{Outcome, RequestId, Wake};
@@ -232,12 +232,16 @@ mod tests {
         }
     }
 
-    /// The outcome of a request at a state whose loop is run here.
-    fn outcome(state: &State<Loop>, notified: &Receiver<()>, request: RequestId) -> Outcome {
+    /// The outcome of a request at a client whose loop is run here.
+    fn outcome(
+        client: &WitnessClient<Loop>,
+        notified: &Receiver<()>,
+        request: RequestId,
+    ) -> Outcome {
         loop {
             notified.recv_timeout(Duration::from_secs(10)).expect("the loop is notified");
-            while state.catch_up() {}
-            if let Some(outcome) = state.poll(request) {
+            while client.catch_up() {}
+            if let Some(outcome) = client.poll(request) {
                 return outcome;
             }
         }
@@ -246,25 +250,25 @@ mod tests {
     #[test]
     fn a_panic_of_the_engine_fails_what_waits_and_the_next_register_starts_another() {
         let (notify, notified) = sync_channel(1);
-        let state = State::new();
-        state.set_notifiers(Arc::new([Loop(notify.clone())]));
+        let client = WitnessClient::new();
+        client.set_notifiers(Arc::new([Loop(notify.clone())]));
         let register = || {
             // Nothing listens there: the client says so, which is what panics.
             let request =
                 RegistrationRequest::new("cluster.example.test").served_by([127, 0, 0, 1].into());
             let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
             let name = || Some("laptop".into());
-            state
+            client
                 .register(request, Credentials::Ntlm(alice), name, Loop(notify.clone()))
                 .expect("it starts")
         };
         PANIC.store(true, Ordering::Relaxed);
         let first = register();
-        assert_eq!(outcome(&state, &notified, first), Err(Errno::FAULT));
+        assert_eq!(outcome(&client, &notified, first), Err(Errno::FAULT));
         PANIC.store(false, Ordering::Relaxed);
         let second = register();
-        let told = outcome(&state, &notified, second);
+        let told = outcome(&client, &notified, second);
         assert!(told.is_err() && told != Err(Errno::FAULT), "{told:?}");
-        state.close();
+        client.close();
     }
 }
