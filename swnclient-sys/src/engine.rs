@@ -21,7 +21,7 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Whether this process was forked while the thread was running: it has a copy
-/// of everything but the thread, and locks that nobody will ever release.
+/// of everything but the thread, and locks that are never released.
 pub(crate) fn is_forked() -> bool {
     THREADS.load(Ordering::Relaxed) > 0 && PROCESS.load(Ordering::Relaxed) != std::process::id()
 }

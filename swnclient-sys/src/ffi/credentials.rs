@@ -131,7 +131,7 @@ unsafe fn ntlm(credentials: NonNull<cli_credentials>) -> Option<NtlmCredentials>
     }
     // SAFETY: as above.
     let hash = unsafe { cli_credentials_get_nt_hash(credentials.as_ptr(), scratch.parent()) };
-    // SAFETY: NULL or a hash that nobody else knows of.
+    // SAFETY: NULL or a hash that is this function's alone.
     let hash = unsafe { hash.as_mut() }?;
     let copy = Zeroizing::new(hash.hash);
     hash.hash.zeroize();
@@ -183,7 +183,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // SAFETY: nobody else knows of them.
+        // SAFETY: they are its own.
         unsafe { _talloc_free(self.parent(), location!()) };
     }
 }

@@ -76,9 +76,9 @@ enum Phase {
     /// A witness accepted it. From here on the client recovers by itself;
     /// `failing` while it does.
     Established { failing: bool },
-    /// The client gave it up when nobody waited. The next wait is told.
+    /// The client gave it up while no request waited. The next wait is told.
     GivenUp(Errno),
-    /// It is being taken back, and nobody can name it any more.
+    /// It is being taken back, and can't be named any more.
     Ending { by: Option<RequestId> },
 }
 
@@ -193,7 +193,7 @@ impl<W: Wake> Registry<W> {
         Ok(request)
     }
 
-    /// Ends a registration. Whoever starts it, or waits for it, is canceled.
+    /// Ends a registration. Requests that start it, or wait for it, are canceled.
     ///
     /// # Errors
     /// [`Errno::NOENT`] where there is no such registration.
@@ -234,8 +234,8 @@ impl<W: Wake> Registry<W> {
         Some(outcome)
     }
 
-    /// A request goes away, with or without its outcome. A registration that
-    /// nobody was told of ends.
+    /// Removes a request that goes away, with or without its outcome. A registration
+    /// that no request was told of ends.
     pub(crate) fn abandon(&mut self, request: RequestId, client: &impl Registrar) {
         let Some(gone) = self.requests.remove(&request) else {
             return;
@@ -265,7 +265,7 @@ impl<W: Wake> Registry<W> {
         }
     }
 
-    /// Takes notifications back that a wait gave and nobody received.
+    /// Takes notifications back that a wait gave and the caller did not receive.
     pub(crate) fn give_back(&mut self, info: RegistrationRequest, batch: Vec<Notification>) {
         let Some(id) = self.known.get(&normalized(info)) else {
             return;
