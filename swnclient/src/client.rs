@@ -1,13 +1,13 @@
 //! The handle to a running client.
 
-use crate::commands::{self, Command};
+use crate::commands::Command;
 use crate::driver::Driver;
 use crate::{Config, Credentials, Event, Interface, RegistrationId, RegistrationRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// How many events wait at a handle; the oldest go first.
 const EVENTS_MAX: usize = 64;
@@ -31,7 +31,7 @@ impl<F: FnMut(RegistrationId, Event) + Send + 'static> EventSink for F {
 /// and what is asked of it is not heard.
 #[derive(Debug, Clone)]
 pub struct Client {
-    commands: commands::Sender,
+    commands: mpsc::UnboundedSender<Command>,
     last_id: Arc<AtomicU64>,
 }
 
@@ -48,8 +48,9 @@ impl Client {
         config: impl Future<Output = Config> + Send + 'static,
         sink: impl EventSink,
     ) -> Self {
-        let (commands, receiver) = commands::queue();
-        tokio::spawn(async { Driver::run(config.await, Box::new(sink), receiver).await });
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let stop = commands.downgrade();
+        tokio::spawn(async { Driver::run(config.await, Box::new(sink), receiver, stop).await });
         Self { commands, last_id: Arc::default() }
     }
 
@@ -60,7 +61,7 @@ impl Client {
         credentials: Credentials,
     ) -> RegistrationId {
         let id = self.new_id();
-        self.commands.send(Command::Register(id, request, credentials, None));
+        self.ask(Command::Register(id, request, credentials, None));
         id
     }
 
@@ -72,8 +73,13 @@ impl Client {
     ) -> Registration {
         let id = self.new_id();
         let (sender, events) = broadcast::channel(EVENTS_MAX);
-        self.commands.send(Command::Register(id, request, credentials, Some(sender)));
+        self.ask(Command::Register(id, request, credentials, Some(sender)));
         Registration { client: self.clone(), id, events }
+    }
+
+    fn ask(&self, command: Command) {
+        // An error: the event loop has ended, and every registration with it.
+        let _ = self.commands.send(command);
     }
 
     fn new_id(&self) -> RegistrationId {
@@ -84,7 +90,7 @@ impl Client {
     /// credentials where they are new, and cuts a running backoff short, at
     /// most once in a second. Costs nothing where the registration is in order.
     pub fn request_again(&self, id: RegistrationId, credentials: Credentials) {
-        self.commands.send(Command::RequestAgain(id, credentials));
+        self.ask(Command::RequestAgain(id, credentials));
     }
 
     /// Tries at once where a registration waits, but at most once in a second; also with
@@ -103,19 +109,19 @@ impl Client {
         id: RegistrationId,
     ) -> impl Future<Output = Vec<Interface>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(Command::Interfaces(id, answer));
+        self.ask(Command::Interfaces(id, answer));
         async { answered.await.unwrap_or_default() }
     }
 
     /// Ends a registration; [`Event::Unregistered`] follows.
     pub fn unregister(&self, id: RegistrationId) {
-        self.commands.send(Command::Unregister(id));
+        self.ask(Command::Unregister(id));
     }
 
     /// Unregisters everything at every witness, for `limit` at the longest.
     pub async fn shutdown(&self, limit: Duration) {
         let (done, ended) = oneshot::channel();
-        self.commands.send(Command::Shutdown(done));
+        self.ask(Command::Shutdown(done));
         let _ = tokio::time::timeout(limit, ended).await;
     }
 }

@@ -5,7 +5,7 @@
 //! for another task. Idle connections hold no buffers.
 
 use crate::client::EventSink;
-use crate::commands::{self, Command};
+use crate::commands::Command;
 use crate::{Config, Event, RegistrationId};
 use dcerpc_proto::association::{AuthJob, AuthOutcome};
 use smol_str::{SmolStr, ToSmolStr};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use swnclient_proto::{self as proto, Action, ConnectionId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore, broadcast, oneshot};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 /// How much is read at a time, in bytes: some fragments of the longest kind.
@@ -80,8 +80,8 @@ pub(crate) struct Driver {
     shared: Arc<Mutex<Shared>>,
     rearm: Arc<Notify>,
     auth_threads: Arc<Semaphore>,
-    /// Ends the event loop.
-    stop: commands::Stop,
+    /// By which the event loop is ended. It does not keep the client running.
+    stop: mpsc::WeakUnboundedSender<Command>,
 }
 
 /// Ends what a driver has started, however its event loop ends: the sink, too, and the
@@ -107,12 +107,15 @@ impl Drop for Ending {
 }
 
 /// Tells the event loop where the turn in which it lives panics.
-struct Turn<'a>(&'a commands::Stop);
+struct Turn<'a>(&'a mpsc::WeakUnboundedSender<Command>);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.stop();
+            // Where the last handle is gone, the event loop ends by itself.
+            if let Some(commands) = self.0.upgrade() {
+                let _ = commands.send(Command::Stop);
+            }
         }
     }
 }
@@ -122,7 +125,8 @@ impl Driver {
     pub(crate) async fn run(
         config: Config,
         sink: Box<dyn EventSink>,
-        mut commands: commands::Receiver,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        stop: mpsc::WeakUnboundedSender<Command>,
     ) {
         let dead_after = config.dead_after;
         let driver = Self {
@@ -138,12 +142,12 @@ impl Driver {
             })),
             rearm: Arc::default(),
             auth_threads: Arc::new(Semaphore::new(AUTH_THREADS)),
-            stop: commands.stop(),
+            stop,
         };
         let timer = tokio::spawn(driver.clone().run_timer()).abort_handle();
         let _ending = Ending { driver: driver.clone(), timer };
         while let Some(command) = commands.recv().await {
-            // What was taken out of the queue before it was stopped.
+            // What was asked for before it was stopped.
             if driver.shared.is_poisoned() {
                 return;
             }
@@ -164,6 +168,8 @@ impl Driver {
                     // The asker may have gone.
                     let _ = answer.send(list);
                 }
+                // What panicked has poisoned the state: see above.
+                Command::Stop => {}
                 Command::Shutdown(done) => {
                     shared.proto.unregister_all(now);
                     shared.shutdown = Some(done);
