@@ -97,7 +97,7 @@ impl Client {
     /// credentials that servers have refused, which may lock the account: for a person
     /// who asks for it.
     pub fn try_now(&self, id: RegistrationId) {
-        self.commands.send(Command::TryNow(id));
+        self.ask(Command::TryNow(id));
     }
 
     /// Returns the last interface list that was got for a registration: from the
