@@ -58,7 +58,7 @@ enum swn_resource_state {
 
 /**
  * What the witness client keeps: its registrations, and their notifications
- * that nobody has taken yet.
+ * that were not taken yet.
  *
  * Made by swnc_init_state(), ended by talloc_free(): all registrations end, the
  * requests that are pending on it complete with ECANCELED, and the library's
@@ -247,7 +247,7 @@ int swnc_register_recv(struct tevent_req *req);
  *
  * The request completes on ev as soon as there is one. What arrives while no
  * request waits is kept for the next one. A lost witness connection is no
- * error: the library registers anew.
+ * error: the library registers again.
  *
  * @param[in] mem_ctx  The talloc parent of the request.
  * @param[in] ev       The tevent context that completes the request.
@@ -276,7 +276,7 @@ struct tevent_req *swnc_wait_notification_send(TALLOC_CTX *mem_ctx,
  *         ECANCELED: the request was cancelled, the registration was
  *         unregistered, or the state freed.
  *         Any error of swnc_register_recv(): the registration was given up
- *         because of it; register anew.
+ *         because of it; register again.
  *         EINVAL, ENOMEM, EFAULT, ENOTRECOVERABLE as there. No notification is
  *         lost by any of them.
  */

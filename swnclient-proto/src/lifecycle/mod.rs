@@ -215,8 +215,8 @@ impl Registrations {
         self.links.request_list(link, id, is_registered, now);
     }
 
-    /// Whether no other server is to be tried with what this one has said: it is not
-    /// about the server.
+    /// Whether no other server is tried after what this one has said: it is not about
+    /// the server.
     fn is_hopeless(&self, id: RegistrationId, error: &Error) -> bool {
         let credentials = self.by_id.get(&id).map(|registration| &registration.credentials);
         let is_first =

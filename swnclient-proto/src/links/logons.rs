@@ -143,7 +143,7 @@ impl Logons {
         self.0.get(&id)?.verdict.as_ref().map(|(_, until)| *until)
     }
 
-    /// Whether so many have refused them that no other is to be asked.
+    /// Whether so many have refused them that no other is asked.
     pub(super) fn is_proven(&self, id: CredentialsId) -> bool {
         self.0.get(&id).is_some_and(|logon| logon.refused >= PROOF)
     }

@@ -26,7 +26,7 @@ opaque! {
 }
 
 /// What the witness client keeps: its registrations, and their notifications
-/// that nobody has taken yet.
+/// that were not taken yet.
 ///
 /// Made by swnc_init_state(), ended by talloc_free(): all registrations end, the
 /// requests that are pending on it complete with ECANCELED, and the library's

@@ -122,7 +122,7 @@ entry! {
     ///
     /// The request completes on ev as soon as there is one. What arrives while no
     /// request waits is kept for the next one. A lost witness connection is no
-    /// error: the library registers anew.
+    /// error: the library registers again.
     ///
     /// @param[in] mem_ctx  The talloc parent of the request.
     /// @param[in] ev       The tevent context that completes the request.
@@ -155,7 +155,7 @@ entry! {
     ///         ECANCELED: the request was cancelled, the registration was
     ///         unregistered, or the state freed.
     ///         Any error of swnc_register_recv(): the registration was given up
-    ///         because of it; register anew.
+    ///         because of it; register again.
     ///         EINVAL, ENOMEM, EFAULT, ENOTRECOVERABLE as there. No notification is
     ///         lost by any of them.
     fn swnc_wait_notification_recv(

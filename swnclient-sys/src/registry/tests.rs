@@ -187,7 +187,7 @@ fn the_first_failure_is_told_and_ends_the_registration() {
     assert_eq!(bench.poll(first), Some(Err(Errno(libc::ENOTSUP))));
     assert_eq!(bench.poll(joined), Some(Err(Errno(libc::ENOTSUP))));
     assert_eq!(bench.wait(), Err(Errno::NOENT));
-    // It can be made anew before the client has said goodbye to the old one.
+    // It can be made again before the client has said goodbye to the old one.
     bench.register().unwrap();
     bench.event(FIRST, Event::Unregistered);
     bench.event(SECOND, registered());
@@ -302,11 +302,11 @@ fn unregistering_cancels_a_wait_and_then_succeeds() {
     assert_eq!(bench.poll(wait), Some(Err(Errno::CANCELED)));
     assert_eq!(bench.poll(request), None);
     // The same mount comes back at once: a registration of its own.
-    let anew = bench.register().unwrap();
+    let again = bench.register().unwrap();
     bench.event(FIRST, Event::Unregistered);
     assert_eq!(bench.poll(request), Some(Ok(vec![])));
     bench.event(SECOND, registered());
-    assert_eq!(bench.poll(anew), Some(Ok(vec![])));
+    assert_eq!(bench.poll(again), Some(Ok(vec![])));
 }
 
 #[test]
