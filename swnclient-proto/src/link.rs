@@ -5,7 +5,6 @@
 
 use super::authentication::{self, service_hosts};
 use super::interning::SharedCredentials;
-use super::links::LogonPhase;
 use super::{Action, ConnectionId};
 use crate::wire::INTERFACE;
 use crate::{Awaited, Call, Config, Credentials, Error, RegistrationId};
@@ -24,6 +23,14 @@ use std::net::{IpAddr, SocketAddr};
 /// Names a link within its client. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LinkId(pub(crate) u64);
+
+/// How far a link's logon is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogonPhase {
+    NotBegun,
+    Begun,
+    Good,
+}
 
 /// How far a link has come.
 #[derive(Debug)]

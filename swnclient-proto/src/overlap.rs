@@ -13,9 +13,8 @@
 //! the previous registration was released, it is taken for its copy.
 
 use crate::Notification;
-use crate::registration::Registered;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the previous registration is asked after the new one was accepted:
 /// longer than a response is on its way.
@@ -25,21 +24,6 @@ pub(crate) const COPIES: Duration = Duration::from_millis(500);
 /// The most notifications that are remembered; later ones take the place of
 /// earlier ones.
 const MOST: usize = 64;
-
-/// See the module's description.
-#[derive(Debug)]
-pub(crate) struct Overlap {
-    /// The previous registration, until it is released.
-    pub(crate) previous: Option<Registered>,
-    /// When the list that the previous registration lacks was to be asked for
-    /// again: then it is, where that one is in force again.
-    pub(crate) catch_up: Option<Instant>,
-    /// When the previous registration is released; after that, until when
-    /// copies are passed over.
-    pub(crate) until: Instant,
-    /// What the previous one told that the new one may tell again.
-    pub(crate) told: Told,
-}
 
 /// Notifications that another registration may tell again, in order.
 #[derive(Debug, Default)]

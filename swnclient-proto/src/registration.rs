@@ -5,7 +5,7 @@ use crate::allowance::Allowance;
 use crate::backoff::Backoff;
 use crate::interning::SharedCredentials;
 use crate::link::LinkId;
-use crate::overlap::{Overlap, Told};
+use crate::overlap::Told;
 use crate::wire::{Interface, Version};
 use crate::{Error, Notification, RegistrationRequest, ResourceState};
 use dcerpc_proto::association::CallId;
@@ -86,6 +86,21 @@ pub(crate) struct Registered {
     pub(crate) missed: Missed,
     /// The registration that it takes over from.
     pub(crate) overlap: Option<Box<Overlap>>,
+}
+
+/// The registration before, for a moment: see `overlap.rs`.
+#[derive(Debug)]
+pub(crate) struct Overlap {
+    /// The previous registration, until it is released.
+    pub(crate) previous: Option<Registered>,
+    /// When the list that the previous registration lacks was to be asked for
+    /// again: then it is, where that one is in force again.
+    pub(crate) catch_up: Option<Instant>,
+    /// When the previous registration is released; after that, until when
+    /// copies are passed over.
+    pub(crate) until: Instant,
+    /// What the previous one told that the new one may tell again.
+    pub(crate) told: Told,
 }
 
 impl Registered {

@@ -2,6 +2,7 @@
 
 use crate::commands::Command;
 use crate::driver::Driver;
+use crate::sink::EventSink;
 use crate::{Config, Credentials, Event, Interface, RegistrationId, RegistrationRequest};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,19 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How many events wait at a handle; the oldest go first.
 const EVENTS_MAX: usize = 64;
-
-/// Receives the events of every registration of a client, in order, on the
-/// client's event loop. It must not block. It may call the client's methods.
-pub trait EventSink: Send + 'static {
-    /// Takes one event.
-    fn event(&mut self, id: RegistrationId, event: Event);
-}
-
-impl<F: FnMut(RegistrationId, Event) + Send + 'static> EventSink for F {
-    fn event(&mut self, id: RegistrationId, event: Event) {
-        self(id, event);
-    }
-}
 
 /// A handle to a running client. Clones name the same client; it stops, and
 /// its connections close, when the last one is dropped. It also stops where

@@ -4,8 +4,8 @@
 //! the spot, events included, so that a notification leaves without waiting
 //! for another task. Idle connections hold no buffers.
 
-use crate::client::EventSink;
 use crate::commands::Command;
+use crate::sink::EventSink;
 use crate::{Config, Event, RegistrationId};
 use dcerpc_proto::association::{AuthJob, AuthOutcome};
 use smol_str::{SmolStr, ToSmolStr};

@@ -3,8 +3,10 @@
 mod client;
 mod commands;
 mod driver;
+mod sink;
 
-pub use client::{Client, EventSink, Registration};
+pub use client::{Client, Registration};
+pub use sink::EventSink;
 pub use swnclient_proto::{
     AuthLevel, Awaited, Call, Config, ConfigError, Credentials, Error, Event, Interface,
     KerberosCredentials, KerberosError, KerberosErrorKind, Notification, NtlmCredentials,

@@ -10,6 +10,7 @@ use crate::kernel::socket::NetlinkSocket;
 use crate::kernel::{Link, LinkError, LinkEvent, Transport};
 use crate::report::Report;
 use crate::service_manager;
+pub use crate::status::Status;
 use crate::table::{Forward, MountView, Outcome, Registrar, Table};
 use smol_str::SmolStr;
 use std::fmt;
@@ -26,28 +27,6 @@ mod work;
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 /// How many different undecodable messages are remembered as reported.
 const REPORTED_MAX: usize = 16;
-
-/// Status of the daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status {
-    /// Whether the cifs module is there.
-    pub up: bool,
-    /// How many mounts want a witness.
-    pub mounts: usize,
-    /// How many have one.
-    pub registered: usize,
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.up {
-            let Self { mounts, registered, .. } = self;
-            write!(f, "{registered} of {mounts} mounts registered")
-        } else {
-            f.write_str("waiting for the cifs module")
-        }
-    }
-}
 
 /// Receives what the daemon reports. Called on the event loop.
 pub trait Observer: Send + Sync + 'static {

@@ -2,11 +2,13 @@
 //! is waited for: see `queue`.
 
 mod limit;
+mod line;
 mod queue;
 
 use crate::options::LogTarget;
+use line::Line;
 use log::{Level, LevelFilter, Log};
-use queue::{Line, Output, Queue};
+use queue::{Output, Queue};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};

@@ -5,48 +5,13 @@ use crate::authentication::Unusable;
 use crate::failover::Line;
 use crate::kernel::absence::Absence;
 use crate::kernel::message::DecodeError;
+pub use crate::mount::Mount;
 use crate::text::OneLine;
 use rustix::io::Errno;
-use smol_str::SmolStr;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::{Error, Notification, RegistrationRequest, ResourceState};
-
-/// A mount as people write it, `\\net\share`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Mount {
-    net_name: SmolStr,
-    share_name: Option<SmolStr>,
-}
-
-impl Mount {
-    /// Returns the server's name as it was mounted.
-    pub fn net_name(&self) -> &SmolStr {
-        &self.net_name
-    }
-
-    /// Returns the share's name.
-    pub fn share_name(&self) -> Option<&SmolStr> {
-        self.share_name.as_ref()
-    }
-}
-
-impl From<&RegistrationRequest> for Mount {
-    fn from(request: &RegistrationRequest) -> Self {
-        Self { net_name: request.net_name.clone(), share_name: request.share_name.clone() }
-    }
-}
-
-impl fmt::Display for Mount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, r"\\{}", OneLine::new(&self.net_name))?;
-        match &self.share_name {
-            Some(share) => write!(f, r"\{}", OneLine::new(share)),
-            None => Ok(()),
-        }
-    }
-}
+use swnclient::{Error, Notification, ResourceState};
 
 /// One thing that happened.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 
 use super::Registrations;
 use crate::link::{LinkId, Purpose};
-use crate::overlap::{COPIES, Overlap, Told};
-use crate::registration::{Attempt, Missed, Registered, State};
+use crate::overlap::{COPIES, Told};
+use crate::registration::{Attempt, Missed, Overlap, Registered, State};
 use crate::timers::RegistrationTimer;
 use crate::wire::{Register, RegisterEx, Version};
 use crate::{Event, RegistrationId};

@@ -1,7 +1,7 @@
 //! What comes from outside: what connections do and bring, and the time.
 
-use super::{Links, LinksEvent, LogonPhase};
-use crate::link::{Link, LinkEvent, LinkId, Purpose};
+use super::{Links, LinksEvent};
+use crate::link::{Link, LinkEvent, LinkId, LogonPhase, Purpose};
 use crate::timers::LinkTimer;
 use crate::wire::{GetInterfaceList, Register, Status, UnRegister};
 use crate::{Awaited, Call, ConnectionId, Error, KEPT, RegistrationId};

@@ -12,7 +12,7 @@
 
 use crate::Error;
 use crate::interning::{CredentialsId, SharedCredentials};
-use crate::link::LinkId;
+use crate::link::{LinkId, LogonPhase};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -59,14 +59,6 @@ impl Logon {
         let is_over = self.verdict.as_ref().is_none_or(|(_, until)| *until + LONG_PAUSE <= now);
         self.begun == 0 && self.good == 0 && self.waiting.is_empty() && is_over
     }
-}
-
-/// How far a link's logon is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogonPhase {
-    NotBegun,
-    Begun,
-    Good,
 }
 
 /// See the module's description.

@@ -7,10 +7,9 @@ mod input;
 mod logons;
 
 pub(crate) use input::decode;
-pub(crate) use logons::LogonPhase;
 
 use crate::interning::SharedCredentials;
-use crate::link::{Link, LinkEvent, LinkId};
+use crate::link::{Link, LinkEvent, LinkId, LogonPhase};
 use crate::timers::{LinkTimer, Timers};
 use crate::wire::Interface;
 use crate::{Action, Config, ConnectionId, Error, RegistrationId, take};

@@ -161,8 +161,8 @@ mod tests {
     struct Idle;
 
     impl Source for Idle {
-        fn status(&self) -> crate::daemon::Status {
-            crate::daemon::Status { up: false, mounts: 0, registered: 0 }
+        fn status(&self) -> crate::status::Status {
+            crate::status::Status { up: false, mounts: 0, registered: 0 }
         }
 
         fn mounts_after(&self, _: Option<u32>, _: usize) -> Vec<MountView> {

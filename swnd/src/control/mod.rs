@@ -8,7 +8,7 @@ mod wire;
 
 pub use monitor::Monitors;
 
-use crate::daemon::Status;
+use crate::status::Status;
 use crate::table::MountView;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::line::Line;
-use crate::report::Mount;
+use crate::mount::Mount;
 use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -32,7 +32,7 @@ pub use line::Line;
 pub use view::{Look, View};
 
 use crate::kernel::KernelMessage;
-use crate::report::Mount;
+use crate::mount::Mount;
 use incident::{Cause, Incident, Verdict};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,7 +1,7 @@
 //! How often the same is logged. What a server sends again and again makes a few lines,
 //! and one with the number of the others once it has calmed down.
 
-use super::queue::Line;
+use super::line::Line;
 use log::{Level, Record};
 use smol_str::{SmolStr, ToSmolStr};
 use std::collections::BTreeMap;

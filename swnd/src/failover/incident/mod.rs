@@ -24,7 +24,7 @@ use super::line::Line;
 use super::pace;
 use super::probes::Probes;
 use super::{Context, Sight};
-use crate::report::Mount;
+use crate::mount::Mount;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

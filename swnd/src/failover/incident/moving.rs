@@ -5,7 +5,7 @@ use crate::failover::connection::{Connection, TcpState};
 use crate::failover::debug_data::DebugData;
 use crate::failover::line::Line;
 use crate::failover::{Action, Context, Sight, pace};
-use crate::report::Mount;
+use crate::mount::Mount;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use super::{Cause, Incident, Step, is_usable};
 use crate::failover::connection::TcpState;
 use crate::failover::{Action, Context, pace};
-use crate::report::Mount;
+use crate::mount::Mount;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

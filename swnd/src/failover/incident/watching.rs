@@ -4,7 +4,7 @@ use super::{Cause, HIDDEN_AFTER, Incident, Step, Verdict};
 use crate::failover::connection::{Connection, TcpState};
 use crate::failover::line::Line;
 use crate::failover::{Action, Context, End, Sight, pace};
-use crate::report::Mount;
+use crate::mount::Mount;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
