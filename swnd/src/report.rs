@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn a_failure_says_what_is_wrong_what_to_do_and_what_follows() {
         let address: IpAddr = "10.77.0.103".parse().unwrap();
-        let detail: SmolStr = "STATUS_LOGON_FAILURE".into();
+        let detail: smol_str::SmolStr = "STATUS_LOGON_FAILURE".into();
         let service = "cifs/witclu".into();
         for (error, line) in [
             (
