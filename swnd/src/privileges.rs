@@ -21,6 +21,12 @@ pub fn reduce() -> io::Result<()> {
         false => CapabilitySet::NET_ADMIN | CapabilitySet::IPC_LOCK,
     };
     let kept = before.permitted & needed;
+    let after =
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
+    if before == after {
+        // So it is under its systemd unit, which denies the call that gives them up.
+        return Ok(set_no_new_privs(true)?);
+    }
     if before.effective.contains(CapabilitySet::SETPCAP) {
         for number in 0..u64::BITS {
             let capability = CapabilitySet::from_bits_retain(1 << number);
@@ -34,10 +40,7 @@ pub fn reduce() -> io::Result<()> {
             }
         }
     }
-    set_capabilities(
-        None,
-        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
-    )?;
+    set_capabilities(None, after)?;
     set_no_new_privs(true)?;
     Ok(())
 }
