@@ -198,6 +198,9 @@ pub(crate) struct Reselect {
     pub(crate) again: bool,
     /// How often it failed since.
     pub(crate) failures: u8,
+    /// No other node than the one that serves the share has offered a witness, so that
+    /// its own death would be told by none.
+    pub(crate) is_alone: bool,
 }
 
 /// A registration that is being taken back.
@@ -281,6 +284,10 @@ pub(crate) struct Registration {
     pub(crate) served_by: Option<IpAddr>,
     /// The last state of `served_by` that the consumer can know of.
     pub(crate) known_state: Option<ResourceState>,
+    /// Whether a list has had `served_by`: only then is it out of service where the next
+    /// one lacks it. The lists of Windows lack the address of a role that is not
+    /// scale-out, those of ONTAP have the partner's only.
+    pub(crate) is_listed: bool,
     /// Whether a witness has accepted it before: a change may have been missed
     /// since.
     pub(crate) was_registered: bool,
@@ -301,6 +308,7 @@ impl Registration {
             reselect: Reselect::default(),
             told: Told::default(),
             known_state: None,
+            is_listed: false,
             was_registered: false,
             by_first_label: false,
             search: Search::new(),

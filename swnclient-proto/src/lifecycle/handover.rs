@@ -3,7 +3,7 @@
 
 use super::Registrations;
 use crate::overlap::{COPIES, OVERLAP};
-use crate::registration::{Missed, Registered, Reselection};
+use crate::registration::{Missed, Registered, Reselect, Reselection};
 use crate::timers::RegistrationTimer;
 use crate::wire::Version;
 use crate::{Error, Event, RegistrationId};
@@ -17,7 +17,7 @@ impl Registrations {
             return;
         };
         registration.reselection = Reselection::NotDue;
-        let again = std::mem::take(&mut registration.reselect).again;
+        let Reselect { again, is_alone, .. } = std::mem::take(&mut registration.reselect);
         let missed = registration.registered().map(|registered| &registered.missed);
         let is_missing = matches!(missed, Some(Missed::Listing | Missed::Due));
         let until = now + OVERLAP;
@@ -31,6 +31,8 @@ impl Registrations {
         self.ask_previous(id, now);
         if again {
             self.schedule_reselection(id, true, now);
+        } else if is_alone {
+            self.look_again(id, now);
         }
     }
 

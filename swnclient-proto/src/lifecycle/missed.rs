@@ -43,7 +43,7 @@ impl Registrations {
 
     /// Compares the list with what the consumer knows, unless the witness has
     /// told more since. Only the node's own address counts; one that is listed
-    /// no longer is out of service.
+    /// no longer, though it was, is out of service.
     pub(super) fn report_missed_change(&mut self, id: RegistrationId, interfaces: &[Interface]) {
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
@@ -56,7 +56,10 @@ impl Registrations {
         else {
             return;
         };
-        let state = choice::state_of(interfaces, address).unwrap_or(ResourceState::Unavailable);
+        let unlisted = registration.is_listed.then_some(ResourceState::Unavailable);
+        let Some(state) = choice::state_of(interfaces, address).or(unlisted) else {
+            return;
+        };
         if state == known {
             return;
         }

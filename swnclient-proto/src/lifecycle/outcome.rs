@@ -30,6 +30,8 @@ impl Registrations {
         };
         if let Ok(interfaces) = result {
             registration.search.last_list = Arc::clone(interfaces);
+            let has_it = |address| choice::state_of(interfaces, address).is_some();
+            registration.is_listed |= registration.served_by.is_some_and(has_it);
         }
         let is_reselecting =
             matches!(registration.reselection, Reselection::Listing(asked) if asked == link);
@@ -114,6 +116,7 @@ impl Registrations {
         registration.reselection = Reselection::NotDue;
         registration.search.interfaces = Arc::clone(interfaces);
         let mut candidates = choice::witnesses(interfaces, served_by, None, &mut self.rng);
+        registration.reselect.is_alone = candidates.is_empty();
         if candidates.is_empty() {
             candidates.push(witness);
         }
@@ -122,6 +125,8 @@ impl Registrations {
             registration.search.candidates = candidates;
             registration.search.fresh_list = true;
             self.register_next(id, now);
+        } else if registration.reselect.is_alone {
+            self.look_again(id, now);
         }
         self.leave_link(link, id);
     }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 pub(super) const LASTING: Duration = Duration::from_secs(5);
 /// How often a reselection is tried.
 const TRIES: u8 = 3;
+/// How often the pause doubles while it fails: up to half an hour.
+const MOST_DOUBLINGS: u8 = 5;
 
 impl Registrations {
     /// Schedules a reselection. All clients of a failed node hear of its address
@@ -39,11 +41,34 @@ impl Registrations {
                 registration.reselect = Reselect { moved, ..Reselect::default() };
                 self.timers.set(id, RegistrationTimer::Reselect, now + delay);
             }
-            Reselection::Due => registration.reselect.moved |= moved,
+            Reselection::Due => {
+                registration.reselect.moved |= moved;
+                // It may be due late only: no other node was there.
+                let soon = now + jitter(&mut self.rng, self.config.reselect_spread);
+                let due = self.timers.get(id, RegistrationTimer::Reselect);
+                if moved && due.is_none_or(|due| soon < due) {
+                    self.timers.set(id, RegistrationTimer::Reselect, soon);
+                }
+            }
             Reselection::Listing(_) | Reselection::Registering(..) => {
                 registration.reselect.again |= moved;
             }
         }
+    }
+
+    /// Looks again after a while whether another node offers a witness: the one that
+    /// serves the share has none but itself, and its death would be told by none.
+    pub(super) fn look_again(&mut self, id: RegistrationId, now: Instant) {
+        let Some(registration) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let failures = registration.reselect.failures;
+        let pause =
+            self.config.backoff_max * (1 << failures.saturating_sub(TRIES).min(MOST_DOUBLINGS));
+        let delay = pause / 2 + jitter(&mut self.rng, pause);
+        registration.reselection = Reselection::Due;
+        registration.reselect = Reselect { failures, ..Reselect::default() };
+        self.timers.set(id, RegistrationTimer::Reselect, now + delay);
     }
 
     /// Asks the node that serves the share for its list.
@@ -58,8 +83,9 @@ impl Registrations {
         }
     }
 
-    /// Tries again where the address has moved, some times; the registration
-    /// stays in force as it is.
+    /// Tries again: where the address has moved soon, some times, and then ever more
+    /// seldom, since the witness may be the very node that serves the share. The
+    /// registration stays in force as it is.
     pub(super) fn reselection_failed(&mut self, id: RegistrationId, error: &Error, now: Instant) {
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
@@ -69,10 +95,16 @@ impl Registrations {
         let again = reselect.moved && reselect.failures < TRIES && !error.needs_consumer();
         log::debug!("cannot select the witness again (trying again: {again}): {error}");
         self.stop_reselection(id, now);
-        if let Some(registration) = self.by_id.get_mut(&id).filter(|_| again) {
-            let delay = jitter(&mut self.rng, self.config.backoff_min);
-            registration.reselection = Reselection::Due;
-            self.timers.set(id, RegistrationTimer::Reselect, now + delay);
+        if error.needs_consumer() {
+            return;
+        }
+        match self.by_id.get_mut(&id).filter(|_| again) {
+            Some(registration) => {
+                let delay = jitter(&mut self.rng, self.config.backoff_min);
+                registration.reselection = Reselection::Due;
+                self.timers.set(id, RegistrationTimer::Reselect, now + delay);
+            }
+            None => self.look_again(id, now),
         }
     }
 }

@@ -48,6 +48,7 @@ impl Registrations {
         };
         match registration.search.seeds.pop() {
             Some(address) => {
+                registration.is_listed &= registration.served_by == Some(address);
                 registration.served_by = Some(address);
                 self.list_at(id, address, now);
             }

@@ -552,3 +552,53 @@ fn wall_clocks_that_differ_or_are_set_change_nothing() {
         }
     }
 }
+
+/// A cluster of two nodes whose role's address is in no list, served by node 1.
+fn role(profile: Profile) -> (Bench, ClientId, IpAddr) {
+    let address = ip(101);
+    let mut cluster = ClusterConfig::new(profile, 2, [10, 0, 0]);
+    cluster.nodes[0].addresses.push(address);
+    cluster.unlisted.push(address);
+    let (bench, client) = with(cluster, Config::default(), 1);
+    (bench, client, address)
+}
+
+#[test]
+fn the_address_of_a_role_that_no_list_has_is_not_out_of_service() {
+    for profile in Profile::ALL {
+        let (mut bench, client, address) = role(profile);
+        bench.mount(client, address);
+        settle(&mut bench);
+        for online in [false, true] {
+            bench.run(Step::AddressState { address, online });
+            bench.pass(MINUTE);
+        }
+        bench.told.clear();
+        // The witness is another one afterwards, which tells what was missed.
+        step(&mut bench, "node 2 down");
+        bench.pass(5 * SECOND);
+        step(&mut bench, "node 2 up");
+        bench.pass(10 * MINUTE);
+        assert_eq!(notifications(&bench), [], "{profile}");
+        assert!(bench.all_in_order(), "{profile}");
+    }
+}
+
+#[test]
+fn of_two_nodes_the_other_one_is_the_witness_again_when_it_is_back() {
+    for profile in Profile::ALL {
+        for away in [30 * SECOND, 10 * MINUTE] {
+            let (mut bench, client, address) = role(profile);
+            bench.mount(client, address);
+            settle(&mut bench);
+            // Node 2 is the witness, and then it serves the role.
+            step(&mut bench, "node 1 down");
+            bench.run(Step::AddressMove { address, node: NodeId(2) });
+            bench.pass(away);
+            step(&mut bench, "node 1 up");
+            bench.pass(3 * MINUTE);
+            assert!(bench.all_in_order(), "{profile}, {away:?}");
+            assert!(bench.all_watched_by_others(), "{profile}, {away:?}");
+        }
+    }
+}

@@ -59,6 +59,9 @@ pub struct ClusterConfig {
     /// How far the wall clock of its nodes is ahead of this machine's, in
     /// seconds. Its time goes on regardless.
     pub clock_ahead: i64,
+    /// Addresses that no interface list has: those of a role of Windows that is not
+    /// scale-out, and all but the partner's of ONTAP.
+    pub unlisted: Vec<IpAddr>,
     /// How long the nodes take to notice that one of them died or came back.
     pub detection: Duration,
     /// Whether [`Cluster::poll_event`](crate::Cluster::poll_event) gives
@@ -90,6 +93,7 @@ impl ClusterConfig {
                 password: "secret".into(),
             }],
             clock_ahead: 0,
+            unlisted: Vec::new(),
             detection: Duration::from_millis(500),
             events: true,
         }

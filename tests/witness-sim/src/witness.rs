@@ -159,7 +159,8 @@ impl Cluster {
             },
             witness: address.owner != asked,
         };
-        self.topology.addresses().iter().map(interface).collect()
+        let is_listed = |address: &&Address| !self.config.unlisted.contains(&address.ip);
+        self.topology.addresses().iter().filter(is_listed).map(interface).collect()
     }
 
     pub(crate) fn name(&self, source: NameSource, address: IpAddr) -> SmolStr {
