@@ -170,6 +170,8 @@ impl Guest {
         for child in String::from_utf8_lossy(&children).lines() {
             let _ = Command::new("pkill").args(["-KILL", "-s", child]).status();
             let _ = Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status();
+            // What it has started meanwhile, and holds its pipes open.
+            let _ = Command::new("pkill").args(["-KILL", "-s", child]).status();
         }
     }
 
