@@ -211,7 +211,8 @@ callback! {
         request.client.abandon(request.id);
         if state == TEVENT_REQ_RECEIVED {
             // The box, for the last time.
-            let request = Box::from_raw(std::mem::take(&mut data.request));
+            let request =
+                Box::from_raw(std::mem::replace(&mut data.request, ptr::null_mut()));
             if !request.batch.is_empty() {
                 request.client.give_back(request.info, request.batch);
             }
