@@ -21,10 +21,9 @@ pub fn reduce() -> io::Result<()> {
         false => CapabilitySet::NET_ADMIN | CapabilitySet::IPC_LOCK,
     };
     let kept = before.permitted & needed;
-    let after =
-        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
-    if before == after {
-        // So it is under its systemd unit, which denies the call that gives them up.
+    if before.permitted == kept && before.effective == kept {
+        // So it is under its systemd unit, which denies the call that gives them up. What is
+        // inheritable besides counts for new programs, and these get none.
         return Ok(set_no_new_privs(true)?);
     }
     if before.effective.contains(CapabilitySet::SETPCAP) {
@@ -40,7 +39,10 @@ pub fn reduce() -> io::Result<()> {
             }
         }
     }
-    set_capabilities(None, after)?;
+    set_capabilities(
+        None,
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() },
+    )?;
     set_no_new_privs(true)?;
     Ok(())
 }
