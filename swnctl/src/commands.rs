@@ -2,9 +2,9 @@
 
 use crate::check::{self, Facts, Outcome};
 use crate::connection::{CallError, Connection};
-use crate::metrics;
 use crate::mounts::{self, CifsMount};
 use crate::options::{Command, Options};
+use crate::{config, metrics};
 use crate::{demo, show};
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
@@ -90,6 +90,9 @@ pub fn run(options: Options) -> Result<(), Exit> {
     if let Command::Check { target } = &command {
         return check(output, &socket, target, json);
     }
+    if let Command::Config(command) = &command {
+        return config::run(output, command, json);
+    }
     if let Command::Metrics { textfile } = &command {
         return write_metrics(output, &socket, textfile.as_deref());
     }
@@ -130,11 +133,13 @@ pub fn run(options: Options) -> Result<(), Exit> {
                 false => Ok(writeln!(output, "{level}")?),
             }
         }
-        Command::Check { .. } | Command::Metrics { .. } | Command::Demo => Ok(()),
+        Command::Check { .. } | Command::Config(_) | Command::Metrics { .. } | Command::Demo => {
+            Ok(())
+        }
     }
 }
 
-fn print_json(output: &mut impl Write, value: &impl Serialize) -> Result<(), Exit> {
+pub(crate) fn print_json(output: &mut impl Write, value: &impl Serialize) -> Result<(), Exit> {
     serde_json::to_writer(&mut *output, value).map_err(io::Error::from)?;
     writeln!(output)?;
     Ok(output.flush()?)

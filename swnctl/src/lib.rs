@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod commands;
+pub mod config;
 pub mod connection;
 pub mod demo;
 pub mod metrics;

@@ -1,9 +1,10 @@
 //! The command line.
 
 use clap::builder::PossibleValuesParser;
-use clap::{Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand, value_parser};
 use std::path::PathBuf;
 use swnd::control::{SOCKET, interface::LOG_LEVELS};
+use swnd::settings::FILE;
 
 /// The command line. What `--help` says is in swnctl(8) too; a test compares them.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -78,6 +79,26 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         textfile: Option<PathBuf>,
     },
+    /// Check or show the daemon's configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show two failovers on this machine alone, without root, cluster and mount
     Demo,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Say what is wrong in the files
+    Check(ConfigFile),
+    /// Show each setting of the files, and where it is from
+    Show(ConfigFile),
+}
+
+/// Which configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ConfigFile {
+    /// The file, beside which the directory FILE.d is read too
+    #[arg(value_name = "FILE", default_value = FILE)]
+    pub file: PathBuf,
 }

@@ -59,6 +59,68 @@ fn an_unknown_command_is_an_error_of_its_own() {
     }
 }
 
+/// A file of its own, removed at the end.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("swnctl-{name}-{}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_configuration_is_checked_without_the_daemon() {
+    let file = File::new("wrong", "\nkeep-alive = 0\nkeytap = \"/etc/kt\"\n");
+    let path = file.0.to_str().unwrap();
+    let output = swnctl(&["config", "check", path]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!(
+        "{path}:2: keep-alive: \"0\" is not in 1..=3600\n\
+         {path}:3: unknown key keytap; do you mean keytab?\n"
+    );
+    assert_eq!(stdout(&output), expected);
+    let json: serde_json::Value =
+        serde_json::from_str(&stdout(&swnctl(&["--json", "config", "check", path]))).unwrap();
+    assert_eq!(json[1]["file"], path);
+    assert_eq!(json[1]["line"], 3);
+    let output = swnctl(&["config", "show", path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("do you mean keytab?"));
+    assert_eq!(swnctl(&["config", "check", "/nonexistent"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_settings_that_are_shown_are_those_of_a_file_that_has_them() {
+    let text = "auth = [\"kerberos\", 'ntlm']\nspnego = true\nkeytab = 'a\"b\\c'\nkeep-alive = 7\n";
+    let file = File::new("shown", text);
+    let path = file.0.to_str().unwrap();
+    assert_eq!(stdout(&swnctl(&["config", "check", path])), format!("{path}: ok\n"));
+    let shown = stdout(&swnctl(&["config", "show", path]));
+    for line in [
+        &format!("auth = [\"kerberos\", \"ntlm\"]  # {path}:1"),
+        "dead-after = 10  # default",
+        "# ccache is not set",
+    ] {
+        assert!(shown.lines().any(|it| it == line), "{line}\n{shown}");
+    }
+    let again = File::new("again", &shown);
+    let settings = |file: &File| {
+        let json = stdout(&swnctl(&["config", "show", file.0.to_str().unwrap(), "--json"]));
+        let all: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+        let pairs = all.into_iter().map(|it| (it["key"].to_string(), it["values"].to_string()));
+        pairs.collect::<Vec<_>>()
+    };
+    assert_eq!(settings(&file), settings(&again));
+}
+
 #[test]
 fn the_page_lists_the_commands_and_options_of_the_program() {
     let listed = |prefix: &str| -> BTreeSet<String> {

@@ -21,5 +21,6 @@ pub mod privileges;
 pub mod report;
 pub mod service_manager;
 mod status;
+pub mod settings;
 pub mod table;
 mod text;

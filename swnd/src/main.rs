@@ -1,13 +1,22 @@
 //! See the library.
 
-use clap::Parser;
 use std::process::ExitCode;
-use swnd::options::{FailoverMode, Options};
+use swnd::options::FailoverMode;
+use swnd::settings::{SettingsError, Sources};
 use swnd::{daemon, descriptors, event_loop, hardening, logging, panics, privileges};
 
 fn main() -> ExitCode {
     panics::abort_on_panic();
-    let options = Options::parse().checked().unwrap_or_else(|error| error.exit());
+    let options = match Sources::of_process().load() {
+        Ok(settings) => settings.options,
+        Err(SettingsError::CommandLine(error)) => error.exit(),
+        Err(SettingsError::Configuration(problems)) => {
+            for problem in problems {
+                eprintln!("swnd: {problem}");
+            }
+            return ExitCode::from(2);
+        }
+    };
     let hardening = hardening::harden(options.allow_core_dumps);
     // Before there is a thread.
     let privileges = privileges::reduce();

@@ -1,9 +1,10 @@
-//! The command line.
+//! The options, of the command line and of [`crate::settings`].
 
 use crate::authentication::{Mechanism, Policy};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum, value_parser};
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum, value_parser};
 use log::LevelFilter;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 use swnclient::{Config, KerberosCredentials};
@@ -14,9 +15,13 @@ use swnclient::{Config, KerberosCredentials};
     name = "swnd",
     version,
     about = "SMB witness daemon: transparent failover for cifs mounts with the option witness",
-    after_help = "Stays in the foreground and needs CAP_NET_ADMIN. See swnd(8)."
+    after_help = "Each option is a key of swnd.conf(5) and a variable SWND_... too, which count less than\nthe command line. Stays in the foreground and needs CAP_NET_ADMIN. See swnd(8)."
 )]
 pub struct Options {
+    /// The configuration file, beside which a directory FILE.d is read too, or none
+    #[arg(long, value_name = "FILE", default_value = crate::settings::FILE)]
+    pub config: PathBuf,
+
     /// 0 errors, 1 warnings, 2-5 what happens to each mount, 6-9 debug, 10 trace
     #[arg(
         short = 'd',
@@ -44,15 +49,15 @@ pub struct Options {
     pub keytab: Option<String>,
 
     /// Kerberos: whose key of the keytab [default: the first]
-    #[arg(long, value_name = "PRINCIPAL", requires = "keytab")]
+    #[arg(long, value_name = "PRINCIPAL")]
     pub principal: Option<String>,
 
     /// Negotiate by SPNEGO also where there is only one mechanism
-    #[arg(long)]
+    #[arg(long, value_name = "true|false", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true)]
     pub spnego: bool,
 
     /// Accept servers that do not sign the headers of their messages
-    #[arg(long)]
+    #[arg(long, value_name = "true|false", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true)]
     pub allow_unsigned_headers: bool,
 
     /// How long a witness without news may be silent
@@ -85,7 +90,7 @@ pub struct Options {
     pub control: PathBuf,
 
     /// Let core dumps and debuggers see the passwords of mounts
-    #[arg(long)]
+    #[arg(long, value_name = "true|false", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true)]
     pub allow_core_dumps: bool,
 }
 
@@ -110,12 +115,18 @@ pub enum FailoverMode {
 }
 
 impl Options {
-    /// The options, unless two of them contradict each other.
-    pub fn checked(self) -> Result<Self, clap::Error> {
-        match self.config().validate() {
-            Ok(()) => Ok(self),
-            Err(error) => Err(Self::command().error(ErrorKind::ValueValidation, error)),
+    /// Says which options contradict each other, and how.
+    pub fn contradiction(&self) -> Option<(&'static [&'static str], String)> {
+        if self.principal.is_some() && self.keytab.is_none() {
+            return Some((&["principal"], "a principal needs a keytab".into()));
         }
+        let error = self.config().validate().err()?;
+        Some((&["keep-alive", "call-timeout"], error.to_string()))
+    }
+
+    /// Returns the error of a command line on which options contradict each other.
+    pub fn error(what: impl Display) -> clap::Error {
+        Self::command().error(ErrorKind::ValueValidation, what)
     }
 
     /// How mounts authenticate.
@@ -162,7 +173,11 @@ mod tests {
     use super::*;
 
     fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
-        Options::try_parse_from([&["swnd"], arguments].concat())?.checked()
+        let options = Options::try_parse_from([&["swnd"], arguments].concat())?;
+        match options.contradiction() {
+            None => Ok(options),
+            Some((_, what)) => Err(Options::error(what)),
+        }
     }
 
     #[test]
@@ -221,6 +236,20 @@ mod tests {
             error.contains("the keep-alive (180s) must be less than the call timeout (180s)"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_switch_can_be_turned_off() {
+        for (arguments, on) in [
+            (&[][..], false),
+            (&["--spnego"], true),
+            (&["--spnego=true"], true),
+            (&["--spnego=false"], false),
+        ] {
+            assert_eq!(parse(arguments).unwrap().spnego, on, "{arguments:?}");
+        }
+        assert!(parse(&["--spnego", "false"]).is_err());
+        assert!(parse(&["--spnego=maybe"]).is_err());
     }
 
     #[test]

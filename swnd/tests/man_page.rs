@@ -1,4 +1,4 @@
-//! swnd(8) says what `--help` says.
+//! swnd(8) says what `--help` says, and swnd.conf(5) has a key for each option.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 use clap::CommandFactory;
 use std::collections::BTreeSet;
 use swnd::options::Options;
+use swnd::settings::Sources;
 
 const PAGE: &str = include_str!("../../man/swnd.8");
 
@@ -30,7 +31,13 @@ fn listed(name: &str) -> BTreeSet<String> {
     let items = section(name).into_iter().filter_map(|line| line.strip_prefix(".It "));
     items
         .flat_map(|item| item.split(" , "))
-        .map(|item| item.replace("\\-", "-").replace("Fl ", "-").replace("Ar ", ""))
+        .map(|item| {
+            item.replace("\\-", "-")
+                .replace(" Ns Op = Ns Ar ", "[=")
+                .replace("Fl ", "-")
+                .replace("Ar ", "")
+        })
+        .map(|item| if item.contains("[=") { item + "]" } else { item })
         .collect()
 }
 
@@ -52,6 +59,7 @@ fn the_page_lists_the_options_of_the_program() {
         };
         let mut add = |flag: String| {
             options.insert(match value {
+                Some(value) if argument.is_require_equals_set() => format!("{flag}[={value}]"),
                 Some(value) => format!("{flag} {value}"),
                 None => flag,
             });
@@ -66,11 +74,57 @@ fn the_page_lists_the_options_of_the_program() {
     assert_eq!(listed("OPTIONS"), options);
 }
 
+/// The values of an option, as `KEY` of swnd.conf(5).
+fn keys() -> BTreeSet<String> {
+    let command = command();
+    let options = command.get_arguments().filter(|it| it.get_action().takes_values());
+    options
+        .filter_map(|it| it.get_long())
+        .filter(|key| *key != "config")
+        .map(String::from)
+        .collect()
+}
+
+#[test]
+fn the_page_of_the_file_lists_each_option_as_a_key() {
+    let page = include_str!("../../man/swnd.conf.5").replace("\\-", "-");
+    let listed = page.lines().filter_map(|line| line.strip_prefix(".It Cm "));
+    let listed: BTreeSet<String> =
+        listed.map(|item| item.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(listed, keys());
+}
+
+#[test]
+fn the_example_has_each_key_with_its_default_and_can_be_read_with_all_of_them() {
+    let example = include_str!("../../packaging/swnd.conf");
+    let set = example.lines().filter_map(|line| line.strip_prefix('#')?.split_once(" = "));
+    let set: Vec<_> = set.filter(|(key, _)| !key.starts_with(' ')).collect();
+    let names: BTreeSet<String> = set.iter().map(|(key, _)| key.to_string()).collect();
+    assert_eq!(names, keys());
+    let command = command();
+    for (key, value) in &set {
+        let option = command.get_arguments().find(|it| it.get_long() == Some(key)).unwrap();
+        for default in option.get_default_values() {
+            assert_eq!(value.trim_matches('"'), default, "{key}");
+        }
+    }
+    let path = std::env::temp_dir().join(format!("swnd-example-{}.conf", std::process::id()));
+    let uncommented: String = set.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    for text in [example, &uncommented] {
+        std::fs::write(&path, text).unwrap();
+        let settings = Sources::of_file(&path).load();
+        std::fs::remove_file(&path).unwrap();
+        settings.unwrap();
+    }
+}
+
 #[test]
 fn the_page_names_the_defaults_of_the_program() {
     let text = section("OPTIONS").join("\n");
     for argument in command().get_arguments().filter(|it| it.get_action().takes_values()) {
-        for default in argument.get_default_values() {
+        // A switch is off.
+        let defaults = argument.get_default_values().iter().filter(|it| *it != "false");
+        for default in defaults {
             let default = default.to_str().unwrap();
             // A keyword is marked up.
             let is_named = text.contains(&format!("the default is {default}."))

@@ -350,3 +350,18 @@ fn it_tells_its_version() {
 fn a_wrong_option_is_an_error_of_its_own() {
     assert_eq!(output(&["--no-such-option"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_wrong_configuration_is_told_with_its_lines_and_ends_it() {
+    let directory = Directory::new("wrong-configuration");
+    let file = directory.0.join("swnd.conf");
+    std::fs::write(&file, "keep-alive = 0\nkeytap = \"/etc/kt\"\n").unwrap();
+    let file = file.to_str().unwrap();
+    let output = output(&["--config", file]);
+    assert_eq!(output.status.code(), Some(2));
+    let expected = format!(
+        "swnd: {file}:1: keep-alive: \"0\" is not in 1..=3600\n\
+         swnd: {file}:2: unknown key keytap; do you mean keytab?\n"
+    );
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+}

@@ -1,0 +1,287 @@
+//! The settings: the command line, the environment and the files, in this order. Each is
+//! checked as an option of the command line is.
+
+mod problem;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use problem::{Origin, Problem};
+
+use crate::options::Options;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+use std::collections::BTreeMap;
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind as IoErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+/// The file, unless it is elsewhere by `--config`.
+pub const FILE: &str = "/etc/swnd/swnd.conf";
+/// In place of a path: no file.
+pub const NO_FILE: &str = "none";
+/// What the variables of the environment begin with.
+const PREFIX: &str = "SWND_";
+/// How long a file may be, in bytes.
+const FILE_MAX: u64 = 64 << 10;
+/// What is set on the command line, and by a variable, but not in a file.
+const NOT_IN_A_FILE: &str = "config";
+
+/// One setting as it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The option's name.
+    pub key: String,
+    /// Its values; none where it is not set and has no default.
+    pub values: Vec<String>,
+    /// Where it is from.
+    pub origin: Origin,
+}
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// As the daemon reads them.
+    pub options: Options,
+    /// One by one, in the order of the manual page.
+    pub all: Vec<Setting>,
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The command line is wrong, or asks for the help or the version.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// What is wrong in the files and the environment.
+    #[error("{}", join(.0))]
+    Configuration(Vec<Problem>),
+}
+
+fn join(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// What settings are read from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The command line, with the program's name.
+    pub arguments: Vec<OsString>,
+    /// The environment.
+    pub environment: BTreeMap<OsString, OsString>,
+}
+
+impl Sources {
+    /// Returns those of this process.
+    pub fn of_process() -> Self {
+        let environment = std::env::vars_os()
+            .filter(|(name, _)| name.as_encoded_bytes().starts_with(PREFIX.as_bytes()));
+        Self { arguments: std::env::args_os().collect(), environment: environment.collect() }
+    }
+
+    /// Returns what a file alone is read by.
+    pub fn of_file(path: &Path) -> Self {
+        let arguments = vec!["swnd".into(), "--config".into(), path.into()];
+        Self { arguments, environment: BTreeMap::new() }
+    }
+
+    /// Reads the files, and merges the settings.
+    ///
+    /// # Errors
+    /// Each thing that is wrong.
+    pub fn load(&self) -> Result<Settings, SettingsError> {
+        let command = Options::command();
+        let matches = command.clone().try_get_matches_from(&self.arguments)?;
+        let mut merge = Merge { keys: keys(&command), found: BTreeMap::new(), problems: vec![] };
+        let path = self.file(&matches);
+        if let Some((path, is_wanted)) = &path {
+            merge.file(path, *is_wanted);
+            merge.directory(path);
+        }
+        merge.environment(&self.environment);
+        let Merge { keys, mut found, mut problems } = merge;
+        found.retain(|key, _| !is_on_command_line(&matches, keys.get(key)));
+        let mut arguments = self.arguments.clone();
+        let others = found.iter().map(|(key, (value, _))| format!("--{key}={value}").into());
+        arguments.splice(arguments.len().min(1)..arguments.len().min(1), others);
+        let matches = command.clone().try_get_matches_from(arguments)?;
+        let options = Options::from_arg_matches(&matches)?;
+        let origins = found.into_iter().map(|(key, (_, origin))| (key, origin)).collect();
+        let all = settings(&command, &matches, &origins);
+        if let Some((keys, what)) = options.contradiction() {
+            match keys.iter().find_map(|key| origins.get(*key)).cloned() {
+                Some(origin) => problems.push(Problem { origin, what }),
+                None => return Err(Options::error(what).into()),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(Settings { options, all }),
+            false => Err(SettingsError::Configuration(problems)),
+        }
+    }
+
+    /// The file, and whether it was named; `None`: there is none.
+    fn file(&self, matches: &ArgMatches) -> Option<(PathBuf, bool)> {
+        let named = matches.value_source("config") == Some(ValueSource::CommandLine);
+        let variable = self.environment.get(&OsString::from("SWND_CONFIG"));
+        let (path, is_wanted) = match (variable.filter(|it| !named && !it.is_empty()), named) {
+            (Some(path), _) => (PathBuf::from(path), true),
+            (None, named) => (matches.get_one::<PathBuf>("config")?.clone(), named),
+        };
+        (path != Path::new(NO_FILE)).then_some((path, is_wanted))
+    }
+}
+
+/// The options that can be set elsewhere, by name.
+fn keys(command: &Command) -> BTreeMap<String, Arg> {
+    let options = command.get_arguments().filter(|it| it.get_action().takes_values());
+    options.filter_map(|it| Some((it.get_long()?.to_owned(), it.clone()))).collect()
+}
+
+fn is_on_command_line(matches: &ArgMatches, option: Option<&Arg>) -> bool {
+    let source = option.and_then(|it| matches.value_source(it.get_id().as_str()));
+    source == Some(ValueSource::CommandLine)
+}
+
+fn settings(
+    command: &Command,
+    matches: &ArgMatches,
+    origins: &BTreeMap<String, Origin>,
+) -> Vec<Setting> {
+    let options = command.get_arguments().filter(|it| it.get_action().takes_values());
+    let setting = |option: &Arg| {
+        let key = option.get_long()?.to_owned();
+        let id = option.get_id().as_str();
+        let values = matches.get_raw(id).into_iter().flatten();
+        let values = values.map(|value| value.to_string_lossy().into_owned()).collect();
+        let origin = match (origins.get(&key), matches.value_source(id)) {
+            (Some(origin), _) => origin.clone(),
+            (None, Some(ValueSource::CommandLine)) => Origin::CommandLine,
+            (None, _) => Origin::Default,
+        };
+        Some(Setting { key, values, origin })
+    };
+    options.filter_map(setting).collect()
+}
+
+/// Settings from least to most important.
+struct Merge {
+    keys: BTreeMap<String, Arg>,
+    found: BTreeMap<String, (String, Origin)>,
+    problems: Vec<Problem>,
+}
+
+impl Merge {
+    fn problem(&mut self, origin: Origin, what: String) {
+        self.problems.push(Problem { origin, what });
+    }
+
+    /// Reads one file.
+    fn file(&mut self, path: &Path, is_wanted: bool) {
+        let at = |line| Origin::File(path.into(), line);
+        let text = match text(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == IoErrorKind::NotFound && !is_wanted => return,
+            Err(error) => return self.problem(at(0), error.to_string()),
+        };
+        let before = self.problems.len();
+        let (entries, errors) = reader::read(&text);
+        for error in errors {
+            self.problem(at(error.line), error.what);
+        }
+        for entry in entries {
+            let known = self.keys.keys().filter(|key| *key != NOT_IN_A_FILE);
+            let known: Vec<String> = known.cloned().collect();
+            match known.contains(&entry.key) {
+                true => self.set(entry.key, entry.value.to_string(), at(entry.line)),
+                false => self.problem(at(entry.line), problem::unknown(&entry.key, &known)),
+            }
+        }
+        let found = self.problems.get_mut(before..).unwrap_or_default();
+        found.sort_by_key(|problem| match problem.origin {
+            Origin::File(_, line) => line,
+            _ => 0,
+        });
+    }
+
+    /// Reads the directory beside a file: what ends in `.conf`, by name.
+    fn directory(&mut self, file: &Path) {
+        let mut directory = file.as_os_str().to_owned();
+        directory.push(".d");
+        let found = fs::read_dir(&directory).and_then(|found| {
+            found.map(|file| file.map(|it| it.path())).collect::<Result<Vec<_>, _>>()
+        });
+        let mut files = match found {
+            Ok(files) => files,
+            Err(error) if error.kind() == IoErrorKind::NotFound => return,
+            Err(error) => {
+                return self.problem(Origin::File(directory.into(), 0), error.to_string());
+            }
+        };
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+        files.sort();
+        for path in files {
+            self.file(&path, true);
+        }
+    }
+
+    /// Reads the variables; one that is empty is not set.
+    fn environment(&mut self, environment: &BTreeMap<OsString, OsString>) {
+        let keys: Vec<String> = self.keys.keys().cloned().collect();
+        for key in keys {
+            let name = format!("{PREFIX}{}", key.to_uppercase().replace('-', "_"));
+            let Some(value) = environment.get(&OsString::from(&name)) else { continue };
+            match value.to_str() {
+                Some("") => {}
+                Some(value) => self.set(key, value.into(), Origin::Environment(name)),
+                None => self.problem(Origin::Environment(name), "this is not UTF-8".into()),
+            }
+        }
+    }
+
+    fn set(&mut self, key: String, value: String, origin: Origin) {
+        match check(&key, &value) {
+            Ok(()) => drop(self.found.insert(key, (value, origin))),
+            Err(what) => self.problem(origin, format!("{key}: {what}")),
+        }
+    }
+}
+
+/// Whether an option takes a value; `Err`: what is allowed.
+fn check(key: &str, value: &str) -> Result<(), String> {
+    let parsed = |value: &str| {
+        Options::command().try_get_matches_from(["swnd".into(), format!("--{key}={value}")])
+    };
+    let Err(error) = parsed(value) else { return Ok(()) };
+    if let Some(ContextValue::Strings(allowed)) = error.get(ContextKind::ValidValue) {
+        let wrong = match error.get(ContextKind::InvalidValue) {
+            Some(ContextValue::String(wrong)) => wrong,
+            _ => value,
+        };
+        return Err(format!("{wrong:?} is not {}", allowed.join(" or ")));
+    }
+    let range = |error: &clap::Error| {
+        let text = error.source()?.to_string();
+        text.split_once(" is not in ").map(|(_, range)| range.to_owned())
+    };
+    // A word is in no range, and the parser does not say so.
+    let range = range(&error).or_else(|| range(&parsed(&u32::MAX.to_string()).err()?));
+    Err(match (range, error.kind()) {
+        (Some(range), _) => format!("{value:?} is not in {range}"),
+        (None, ErrorKind::InvalidValue) => "a value is needed".into(),
+        (None, _) => error.source().map_or_else(|| error.to_string(), ToString::to_string),
+    })
+}
+
+/// Reads a file that is not endless.
+fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(FILE_MAX + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > FILE_MAX {
+        true => Err(io::Error::other("the file is longer than 64 KiB")),
+        false => Ok(text),
+    }
+}

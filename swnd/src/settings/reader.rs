@@ -1,0 +1,252 @@
+//! Reads the part of TOML that a configuration file needs: `key = value`, a line each,
+//! with strings, integers, booleans and arrays of them.
+
+use std::fmt;
+
+/// A line of a file that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SyntaxError {
+    pub(super) line: usize,
+    pub(super) what: String,
+}
+
+/// One `key = value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) value: Value,
+    /// From 1.
+    pub(super) line: usize,
+}
+
+/// A value, as the command line would have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl fmt::Display for Value {
+    /// With commas between those of an array.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(value) => f.write_str(value),
+            Self::Many(values) => f.write_str(&values.join(",")),
+        }
+    }
+}
+
+/// Reads a file: its entries, and the lines that are none.
+pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<SyntaxError>) {
+    let (mut entries, mut errors) = (Vec::<Entry>::new(), Vec::new());
+    for (line, text) in (1..).zip(text.lines()) {
+        let entry = match Line(text.trim_start()).entry() {
+            Ok(None) => continue,
+            Ok(Some((key, value))) => Entry { key, value, line },
+            Err(what) => {
+                errors.push(SyntaxError { line, what });
+                continue;
+            }
+        };
+        match entries.iter().find(|before| before.key == entry.key) {
+            Some(before) => {
+                let what = format!("{} is already set in line {}", entry.key, before.line);
+                errors.push(SyntaxError { line, what });
+            }
+            None => entries.push(entry),
+        }
+    }
+    (entries, errors)
+}
+
+/// What is left of a line.
+struct Line<'a>(&'a str);
+
+impl Line<'_> {
+    /// `None`: an empty line, or a comment.
+    fn entry(mut self) -> Result<Option<(String, Value)>, String> {
+        if self.is_over() {
+            return Ok(None);
+        }
+        if self.0.starts_with('[') {
+            return Err("there are no sections: write key = value".into());
+        }
+        let key = self.word();
+        self.skip_blanks();
+        if key.is_empty() || !self.takes('=') {
+            return Err("write key = value, or begin a comment with #".into());
+        }
+        self.skip_blanks();
+        let value = match self.takes('[') {
+            true => Value::Many(self.array()?),
+            false => Value::One(self.scalar()?),
+        };
+        self.skip_blanks();
+        match self.is_over() {
+            true => Ok(Some((key, value))),
+            false => Err(format!("{:?} follows the value; a comment begins with #", self.0)),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_empty() || self.0.starts_with('#')
+    }
+
+    fn skip_blanks(&mut self) {
+        self.0 = self.0.trim_start();
+    }
+
+    fn takes(&mut self, wanted: char) -> bool {
+        let rest = self.0.strip_prefix(wanted);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let mut characters = self.0.chars();
+        let next = characters.next();
+        self.0 = characters.as_str();
+        next
+    }
+
+    /// A key, an integer or a boolean.
+    fn word(&mut self) -> String {
+        let is_of_a_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+');
+        let end = self.0.find(|c| !is_of_a_word(c)).unwrap_or(self.0.len());
+        let (word, rest) = self.0.split_at(end);
+        self.0 = rest;
+        word.into()
+    }
+
+    fn array(&mut self) -> Result<Vec<String>, String> {
+        let mut values = Vec::new();
+        loop {
+            self.skip_blanks();
+            if self.takes(']') {
+                return Ok(values);
+            }
+            values.push(self.scalar()?);
+            self.skip_blanks();
+            if !self.takes(',') && !self.0.starts_with(']') {
+                return Err("an array ends with ] in the line in which it begins".into());
+            }
+        }
+    }
+
+    fn scalar(&mut self) -> Result<String, String> {
+        if self.takes('"') {
+            return self.string();
+        }
+        if self.takes('\'') {
+            let Some((value, rest)) = self.0.split_once('\'') else {
+                return Err("the string has no closing '".into());
+            };
+            self.0 = rest;
+            return Ok(value.into());
+        }
+        let rest = self.0;
+        let word = self.word();
+        match word.as_str() {
+            "true" | "false" => Ok(word),
+            _ => match word.replace('_', "").parse::<i64>() {
+                Ok(number) => Ok(number.to_string()),
+                Err(_) => {
+                    let value = rest.split('#').next().unwrap_or_default().trim_end();
+                    Err(format!("a string is quoted: {value:?}"))
+                }
+            },
+        }
+    }
+
+    fn string(&mut self) -> Result<String, String> {
+        let mut value = String::new();
+        loop {
+            let next = match self.next() {
+                Some('"') => return Ok(value),
+                Some('\\') => match self.next() {
+                    Some(same @ ('"' | '\\')) => Some(same),
+                    Some('n') => Some('\n'),
+                    Some('t') => Some('\t'),
+                    _ => return Err(r#"after \ there is ", \, n or t; or quote by '"#.into()),
+                },
+                next => next,
+            };
+            value.push(next.ok_or("the string has no closing \"")?);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(value: &str) -> Value {
+        Value::One(value.into())
+    }
+
+    #[test]
+    fn values_are_strings_numbers_booleans_and_arrays() {
+        let text = "\
+# A comment.
+  keep-alive = 1_20 # seconds
+spnego=true
+ccache = \"FILE:/run/cc #1\"
+a = \"\\\"\\\\\\n\\t\"
+b = 'C:\\x'
+c = [ \"kerberos\", 'ntlm' , 3,]
+d = []
+e = -5\r
+f = \"ü\"
+";
+        let (entries, errors) = read(text);
+        assert_eq!(errors, []);
+        let many = |values: &[&str]| Value::Many(values.iter().map(ToString::to_string).collect());
+        let expected = [
+            ("keep-alive", one("120"), 2),
+            ("spnego", one("true"), 3),
+            ("ccache", one("FILE:/run/cc #1"), 4),
+            ("a", one("\"\\\n\t"), 5),
+            ("b", one(r"C:\x"), 6),
+            ("c", many(&["kerberos", "ntlm", "3"]), 7),
+            ("d", many(&[]), 8),
+            ("e", one("-5"), 9),
+            ("f", one("ü"), 10),
+        ];
+        let expected = expected.map(|(key, value, line)| Entry { key: key.into(), value, line });
+        assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn each_line_that_is_wrong_says_what_is_wanted() {
+        for (text, what) in [
+            ("keep-alive", "write key = value"),
+            ("= 3", "write key = value"),
+            ("keep alive = 3", "write key = value"),
+            ("[kerberos]", "there are no sections"),
+            ("log = syslog", "a string is quoted: \"syslog\""),
+            ("ccache = FILE:/run/cc # where", "a string is quoted: \"FILE:/run/cc\""),
+            ("log =", "a string is quoted: \"\""),
+            ("log = \"syslog", "no closing \""),
+            ("log = 'syslog", "no closing '"),
+            ("log = \"sys\\log\"", "after \\ there is"),
+            ("auth = [\"ntlm\"", "ends with ]"),
+            ("auth = [", "a string is quoted"),
+            ("keep-alive = 3 seconds", "\"seconds\" follows the value"),
+            ("keep-alive = 99999999999999999999", "a string is quoted"),
+        ] {
+            let (entries, errors) = read(&format!("\n{text}\n"));
+            assert_eq!(entries, [], "{text}");
+            let [error] = errors.as_slice() else { panic!("{text}: {errors:?}") };
+            assert_eq!(error.line, 2);
+            assert!(error.what.contains(what), "{text}: {}", error.what);
+        }
+    }
+
+    #[test]
+    fn a_key_is_set_once_in_a_file() {
+        let (entries, errors) = read("spnego = true\n\nspnego = false\n");
+        assert_eq!(entries.len(), 1);
+        let what = "spnego is already set in line 1".into();
+        assert_eq!(errors, [SyntaxError { line: 3, what }]);
+    }
+}
