@@ -133,6 +133,13 @@ pub fn run(options: Options) -> Result<(), Exit> {
                 false => Ok(writeln!(output, "{level}")?),
             }
         }
+        Command::Reload => {
+            let reloaded = daemon.reload()?;
+            match json {
+                true => print_json(output, &reloaded),
+                false => Ok(writeln!(output, "{reloaded}")?),
+            }
+        }
         Command::Check { .. } | Command::Config(_) | Command::Metrics { .. } | Command::Demo => {
             Ok(())
         }

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 use swnd::control::interface::{Monitored, NAME, Status};
+use swnd::reload::Reloaded;
 
 /// How long the daemon may take for a reply.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -23,6 +24,9 @@ pub enum CallError {
     /// There is no such registration.
     #[error("the kernel has no such registration")]
     NotFound,
+    /// The daemon's configuration is wrong.
+    #[error("nothing is changed: {}", .0.join("\nswnctl: "))]
+    BadConfiguration(Vec<String>),
     /// The connection broke.
     #[error("the connection to swnd is lost: {0}")]
     Lost(io::Error),
@@ -66,6 +70,11 @@ impl Connection {
     /// Sets the log's level.
     pub fn set_log_level(&mut self, level: &str) -> Result<(), CallError> {
         self.call::<Value>("SetLogLevel", &json!({ "level": level })).map(drop)
+    }
+
+    /// Has the configuration read again.
+    pub fn reload(&mut self) -> Result<Reloaded, CallError> {
+        self.call("Reload", &json!({}))
     }
 
     /// Asks for events; [`Connection::event`] returns them.
@@ -116,6 +125,11 @@ impl Connection {
         match reply.get("error").and_then(Value::as_str) {
             Some("org.varlink.service.PermissionDenied") => Err(CallError::PermissionDenied),
             Some("org.swnclient.Witness.NotFound") => Err(CallError::NotFound),
+            Some("org.swnclient.Witness.BadConfiguration") => {
+                let problems = reply.pointer_mut("/parameters/problems").map(Value::take);
+                let problems = serde_json::from_value(problems.unwrap_or_default());
+                Err(CallError::BadConfiguration(problems.unwrap_or_default()))
+            }
             Some(error) => Err(CallError::Other(error.into())),
             None => {
                 let parameters = reply.get_mut("parameters").map(Value::take).unwrap_or_default();

@@ -73,6 +73,8 @@ pub enum Command {
         #[arg(value_name = "LEVEL", value_parser = PossibleValuesParser::new(LOG_LEVELS), hide_possible_values = true)]
         level: Option<String>,
     },
+    /// Have the daemon read its configuration again
+    Reload,
     /// Write the state as OpenMetrics text
     Metrics {
         /// To this file, for node_exporter's textfile collector

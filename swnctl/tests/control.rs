@@ -7,13 +7,16 @@ use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 use swnclient::{Client, Config, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
 use swnd::control::{Control, Monitors};
 use swnd::daemon::{Daemon, Mode, Observer};
 use swnd::kernel::{KernelAuth, Link};
+use swnd::reload::Reloading;
 use swnd::report::Report;
+use swnd::settings::Sources;
 use witness_sim::net::{RunningCluster, unused_subnet};
 use witness_sim::{ClusterConfig, Destination, NodeId, Profile, Step, Who};
 
@@ -55,7 +58,12 @@ impl Bench {
             Client::start(client, sink)
         });
         let path = std::env::temp_dir().join(format!("swnctl-{name}-{}", std::process::id()));
-        let control = Control::start(&path, daemon.source(), monitors).unwrap();
+        let configuration = path.with_extension("conf");
+        std::fs::write(&configuration, "").unwrap();
+        let sources = Sources::of_file(&configuration);
+        let settings = sources.load().unwrap();
+        let source = Arc::new(Reloading::new(daemon.source(), sources, settings));
+        let control = Control::start(&path, source, monitors).unwrap();
         let source = daemon.source();
         let daemon = tokio::spawn(async move { drop(daemon.run().await) });
         // What is mounted before would be told at the next echo only.
@@ -100,6 +108,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         self.daemon.abort();
+        let _ = std::fs::remove_file(self.path.with_extension("conf"));
     }
 }
 
@@ -212,4 +221,33 @@ async fn metrics_tell_of_each_mount_and_of_a_daemon_that_does_not_run() {
     let output = command.args(["metrics", "--socket", "/nonexistent"]).output().unwrap();
     assert!(output.status.success());
     assert!(String::from_utf8(output.stdout).unwrap().contains("\nswnd_up 0\n"));
+}
+
+#[tokio::test]
+async fn a_reload_tells_what_has_changed_or_why_nothing_has() {
+    let bench = Bench::start("reload").await;
+    let configuration = bench.path.with_extension("conf");
+    let write = |text: &str| std::fs::write(&configuration, text).unwrap();
+    write("auth = \"ntlm\"\ndead-after = 20\n");
+    let (code, text, error) = bench.swnctl(&["reload"]).await;
+    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(text, "changed: auth; only a restart changes: dead-after\n");
+    let request = RegistrationRequest::new(bench.net_name.as_str()).served_by(bench.addresses[0]);
+    let id = bench.kernel.mount(&request, &KernelAuth::Kerberos).to_string();
+    let (_, _, error) = bench.swnctl(&["wait", &id, "--timeout", "1"]).await;
+    assert!(error.contains("--auth ntlm"), "{error}");
+
+    write("auth = \"ntml\"\nkeep_alive = 20\n");
+    let (code, text, error) = bench.swnctl(&["reload"]).await;
+    assert_eq!((code, text.as_str()), (Some(1), ""));
+    let path = configuration.display();
+    let expected = format!(
+        "swnctl: nothing is changed: {path}:1: auth: \"ntml\" is not kerberos or ntlm\n\
+         swnctl: {path}:2: unknown key keep_alive; do you mean keep-alive?\n"
+    );
+    assert_eq!(error, expected);
+
+    write("");
+    let (_, json, _) = bench.swnctl(&["reload", "--json"]).await;
+    assert_eq!(json, "{\"changed\":[\"auth\"],\"restart\":[]}\n");
 }

@@ -8,18 +8,22 @@ use crate::kernel::absence::Absence;
 use crate::kernel::message::DecodeError;
 use crate::kernel::socket::NetlinkSocket;
 use crate::kernel::{Link, LinkError, LinkEvent, Transport};
+use crate::options::FailoverMode;
+use crate::reload::Reloading;
 use crate::report::Report;
 use crate::service_manager;
+use crate::settings::{Settings, Sources};
 pub use crate::status::Status;
 use crate::table::{Forward, MountView, Outcome, Registrar, Table};
 use smol_str::SmolStr;
+use std::convert::Infallible;
 use std::fmt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use swnclient::{Client, Config, Event, EventSink, RegistrationId};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 
 mod work;
 
@@ -360,6 +364,10 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
         let client = self.client.upgrade();
         client.is_some_and(|client| self.shared.books().table.retry(id, &*client))
     }
+
+    fn set_policy(&self, policy: Policy) {
+        self.shared.books().table.set_policy(policy);
+    }
 }
 
 impl<T, O, C> fmt::Debug for Forwarder<T, O, C> {
@@ -374,37 +382,48 @@ impl<T, O, C> fmt::Debug for Daemon<T, O, C> {
     }
 }
 
+/// Reads the settings again at each signal, off the event loop. The log tells the outcome.
+async fn reload_at(signal: &mut Signal, source: &Arc<Reloading>) -> Infallible {
+    loop {
+        match signal.recv().await {
+            Some(()) => {
+                let source = Arc::clone(source);
+                let _ = spawn_blocking(move || source.reload()).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// What the cluster's administrator sees in the list of registrations.
 fn host_name() -> SmolStr {
     rustix::system::uname().nodename().to_string_lossy().into()
 }
 
-/// Runs the daemon on the kernel's socket until SIGTERM or SIGINT.
-pub async fn serve(
-    config: Config,
-    policy: Policy,
-    verified: bool,
-    control: &Path,
-) -> Result<(), LinkError> {
+/// Runs the daemon on the kernel's socket until SIGTERM or SIGINT, with the settings of
+/// `sources`, which SIGHUP has read again.
+pub async fn serve(settings: Settings, sources: Sources) -> Result<(), LinkError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // There is nothing to reload; without this, SIGHUP would end the process.
-    let _hangup = signal(SignalKind::hangup())?;
+    let mut hangup = signal(SignalKind::hangup())?;
 
     let socket = NetlinkSocket::open()?;
     if !socket.is_privileged() {
         return Err(LinkError::NotPermitted);
     }
-    let config = Config { client_name: host_name(), ..config };
-    let mode = match verified {
-        true => Mode::Verified(Arc::new(System::open())),
-        false => Mode::Forward,
+    let options = &settings.options;
+    let config = Config { client_name: host_name(), ..options.config() };
+    let mode = match options.failover {
+        FailoverMode::Verified => Mode::Verified(Arc::new(System::open())),
+        FailoverMode::Forward => Mode::Forward,
     };
+    let (policy, control) = (options.policy(), options.control.clone());
     let link = Link::open(socket)?;
     let monitors = Monitors::default();
     let observers = Observers(monitors.clone());
     let daemon = Daemon::new(link, observers, policy, mode, |sink| Client::start(config, sink));
-    let _control = Control::start_or_warn(control, daemon.source(), monitors);
+    let source = Arc::new(Reloading::new(daemon.source(), sources, settings));
+    let _control = Control::start_or_warn(&control, source.clone(), monitors);
     service_manager::ready();
 
     let outcome = tokio::select! {
@@ -412,6 +431,7 @@ pub async fn serve(
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         never = service_manager::beat() => match never {},
+        never = reload_at(&mut hangup, &source) => match never {},
     };
     service_manager::stopping();
     daemon.client().shutdown(SHUTDOWN_LIMIT).await;

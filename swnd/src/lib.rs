@@ -18,6 +18,7 @@ mod mount;
 pub mod options;
 pub mod panics;
 pub mod privileges;
+pub mod reload;
 pub mod report;
 pub mod service_manager;
 mod status;

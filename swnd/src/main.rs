@@ -1,14 +1,14 @@
 //! See the library.
 
 use std::process::ExitCode;
-use swnd::options::FailoverMode;
 use swnd::settings::{SettingsError, Sources};
 use swnd::{daemon, descriptors, event_loop, hardening, logging, panics, privileges};
 
 fn main() -> ExitCode {
     panics::abort_on_panic();
-    let options = match Sources::of_process().load() {
-        Ok(settings) => settings.options,
+    let sources = Sources::of_process();
+    let settings = match sources.load() {
+        Ok(settings) => settings,
         Err(SettingsError::CommandLine(error)) => error.exit(),
         Err(SettingsError::Configuration(problems)) => {
             for problem in problems {
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let options = &settings.options;
     let hardening = hardening::harden(options.allow_core_dumps);
     // Before there is a thread.
     let privileges = privileges::reduce();
@@ -30,11 +31,9 @@ fn main() -> ExitCode {
     if let Err(error) = privileges {
         log::warn!("more may be done than is needed: {error}");
     }
-    let verified = options.failover == FailoverMode::Verified;
-    let served = daemon::serve(options.config(), options.policy(), verified, &options.control);
     let served = async {
         panics::panic_if_told();
-        served.await
+        daemon::serve(settings, sources).await
     };
     let outcome = event_loop::run(served).unwrap_or_else(|error| Err(error.into()));
     let code = match outcome {

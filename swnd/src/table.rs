@@ -147,6 +147,11 @@ impl Table {
         Self { policy, ..Self::default() }
     }
 
+    /// Changes how mounts authenticate: each when the kernel next asks for it.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
     /// Returns how many mounts want a witness, and how many have one.
     pub fn counts(&self) -> (usize, usize) {
         (self.entries.len(), self.registered.len())

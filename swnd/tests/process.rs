@@ -6,7 +6,7 @@
     reason = "a test that panics fails, which is what it is for"
 )]
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -132,6 +132,39 @@ fn it_is_ready_tells_its_status_and_ends_at_sigterm() {
 #[test]
 fn it_ends_at_sigint_but_not_at_sighup() {
     ends_after("INT");
+}
+
+#[test]
+fn it_reads_its_configuration_again_at_sighup_and_goes_on_with_a_wrong_one() {
+    if !privileged() {
+        return;
+    }
+    let directory = Directory::new("reload");
+    let file = directory.0.join("swnd.conf");
+    std::fs::write(&file, "keep-alive = 30\n").unwrap();
+    let mut command = swnd();
+    command.arg("--config").arg(&file).args(["--control", "none"]);
+    let mut service = Service::start_as("reload-notify", command);
+    assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+    let mut log = BufReader::new(service.child.stderr.take().unwrap());
+    let mut reload = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        service.signal("HUP");
+        let mut line = String::new();
+        while !line.contains("configuration ") {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0);
+        }
+        line
+    };
+    let line = reload("keep-alive = 40\nauth = \"ntlm\"\n");
+    let told = "configuration read again: changed: auth; only a restart changes: keep-alive\n";
+    assert!(line.ends_with(told), "{line}");
+    let line = reload("keep-alive = 0\n");
+    assert!(line.contains("configuration not read again: "), "{line}");
+    assert!(line.ends_with("swnd.conf:1: keep-alive: \"0\" is not in 1..=3600\n"), "{line}");
+    let line = reload("auth = \"ntlm\"\nkeep-alive = 30\n");
+    assert!(line.ends_with("configuration read again: nothing has changed\n"), "{line}");
 }
 
 #[test]

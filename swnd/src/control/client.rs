@@ -3,11 +3,13 @@
 use super::Context;
 use super::interface::{self, Daemon, Monitored, Registration, Status};
 use super::wire::{Call, Connection, Failure};
+use crate::reload::Reloaded;
 use serde_json::json;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::UnixStream;
-use tokio::task::yield_now;
+use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::timeout;
 
 /// How long a client may be connected without a call.
@@ -59,6 +61,7 @@ async fn monitor(connection: &mut Connection, context: &Context) -> io::Result<(
 #[serde(untagged)]
 enum Answer {
     Status(Status),
+    Reloaded(Reloaded),
     Service(serde_json::Value),
 }
 
@@ -90,6 +93,19 @@ async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answe
             let (name, uid) = (interface::log_level_name(level), caller.uid);
             log::info!("the log level is {name} now, by user {uid}");
             done
+        }
+        "org.swnclient.Witness.Reload" => {
+            may_change()?;
+            let source = Arc::clone(&context.source);
+            log::info!("user {} has the configuration read again", caller.uid);
+            let reloaded = match spawn_blocking(move || source.reload()).await {
+                Ok(reloaded) => reloaded,
+                Err(error) => Err(vec![error.to_string()]),
+            };
+            Answer::Reloaded(reloaded.map_err(|problems| {
+                let parameters = json!({ "problems": problems });
+                Failure::new("org.swnclient.Witness.BadConfiguration", parameters)
+            })?)
         }
         "org.varlink.service.GetInfo" => Answer::Service(json!({
             "vendor": "swnclient",
@@ -153,9 +169,9 @@ async fn status(context: &Context) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authentication::Policy;
     use crate::control::{Monitors, Source};
     use crate::table::MountView;
-    use std::sync::Arc;
 
     /// A daemon without mounts, which must not be asked to change anything.
     struct Idle;
@@ -171,6 +187,14 @@ mod tests {
 
         fn retry(&self, id: u32) -> bool {
             panic!("retried {id}");
+        }
+
+        fn set_policy(&self, _: Policy) {
+            panic!("a policy was set");
+        }
+
+        fn reload(&self) -> Result<Reloaded, Vec<String>> {
+            panic!("the configuration was read");
         }
     }
 
@@ -190,6 +214,7 @@ mod tests {
         for text in [
             r#"{"method":"org.swnclient.Witness.Retry","parameters":{"id":1}}"#,
             r#"{"method":"org.swnclient.Witness.SetLogLevel","parameters":{"level":"trace"}}"#,
+            r#"{"method":"org.swnclient.Witness.Reload"}"#,
         ] {
             let refused = answer(&call(text), &caller, &context).await.err();
             assert_eq!(refused, Some(Failure::permission_denied()), "{text}");

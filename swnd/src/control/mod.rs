@@ -8,8 +8,11 @@ mod wire;
 
 pub use monitor::Monitors;
 
+use crate::authentication::Policy;
+use crate::reload::Reloaded;
 use crate::status::Status;
 use crate::table::MountView;
+use log::LevelFilter;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -43,6 +46,16 @@ pub trait Source: Send + Sync + 'static {
     fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView>;
     /// Starts an attempt to register; `false` if there is no such registration.
     fn retry(&self, id: u32) -> bool;
+    /// Changes how mounts authenticate from now on.
+    fn set_policy(&self, policy: Policy);
+    /// Changes what is logged.
+    fn set_log_level(&self, level: LevelFilter) {
+        log::set_max_level(level);
+    }
+    /// Reads the configuration again; `Err`: what is wrong in it. May block.
+    fn reload(&self) -> Result<Reloaded, Vec<String>> {
+        Err(vec!["this daemon has no configuration".into()])
+    }
 }
 
 /// What each client's task has.

@@ -126,6 +126,22 @@ fn an_echo_costs_a_retry_and_a_debug_line() {
 }
 
 #[test]
+fn a_changed_policy_counts_when_the_kernel_asks_again() {
+    let mut bench = Bench::default();
+    bench.register(7, "witclu", HERE);
+    let registration = bench.started();
+    let policy = Policy::new(&[Mechanism::Kerberos], KerberosCredentials::from_environment());
+    bench.table.set_policy(policy);
+    assert_eq!(bench.client.take_calls(), []);
+    bench.register(7, "witclu", HERE);
+    let calls = bench.client.take_calls();
+    let [Call::Retry(again, Credentials::Kerberos(_))] = calls.as_slice() else {
+        panic!("{calls:?}");
+    };
+    assert_eq!(*again, registration);
+}
+
+#[test]
 fn new_credentials_are_handed_on() {
     let mut bench = Bench::default();
     bench.register(7, "witclu", HERE);

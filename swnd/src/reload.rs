@@ -1,0 +1,213 @@
+//! Reads the settings again while the daemon runs.
+
+use crate::authentication::Policy;
+use crate::control::Source;
+use crate::daemon::Status;
+use crate::settings::{Setting, Settings, SettingsError, Sources};
+use crate::table::MountView;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What changes without a restart: what is logged, and how mounts authenticate.
+pub const AT_RUN_TIME: [&str; 5] = ["debuglevel", "auth", "ccache", "keytab", "principal"];
+
+/// What has been read again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The settings that have changed.
+    pub changed: Vec<String>,
+    /// Those that change when the daemon is started again.
+    pub restart: Vec<String>,
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.changed.is_empty() {
+            true => f.write_str("nothing has changed")?,
+            false => write!(f, "changed: {}", self.changed.join(", "))?,
+        }
+        match self.restart.is_empty() {
+            true => Ok(()),
+            false => write!(f, "; only a restart changes: {}", self.restart.join(", ")),
+        }
+    }
+}
+
+/// A daemon with its settings.
+pub struct Reloading {
+    daemon: Arc<dyn Source>,
+    sources: Sources,
+    /// As they are in use.
+    in_use: Mutex<Vec<Setting>>,
+}
+
+impl Reloading {
+    /// A daemon that was started with `settings`, which are of `sources`.
+    pub fn new(daemon: Arc<dyn Source>, sources: Sources, settings: Settings) -> Self {
+        Self { daemon, sources, in_use: Mutex::new(settings.all) }
+    }
+
+    fn apply(&self, settings: Settings) -> Reloaded {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reloaded = Reloaded::default();
+        // In the same order: that of the options.
+        for (before, now) in in_use.iter_mut().zip(settings.all) {
+            match (before.values == now.values, AT_RUN_TIME.contains(&now.key.as_str())) {
+                (true, _) => {}
+                (false, true) => {
+                    reloaded.changed.push(now.key.clone());
+                    *before = now;
+                }
+                (false, false) => reloaded.restart.push(now.key),
+            }
+        }
+        // Also where it was changed by the control socket.
+        self.daemon.set_log_level(settings.options.level());
+        if reloaded.changed.iter().any(|key| key != "debuglevel") {
+            self.daemon.set_policy(settings.options.policy());
+        }
+        reloaded
+    }
+}
+
+impl fmt::Debug for Reloading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reloading").finish_non_exhaustive()
+    }
+}
+
+impl Source for Reloading {
+    fn status(&self) -> Status {
+        self.daemon.status()
+    }
+
+    fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView> {
+        self.daemon.mounts_after(after, limit)
+    }
+
+    fn retry(&self, id: u32) -> bool {
+        self.daemon.retry(id)
+    }
+
+    fn set_policy(&self, policy: Policy) {
+        self.daemon.set_policy(policy);
+    }
+
+    /// Reads files: may block.
+    fn reload(&self) -> Result<Reloaded, Vec<String>> {
+        match self.sources.load() {
+            Ok(settings) => {
+                let reloaded = self.apply(settings);
+                log::info!("configuration read again: {reloaded}");
+                Ok(reloaded)
+            }
+            Err(error) => {
+                let problems = match error {
+                    SettingsError::Configuration(problems) => {
+                        problems.iter().map(ToString::to_string).collect()
+                    }
+                    SettingsError::CommandLine(error) => vec![error.to_string()],
+                };
+                for problem in &problems {
+                    log::error!("configuration not read again: {problem}");
+                }
+                Err(problems)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::KernelAuth;
+    use log::LevelFilter;
+    use std::fs;
+    use std::path::PathBuf;
+
+    /// Keeps the policy.
+    #[derive(Default)]
+    struct Kept(Mutex<Option<Policy>>);
+
+    impl Source for Kept {
+        fn status(&self) -> Status {
+            Status { up: false, mounts: 0, registered: 0 }
+        }
+
+        fn mounts_after(&self, _: Option<u32>, _: usize) -> Vec<MountView> {
+            Vec::new()
+        }
+
+        fn retry(&self, _: u32) -> bool {
+            false
+        }
+
+        fn set_log_level(&self, level: LevelFilter) {
+            assert_eq!(level, LevelFilter::Info);
+        }
+
+        fn set_policy(&self, policy: Policy) {
+            *self.0.lock().unwrap() = Some(policy);
+        }
+    }
+
+    struct File(PathBuf);
+
+    impl Drop for File {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
+    fn what_can_change_changes_and_a_bad_file_changes_nothing() {
+        let name = format!("swnd-reload-{}.conf", std::process::id());
+        let file = File(std::env::temp_dir().join(name));
+        let write = |text: &str| fs::write(&file.0, text).unwrap();
+        write("keep-alive = 30\n");
+        let sources = Sources::of_file(&file.0);
+        let settings = sources.load().unwrap();
+        let kept = Arc::new(Kept::default());
+        let daemon = Reloading::new(kept.clone(), sources, settings);
+        let is_kerberos_allowed = || {
+            let policy = kept.0.lock().unwrap().take()?;
+            Some(policy.credentials(&KernelAuth::Kerberos).is_ok())
+        };
+        let names = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+
+        assert_eq!(daemon.reload(), Ok(Reloaded::default()));
+        assert_eq!(is_kerberos_allowed(), None);
+
+        write("keep-alive = 40\nauth = \"ntlm\"\n");
+        let expected = Reloaded { changed: names(&["auth"]), restart: names(&["keep-alive"]) };
+        assert_eq!(daemon.reload(), Ok(expected));
+        assert_eq!(is_kerberos_allowed(), Some(false));
+
+        // Still, and nothing else.
+        let expected = Reloaded { changed: vec![], restart: names(&["keep-alive"]) };
+        assert_eq!(daemon.reload(), Ok(expected));
+        assert_eq!(is_kerberos_allowed(), None);
+
+        write("keep-alive = 30\nauth = \"kerberos\"\ndebuglevel = 11\n");
+        let problem = format!("{}:3: debuglevel: \"11\" is not in 0..=10", file.0.display());
+        assert_eq!(daemon.reload(), Err(vec![problem]));
+        assert_eq!(is_kerberos_allowed(), None);
+
+        write("keep-alive = 30\nauth = \"ntlm\"\n");
+        assert_eq!(daemon.reload(), Ok(Reloaded::default()));
+    }
+
+    #[test]
+    fn what_is_read_again_is_told_in_one_line() {
+        let names = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        for (changed, restart, text) in [
+            (&[][..], &[][..], "nothing has changed"),
+            (&["auth", "ccache"], &[], "changed: auth, ccache"),
+            (&[], &["control"], "nothing has changed; only a restart changes: control"),
+        ] {
+            let reloaded = Reloaded { changed: names(changed), restart: names(restart) };
+            assert_eq!(reloaded.to_string(), text);
+        }
+    }
+}
