@@ -90,6 +90,9 @@ pub fn run(options: Options) -> Result<(), Exit> {
     if let Command::Check { target } = &command {
         return check(output, &socket, target, json);
     }
+    if let Command::Completion { shell } = &command {
+        return Ok(output.write_all(shell.completion().as_bytes())?);
+    }
     if let Command::Config(command) = &command {
         return config::run(output, command, json);
     }
@@ -140,9 +143,11 @@ pub fn run(options: Options) -> Result<(), Exit> {
                 false => Ok(writeln!(output, "{reloaded}")?),
             }
         }
-        Command::Check { .. } | Command::Config(_) | Command::Metrics { .. } | Command::Demo => {
-            Ok(())
-        }
+        Command::Check { .. }
+        | Command::Completion { .. }
+        | Command::Config(_)
+        | Command::Metrics { .. }
+        | Command::Demo => Ok(()),
     }
 }
 

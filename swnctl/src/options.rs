@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
 use std::path::PathBuf;
 use swnd::control::{SOCKET, interface::LOG_LEVELS};
 use swnd::settings::FILE;
@@ -35,7 +35,7 @@ pub enum Command {
     /// Show the daemon and its mounts
     Status {
         /// Only these
-        #[arg(value_name = "MOUNT")]
+        #[arg(value_name = "MOUNT", value_hint = ValueHint::DirPath)]
         mounts: Vec<String>,
     },
     /// List the registrations, one a line
@@ -43,19 +43,19 @@ pub enum Command {
     /// Show what happens, as it happens
     Monitor {
         /// Only to these
-        #[arg(value_name = "MOUNT")]
+        #[arg(value_name = "MOUNT", value_hint = ValueHint::DirPath)]
         mounts: Vec<String>,
     },
     /// Say why a mount does, or would not, fail over, and what to do
     Check {
         /// A directory, or //CLUSTER/SHARE, which need not be mounted
-        #[arg(value_name = "MOUNT")]
+        #[arg(value_name = "MOUNT", value_hint = ValueHint::DirPath)]
         target: String,
     },
     /// Wait until a mount is registered
     Wait {
         /// The mount
-        #[arg(value_name = "MOUNT")]
+        #[arg(value_name = "MOUNT", value_hint = ValueHint::DirPath)]
         mount: String,
         /// For how long at most
         #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = value_parser!(u32).range(..=86400))]
@@ -64,7 +64,7 @@ pub enum Command {
     /// Register a mount now, without waiting for the next attempt
     Retry {
         /// The mount
-        #[arg(value_name = "MOUNT")]
+        #[arg(value_name = "MOUNT", value_hint = ValueHint::DirPath)]
         mount: String,
     },
     /// Show or set how much the daemon logs
@@ -84,6 +84,12 @@ pub enum Command {
     /// Check or show the daemon's configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Write what a shell completes this program's commands by
+    Completion {
+        /// bash, zsh or fish
+        #[arg(value_name = "SHELL", hide_possible_values = true)]
+        shell: Shell,
+    },
     /// Show two failovers on this machine alone, without root, cluster and mount
     Demo,
 }
@@ -101,6 +107,28 @@ pub enum ConfigCommand {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct ConfigFile {
     /// The file, beside which the directory FILE.d is read too
-    #[arg(value_name = "FILE", default_value = FILE)]
+    #[arg(value_name = "FILE", default_value = FILE, value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
+}
+
+/// A shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+impl Shell {
+    /// Returns what it completes by; a test compares it with the options.
+    pub fn completion(self) -> &'static str {
+        match self {
+            Self::Bash => include_str!("../completions/swnctl.bash"),
+            Self::Zsh => include_str!("../completions/_swnctl"),
+            Self::Fish => include_str!("../completions/swnctl.fish"),
+        }
+    }
 }
