@@ -36,6 +36,8 @@ complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "wait" -d 'Wait until 
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "retry" -d 'Register a mount now, without waiting for the next attempt'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "log-level" -d 'Show or set how much the daemon logs'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "reload" -d 'Have the daemon read its configuration again'
+complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "interfaces" -d 'Show the addresses of a cluster\'s nodes, as its witness service lists them'
+complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "watch" -d 'Register at a cluster\'s witness, without the kernel, and show what it reports'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "metrics" -d 'Write the state as OpenMetrics text'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "config" -d 'Check or show the daemon\'s configuration'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "completion" -d 'Write what a shell completes this program\'s commands by'
@@ -65,6 +67,28 @@ complete -c swnctl -n "__fish_swnctl_using_subcommand log-level" -s h -l help -d
 complete -c swnctl -n "__fish_swnctl_using_subcommand reload" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand reload" -l json -d 'JSON instead of text'
 complete -c swnctl -n "__fish_swnctl_using_subcommand reload" -s h -l help -d 'Print help'
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l address -d 'The node to ask [default: the first of the name\'s addresses that answers]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l credentials -d 'NTLM: a file with username=, password= and domain=, as of mount.cifs' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l user -d 'NTLM: this user, or DOMAIN\\USER, with a password that is asked for' -r -f -a "(__fish_complete_users)"
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l ccache -d 'Kerberos: the credential cache [default: the usual one]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l keytab -d 'Kerberos: get a ticket by a key in this keytab' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l principal -d 'Kerberos: whose key of the keytab [default: the first]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l mapper-port -d 'The nodes\' endpoint mapper' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l every-node -d 'Ask each node, and compare'
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -l json -d 'JSON instead of text'
+complete -c swnctl -n "__fish_swnctl_using_subcommand interfaces" -s h -l help -d 'Print help'
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l address -d 'The address that is watched [default: the first of the name\'s addresses]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l share -d 'The share' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l credentials -d 'NTLM: a file with username=, password= and domain=, as of mount.cifs' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l user -d 'NTLM: this user, or DOMAIN\\USER, with a password that is asked for' -r -f -a "(__fish_complete_users)"
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l ccache -d 'Kerberos: the credential cache [default: the usual one]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l keytab -d 'Kerberos: get a ticket by a key in this keytab' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l principal -d 'Kerberos: whose key of the keytab [default: the first]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l mapper-port -d 'The nodes\' endpoint mapper' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l json -d 'JSON instead of text'
+complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -s h -l help -d 'Print help'
 complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -l textfile -d 'To this file, for node_exporter\'s textfile collector' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -l json -d 'JSON instead of text'

@@ -4,7 +4,7 @@ use crate::check::{self, Facts, Outcome};
 use crate::connection::{CallError, Connection};
 use crate::mounts::{self, CifsMount};
 use crate::options::{Command, Options};
-use crate::{config, metrics};
+use crate::{config, metrics, witness};
 use crate::{demo, show};
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
@@ -93,6 +93,12 @@ pub fn run(options: Options) -> Result<(), Exit> {
     if let Command::Completion { shell } = &command {
         return Ok(output.write_all(shell.completion().as_bytes())?);
     }
+    if let Command::Interfaces(command) = &command {
+        return witness::interfaces::run(output, command, json);
+    }
+    if let Command::Watch(command) = &command {
+        return witness::watch::run(output, command, json);
+    }
     if let Command::Config(command) = &command {
         return config::run(output, command, json);
     }
@@ -143,11 +149,9 @@ pub fn run(options: Options) -> Result<(), Exit> {
                 false => Ok(writeln!(output, "{reloaded}")?),
             }
         }
-        Command::Check { .. }
-        | Command::Completion { .. }
-        | Command::Config(_)
-        | Command::Metrics { .. }
-        | Command::Demo => Ok(()),
+        Command::Check { .. } | Command::Metrics { .. } | Command::Demo => Ok(()),
+        Command::Completion { .. } | Command::Config(_) => Ok(()),
+        Command::Interfaces(_) | Command::Watch(_) => Ok(()),
     }
 }
 

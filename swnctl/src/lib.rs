@@ -13,3 +13,4 @@ pub mod mounts;
 pub mod options;
 mod out;
 mod show;
+pub mod witness;

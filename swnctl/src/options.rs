@@ -2,6 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use swnd::control::{SOCKET, interface::LOG_LEVELS};
 use swnd::settings::FILE;
@@ -75,6 +76,10 @@ pub enum Command {
     },
     /// Have the daemon read its configuration again
     Reload,
+    /// Show the addresses of a cluster's nodes, as its witness service lists them
+    Interfaces(Interfaces),
+    /// Register at a cluster's witness, without the kernel, and show what it reports
+    Watch(Watch),
     /// Write the state as OpenMetrics text
     Metrics {
         /// To this file, for node_exporter's textfile collector
@@ -131,4 +136,72 @@ impl Shell {
             Self::Fish => include_str!("../completions/swnctl.fish"),
         }
     }
+}
+
+/// Of which cluster, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Interfaces {
+    /// Its name
+    #[arg(value_name = "CLUSTER", value_hint = ValueHint::Hostname)]
+    pub cluster: String,
+
+    /// The node to ask [default: the first of the name's addresses that answers]
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<IpAddr>,
+
+    /// Ask each node, and compare
+    #[arg(long)]
+    pub every_node: bool,
+
+    /// How to authenticate.
+    #[command(flatten)]
+    pub authentication: Authentication,
+}
+
+/// At which cluster, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Watch {
+    /// Its name
+    #[arg(value_name = "CLUSTER", value_hint = ValueHint::Hostname)]
+    pub cluster: String,
+
+    /// The address that is watched [default: the first of the name's addresses]
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<IpAddr>,
+
+    /// The share
+    #[arg(long, value_name = "SHARE")]
+    pub share: Option<String>,
+
+    /// How to authenticate.
+    #[command(flatten)]
+    pub authentication: Authentication,
+}
+
+/// How to authenticate at a witness.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Authentication {
+    /// NTLM: a file with username=, password= and domain=, as of mount.cifs
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["user", "ccache", "keytab"])]
+    pub credentials: Option<PathBuf>,
+
+    /// NTLM: this user, or DOMAIN\USER, with a password that is asked for
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username, conflicts_with_all = ["ccache", "keytab"])]
+    pub user: Option<String>,
+
+    /// Kerberos: the credential cache [default: the usual one]
+    #[arg(long, value_name = "CACHE")]
+    pub ccache: Option<String>,
+
+    /// Kerberos: get a ticket by a key in this keytab
+    #[arg(long, value_name = "KEYTAB", value_hint = ValueHint::FilePath)]
+    pub keytab: Option<String>,
+
+    /// Kerberos: whose key of the keytab [default: the first]
+    #[arg(long, value_name = "PRINCIPAL", requires = "keytab")]
+    pub principal: Option<String>,
+
+    /// The nodes' endpoint mapper
+    #[arg(long, value_name = "PORT", default_value_t = 135, value_parser = value_parser!(u16).range(1..))]
+    pub mapper_port: u16,
 }

@@ -2,6 +2,8 @@
 
 use crate::check::{Outcome, Row};
 use crate::mounts::CifsMount;
+use crate::witness::interfaces::Answer;
+use crate::witness::watch::Happened;
 use std::fmt::Display;
 use std::io::{self, Write};
 use swnd::control::interface::{Event, Registration, State, Status};
@@ -67,18 +69,46 @@ pub(crate) fn event(output: &mut impl Write, event: &Event) -> io::Result<()> {
     if event.lost > 0 {
         writeln!(output, "({} events lost)", event.lost)?;
     }
-    let (seconds, micros) = (event.time_us / 1_000_000, event.time_us % 1_000_000);
-    writeln!(
-        output,
-        "{:02}:{:02}:{:02}.{:03}Z {:<7} {}",
-        seconds / 3600 % 24,
-        seconds / 60 % 60,
-        seconds % 60,
-        micros / 1000,
-        event.level,
-        printable(&event.text)
-    )?;
+    writeln!(output, "{} {:<7} {}", time(event.time_us), event.level, printable(&event.text))?;
     output.flush()
+}
+
+/// Shows what happens to a registration of this program's own.
+pub(crate) fn watched(output: &mut impl Write, happened: &Happened) -> io::Result<()> {
+    writeln!(output, "{} {}", time(happened.time_us), printable(&happened.text))?;
+    output.flush()
+}
+
+/// Shows the lists of a cluster's nodes.
+pub(crate) fn interfaces(output: &mut impl Write, answers: &[Answer]) -> io::Result<()> {
+    for answer in answers {
+        if let Some(error) = &answer.error {
+            writeln!(output, "{}", printable(error))?;
+            continue;
+        }
+        writeln!(output, "{} lists:", answer.asked)?;
+        let mut rows = vec![["NODE", "ADDRESS", "STATE", "WITNESS", "VERSION"].map(String::from)];
+        rows.extend(answer.interfaces.iter().map(|it| {
+            let addresses: Vec<_> = it.addresses.iter().map(ToString::to_string).collect();
+            let witness = if it.may_be_witness { "yes" } else { "no" };
+            [
+                printable(&it.name),
+                addresses.join(" "),
+                it.state.into(),
+                witness.into(),
+                it.version.clone(),
+            ]
+        }));
+        table(output, &rows)?;
+    }
+    Ok(())
+}
+
+/// The time of a day, UTC.
+fn time(time_us: u64) -> String {
+    let (seconds, micros) = (time_us / 1_000_000, time_us % 1_000_000);
+    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
+    format!("{hours:02}:{minutes:02}:{:02}.{:03}Z", seconds % 60, micros / 1000)
 }
 
 /// Shows what can be said where the daemon does not run.

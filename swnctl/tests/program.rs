@@ -132,8 +132,18 @@ fn the_page_lists_the_commands_and_options_of_the_program() {
     command.build();
     let commands = command.get_subcommands().map(|it| it.get_name().to_owned());
     assert_eq!(listed(".It Cm "), commands.collect());
-    let options = command.get_arguments().filter(|it| it.get_short().is_none());
-    let options = options.filter_map(|it| it.get_long()).map(|long| format!("-{long}"));
+    let of = |command: &clap::Command| -> Vec<String> {
+        let options = command.get_arguments().filter(|it| it.get_short().is_none());
+        options.filter_map(|it| it.get_long()).map(|long| format!("-{long}")).collect()
+    };
+    let by_command: Vec<_> = command.get_subcommands().map(of).collect();
+    for option in by_command.iter().flatten() {
+        assert!(PAGE.replace("\\-", "-").contains(&format!("Fl {option}")), "{option}");
+    }
+    // Those of several commands are listed by themselves.
+    let count = |option: &String| by_command.iter().filter(|it| it.contains(option)).count();
+    let shared = by_command.iter().flatten().filter(|option| count(option) > 1).cloned();
+    let options = of(&command).into_iter().chain(shared.collect::<Vec<_>>());
     let long = listed(".It Fl ").into_iter().filter(|it| it.starts_with('-'));
     assert_eq!(long.collect::<BTreeSet<_>>(), options.collect());
 }

@@ -1,0 +1,144 @@
+//! What `interfaces` and `watch` authenticate with. A password is never an argument:
+//! every user sees those.
+
+use crate::options::Authentication;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
+use swnclient::{Credentials, KerberosCredentials, NtlmCredentials};
+use zeroize::Zeroizing;
+
+/// How long a file with credentials, or a password, may be, in bytes.
+const LENGTH_MAX: u64 = 16 << 10;
+
+/// Returns the credentials that the options name, and asks for a password where one is
+/// needed.
+///
+/// # Errors
+/// What is missing, or can't be read.
+pub(crate) fn get(options: &Authentication) -> Result<Credentials, String> {
+    if let Some(path) = &options.credentials {
+        let text = read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let account = Account::parse(&text);
+        let user = account.user.ok_or_else(|| format!("{}: no username=", path.display()))?;
+        let password = match account.password {
+            Some(password) => password,
+            None => password(&user)?,
+        };
+        return Ok(ntlm(&user, account.domain.as_deref(), &password));
+    }
+    if let Some(user) = &options.user {
+        return Ok(ntlm(user, None, &password(user)?));
+    }
+    if !cfg!(feature = "kerberos") {
+        return Err("give --credentials or --user; this swnctl was built without Kerberos".into());
+    }
+    let keytab = options.keytab.as_deref();
+    let keytab =
+        keytab.map(|path| KerberosCredentials::from_keytab(path, options.principal.as_deref()));
+    let cache = options.ccache.as_deref().map(KerberosCredentials::from_cache);
+    Ok(Credentials::Kerberos(match (cache, keytab) {
+        (Some(cache), Some(keytab)) => cache.or(keytab),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => KerberosCredentials::from_environment(),
+    }))
+}
+
+fn ntlm(user: &str, domain: Option<&str>, password: &str) -> Credentials {
+    let (of_user, name) = match user.split_once(['\\', '/']) {
+        Some((domain, name)) => (Some(domain), name),
+        None => (None, user),
+    };
+    let domain = domain.or(of_user).unwrap_or_default();
+    Credentials::Ntlm(NtlmCredentials::from_password(name, domain, password))
+}
+
+/// What a file in the format of mount.cifs(8) says.
+#[derive(Default)]
+struct Account {
+    user: Option<String>,
+    password: Option<Zeroizing<String>>,
+    domain: Option<String>,
+}
+
+impl Account {
+    fn parse(text: &str) -> Self {
+        let mut account = Self::default();
+        for line in text.lines() {
+            let Some((key, value)) = line.trim_start().split_once('=') else { continue };
+            match key.trim_end() {
+                "username" | "user" => account.user = Some(value.trim().into()),
+                // May begin and end with blanks.
+                "password" | "pass" => account.password = Some(Zeroizing::new(value.into())),
+                "domain" | "dom" | "workgroup" => account.domain = Some(value.trim().into()),
+                _ => {}
+            }
+        }
+        account
+    }
+}
+
+fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+    let length = fs::metadata(path)?.len().min(LENGTH_MAX);
+    // At once, so that no part of it is left where it was before.
+    let capacity = usize::try_from(length).unwrap_or_default() + 1;
+    let mut text = Zeroizing::new(String::with_capacity(capacity));
+    File::open(path)?.take(LENGTH_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Returns a user's password: from the descriptor that PASSWD_FD names, else from the
+/// terminal.
+fn password(user: &str) -> Result<Zeroizing<String>, String> {
+    if let Ok(descriptor) = std::env::var("PASSWD_FD") {
+        let number: u32 =
+            descriptor.parse().map_err(|_| format!("PASSWD_FD: {descriptor:?} is no number"))?;
+        let file = File::open(format!("/proc/self/fd/{number}"));
+        return file.and_then(first_line).map_err(|error| format!("PASSWD_FD: {error}"));
+    }
+    let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty");
+    terminal
+        .and_then(|terminal| ask(&terminal, user))
+        .map_err(|error| format!("no terminal to ask for a password ({error}): give --credentials"))
+}
+
+fn first_line(file: File) -> io::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::with_capacity(512));
+    BufReader::new(file.take(LENGTH_MAX)).read_line(&mut line)?;
+    let length = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(length);
+    Ok(line)
+}
+
+fn ask(mut terminal: &File, user: &str) -> io::Result<Zeroizing<String>> {
+    let before = tcgetattr(terminal)?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    silent.local_modes.insert(LocalModes::ECHONL | LocalModes::ICANON);
+    write!(terminal, "Password of {user}: ")?;
+    tcsetattr(terminal, OptionalActions::Flush, &silent)?;
+    let answer = terminal.try_clone().and_then(first_line);
+    tcsetattr(terminal, OptionalActions::Flush, &before)?;
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_mount_cifs_is_read() {
+        let account = Account::parse("# x\nusername=alice\n password= a b=c \ndomain = EXAMPLE\n");
+        assert_eq!(account.user.as_deref(), Some("alice"));
+        assert_eq!(account.password.as_ref().map(|it| it.as_str()), Some(" a b=c "));
+        assert_eq!(account.domain.as_deref(), Some("EXAMPLE"));
+    }
+
+    #[test]
+    fn a_user_may_name_the_domain() {
+        for user in [r"EXAMPLE\alice", "EXAMPLE/alice"] {
+            assert_eq!(ntlm(user, None, "secret"), ntlm("alice", Some("EXAMPLE"), "secret"));
+        }
+    }
+}

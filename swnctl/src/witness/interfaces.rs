@@ -1,0 +1,134 @@
+//! `swnctl interfaces`: what a cluster's nodes say of its addresses.
+
+use super::call::{self, CallFailed};
+use super::{addresses, credentials};
+use crate::commands::{Exit, print_json};
+use crate::options::{Authentication, Interfaces};
+use crate::show;
+use serde::Serialize;
+use std::io::Write;
+use std::net::IpAddr;
+use swnclient::{Credentials, ResourceState};
+use swnclient_proto::wire;
+
+/// How many nodes are asked.
+const NODES_MAX: usize = 64;
+
+/// What one node says.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    /// Which node.
+    pub(crate) asked: IpAddr,
+    /// Its list.
+    pub(crate) interfaces: Vec<Interface>,
+    /// Why there is none.
+    pub(crate) error: Option<String>,
+}
+
+/// One interface of a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct Interface {
+    /// The node's name as the server gives it.
+    pub(crate) name: String,
+    /// Its addresses.
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Whether it is in service.
+    pub(crate) state: &'static str,
+    /// The witness protocol's version that it names, in hexadecimal.
+    pub(crate) version: String,
+    /// Whether it can be a witness for the node that was asked.
+    pub(crate) may_be_witness: bool,
+}
+
+impl From<wire::Interface> for Interface {
+    fn from(interface: wire::Interface) -> Self {
+        Self {
+            addresses: interface.addresses().collect(),
+            name: interface.group_name.to_string(),
+            state: state_name(interface.state),
+            version: format!("{:#010x}", interface.version),
+            may_be_witness: interface.witness,
+        }
+    }
+}
+
+/// Names a state.
+pub(crate) fn state_name(state: ResourceState) -> &'static str {
+    match state {
+        ResourceState::Unknown => "unknown",
+        ResourceState::Available => "available",
+        ResourceState::Unavailable => "unavailable",
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(output: &mut impl Write, command: &Interfaces, json: bool) -> Result<(), Exit> {
+    let Interfaces { cluster, address, every_node, authentication } = command;
+    let candidates = addresses(cluster, *address).map_err(Exit::Failed)?;
+    let credentials = credentials::get(authentication).map_err(Exit::Failed)?;
+    let answers = ask(cluster, candidates, *every_node, &credentials, authentication);
+    match json {
+        true => print_json(output, &answers)?,
+        false => show::interfaces(output, &answers)?,
+    }
+    let is_failed = match every_node {
+        true => answers.iter().any(|answer| answer.error.is_some()),
+        false => answers.iter().all(|answer| answer.error.is_some()),
+    };
+    if !json && differ(&answers) {
+        writeln!(output, "The lists differ in addresses or states.")?;
+    }
+    match is_failed || differ(&answers) {
+        true => Err(Exit::NotWell),
+        false => Ok(()),
+    }
+}
+
+/// Asks the nodes in turn: up to the first that answers, or each.
+fn ask(
+    cluster: &str,
+    mut nodes: Vec<IpAddr>,
+    every_node: bool,
+    credentials: &Credentials,
+    Authentication { mapper_port, .. }: &Authentication,
+) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    let mut next = 0;
+    while let Some(node) = nodes.get(next).copied().filter(|_| next < NODES_MAX) {
+        next += 1;
+        let (list, error) = match call::interfaces(node, *mapper_port, credentials, cluster) {
+            Ok(list) => (list, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        for address in list.iter().flat_map(wire::Interface::addresses) {
+            if !nodes.contains(&address) {
+                nodes.push(address);
+            }
+        }
+        // What refuses a password counts, and locks the account in the end.
+        let is_last =
+            matches!(error, Some(CallFailed::Service { .. })) || (error.is_none() && !every_node);
+        answers.push(Answer {
+            asked: node,
+            interfaces: list.into_iter().map(Interface::from).collect(),
+            error: error.map(|error| error.to_string()),
+        });
+        if is_last {
+            break;
+        }
+    }
+    answers
+}
+
+/// Whether two nodes' lists have other addresses, or the same in another state.
+fn differ(answers: &[Answer]) -> bool {
+    let lists = answers.iter().filter(|answer| answer.error.is_none());
+    let mut lists = lists.map(|answer| {
+        let mut list: Vec<_> =
+            answer.interfaces.iter().map(|it| (it.addresses.clone(), it.state)).collect();
+        list.sort();
+        list
+    });
+    let first = lists.next();
+    lists.any(|list| Some(&list) != first.as_ref())
+}

@@ -1,0 +1,144 @@
+//! The witness client for the command line, at a cluster in a box.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
+
+use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use witness_sim::net::{RunningCluster, unused_subnet};
+use witness_sim::{ClusterConfig, Destination, NodeId, Profile, Step, Who};
+
+/// A port for the endpoint mapper that needs no privilege.
+const MAPPER_PORT: u16 = 13_502;
+
+struct Bench {
+    cluster: RunningCluster,
+    net_name: String,
+    addresses: [IpAddr; 3],
+    credentials: PathBuf,
+}
+
+impl Bench {
+    async fn start(name: &str, password: &str) -> Self {
+        let mut config = ClusterConfig::new(Profile::Samba, 3, unused_subnet());
+        config.mapper_port = MAPPER_PORT;
+        let net_name = config.net_name.to_lowercase().to_string();
+        let addresses = [1, 2, 3].map(|n| config.address(NodeId(n)).unwrap());
+        let cluster = RunningCluster::start(config).await.unwrap();
+        let file = format!("swnctl-{name}-{}.credentials", std::process::id());
+        let credentials = std::env::temp_dir().join(file);
+        let account = format!("username=alice\npassword={password}\ndomain=EXAMPLE\n");
+        std::fs::write(&credentials, account).unwrap();
+        Self { cluster, net_name, addresses, credentials }
+    }
+
+    fn command(&self, name: &str, options: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_swnctl"));
+        command.args([name, &self.net_name, "--mapper-port", &MAPPER_PORT.to_string()]);
+        command.arg("--address").arg(self.addresses[0].to_string());
+        command.arg("--credentials").arg(&self.credentials).args(options);
+        command
+    }
+
+    async fn output(&self, name: &str, options: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.command(name, options);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap() + &error)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.credentials);
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_asked_for_its_addresses_without_a_daemon() {
+    let bench = Bench::start("interfaces", "secret").await;
+    let (code, text) = bench.output("interfaces", &[]).await;
+    assert_eq!(code, Some(0), "{text}");
+    let [first, second, _] = bench.addresses;
+    assert!(text.starts_with(&format!("{first} lists:\n")), "{text}");
+    let row = |address: IpAddr| {
+        let is_of = |line: &&str| line.split_whitespace().nth(1) == Some(&address.to_string());
+        text.lines().find(is_of).unwrap().split_whitespace().skip(2).take(2).collect::<Vec<_>>()
+    };
+    assert_eq!(row(first), ["available", "no"]);
+    assert_eq!(row(second), ["available", "yes"]);
+}
+
+#[tokio::test]
+async fn each_node_is_asked_once_and_has_the_list() {
+    let bench = Bench::start("every", "secret").await;
+    let (code, json) = bench.output("interfaces", &["--every-node", "--json"]).await;
+    assert_eq!(code, Some(0), "{json}");
+    let asked = |json: &str| -> Vec<(String, bool)> {
+        let answers: Vec<serde_json::Value> = serde_json::from_str(json).unwrap();
+        let is_list = |it: &serde_json::Value| it["interfaces"].as_array().unwrap().len() == 3;
+        answers.iter().map(|it| (it["asked"].as_str().unwrap().to_owned(), is_list(it))).collect()
+    };
+    let all = bench.addresses.map(|address| (address.to_string(), true));
+    assert_eq!(asked(&json), all);
+}
+
+#[tokio::test]
+async fn a_password_that_is_refused_is_tried_once() {
+    let bench = Bench::start("refused", "wrong").await;
+    let (code, json) = bench.output("interfaces", &["--every-node", "--json"]).await;
+    assert_eq!(code, Some(1), "{json}");
+    let answers: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!(answers.len(), 1, "{json}");
+    assert!(!answers[0]["error"].is_null());
+}
+
+#[tokio::test]
+async fn what_a_witness_reports_is_shown_as_it_comes() {
+    let bench = Bench::start("watch", "secret").await;
+    let mut command = bench.command("watch", &["--share", "data"]);
+    let mut program = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let (told, mut shown) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || lines.for_each(|line| told.send(line.unwrap()).unwrap()));
+    let line = shown.recv().await.unwrap();
+    let watched = format!(", watching {}", bench.addresses[0]);
+    assert!(line.contains("registered with witness") && line.ends_with(&watched), "{line}");
+    let to = Destination::Node(NodeId(3));
+    bench.cluster.run(Step::ClientMove { who: Who::All, to }).await;
+    let line = shown.recv().await.unwrap();
+    assert!(line.ends_with(&format!("client move to {}", bench.addresses[2])), "{line}");
+    let interrupt = format!("kill -INT {}", program.id());
+    assert!(Command::new("sh").args(["-c", &interrupt]).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(move || program.wait().unwrap()).await.unwrap();
+    assert!(ended.success(), "{ended}");
+}
+
+#[test]
+fn a_password_is_read_from_a_descriptor_and_what_is_missing_is_told() {
+    let swnctl = |arguments: &str| {
+        let script = format!("exec {} {arguments}", env!("CARGO_BIN_EXE_swnctl"));
+        let mut command = Command::new("setsid");
+        let output = command.args(["sh", "-c", &script]).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let nothing_listens = "interfaces c --address 127.0.0.1 --mapper-port 1 --user alice";
+    let text = swnctl(nothing_listens);
+    assert!(text.contains("no terminal to ask for a password"), "{text}");
+    let script = format!("{nothing_listens} 3</dev/null");
+    let text = swnctl(&script);
+    assert!(text.contains("give --credentials"), "{text}");
+    let by_descriptor = Command::new("sh")
+        .args([
+            "-c",
+            &format!(
+                "echo secret | PASSWD_FD=0 {} {nothing_listens}",
+                env!("CARGO_BIN_EXE_swnctl")
+            ),
+        ])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(by_descriptor.stdout).unwrap();
+    assert!(text.contains("does not answer on port 1"), "{text}");
+}
