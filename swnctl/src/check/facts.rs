@@ -1,9 +1,16 @@
 //! What the rows look at.
 
 use crate::mounts::{self, CifsMount};
+use crate::witness::call;
+use dcerpc_proto::epm;
+use std::collections::BTreeMap;
+use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 use swnd::control::interface::Status;
+use swnd::settings::{Settings, Sources};
 
 /// How long a port may take to answer.
 const PORT_LIMIT: Duration = Duration::from_secs(2);
@@ -19,6 +26,26 @@ pub struct Port {
     pub port: u16,
     /// `Err`: why it can't be connected to.
     pub answers: Result<(), String>,
+}
+
+/// A node's witness service, as its endpoint mapper knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The node's address.
+    pub address: IpAddr,
+    /// Its port; `Err`: why the mapper names none.
+    pub port: Result<u16, String>,
+    /// `Err`: why the port can't be connected to.
+    pub answers: Result<(), String>,
+}
+
+/// Where the tickets of a mount with Kerberos are from, and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tickets {
+    /// The keytab or the cache.
+    pub source: String,
+    /// `Err`: why it is of no use.
+    pub usable: Result<(), String>,
 }
 
 /// What the rows look at.
@@ -38,6 +65,20 @@ pub struct Facts {
     pub kernel_config: Option<String>,
     /// What the server's name resolves to.
     pub addresses: Result<Vec<IpAddr>, String>,
+    /// Whether the daemon is in the network namespace that the kernel speaks to; `None`:
+    /// not known, for example to another user than root.
+    pub same_namespace: Option<bool>,
+    /// The witness daemons that run.
+    pub daemons: Vec<u32>,
+    /// Whether systemd starts the daemon; `None` where there is no systemd.
+    pub enabled: Option<bool>,
+    /// Whether the daemon would start with its configuration, by the files; `Err`: what
+    /// is wrong.
+    pub configuration: Result<(), String>,
+    /// The sources of tickets in these files, in the order in which they are tried.
+    pub tickets: Vec<Tickets>,
+    /// The witness services of these addresses.
+    pub services: Vec<Service>,
     /// The ports of these addresses.
     pub ports: Vec<Port>,
     /// What the cluster's administrator sees this machine as.
@@ -61,7 +102,7 @@ impl Facts {
             (None, None) => return None,
         };
         let text = |path: &str| {
-            let bytes = std::fs::read(path).ok()?;
+            let bytes = fs::read(path).ok()?;
             Some(String::from_utf8_lossy(&bytes).into_owned())
         };
         let kernel = |file| text(&format!("/proc/sys/kernel/{file}")).unwrap_or_default();
@@ -70,11 +111,22 @@ impl Facts {
         let kernel_config = text(&format!("/boot/config-{release}"))
             .or_else(|| text(&format!("/lib/modules/{release}/config")));
         let addresses = resolve(&net_name);
+        let pid = status.as_ref().ok().map(|status| status.daemon.pid);
+        let settings = Sources { arguments: vec!["swnd".into()], environment: BTreeMap::new() };
+        let settings = settings.load();
         let ports = addresses.iter().flatten().take(ADDRESSES_MAX).flat_map(|address| {
             [445, 135].map(|port| Port { address: *address, port, answers: ask(*address, port) })
         });
+        let ports: Vec<_> = ports.collect();
+        let services = ports.iter().filter(|it| it.port == epm::PORT && it.answers.is_ok());
         Some(Self {
-            ports: ports.collect(),
+            services: services.map(|it| Service::of(it.address, epm::PORT)).collect(),
+            ports,
+            same_namespace: pid.and_then(same_namespace),
+            daemons: daemons(),
+            enabled: is_enabled(),
+            tickets: settings.as_ref().map(tickets).unwrap_or_default(),
+            configuration: settings.map(drop).map_err(|error| error.to_string()),
             mount,
             status,
             debug_data: text("/proc/fs/cifs/DebugData"),
@@ -84,6 +136,76 @@ impl Facts {
             net_name,
             share_name,
         })
+    }
+}
+
+impl Service {
+    /// Asks the endpoint mapper of a node, and connects to the port that it names.
+    pub(super) fn of(address: IpAddr, mapper: u16) -> Self {
+        let port = call::service_port(address, mapper).map_err(|error| error.to_string());
+        let answers = match &port {
+            Ok(port) => call::connect_service(address, *port),
+            Err(_) => return Self { address, port, answers: Ok(()) },
+        };
+        Self { address, port, answers: answers.map(drop).map_err(|error| error.to_string()) }
+    }
+}
+
+/// The kernel offers the cifs module's messages in the first namespace only.
+fn same_namespace(pid: u32) -> Option<bool> {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    Some(of("1")? == of(&pid.to_string())?)
+}
+
+fn daemons() -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|it| it.file_name().to_str()?.parse::<u32>().ok());
+    let is_one = |pid: &u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        matches!(name.trim_end(), "swnd" | "cifs-swnd")
+    };
+    numbers.filter(is_one).collect()
+}
+
+fn is_enabled() -> Option<bool> {
+    if !Path::new("/run/systemd/system").exists() {
+        return None;
+    }
+    let places = ["/etc", "/run", "/usr/lib", "/usr/local/lib", "/lib"];
+    let is_linked = |place: &&str| {
+        let directory = fs::read_dir(format!("{place}/systemd/system")).into_iter().flatten();
+        directory.flatten().any(|it| {
+            let is_target = it.file_name().to_string_lossy().ends_with(".wants");
+            is_target && it.path().join("swnd.service").symlink_metadata().is_ok()
+        })
+    };
+    Some(places.iter().any(is_linked))
+}
+
+/// Looks at the sources that are named, and no others.
+pub(super) fn tickets(settings: &Settings) -> Vec<Tickets> {
+    let options = &settings.options;
+    let cache = options.ccache.as_ref().map(|cache| Tickets {
+        source: format!("the credential cache {cache}"),
+        usable: match cache.strip_prefix("FILE:").or(cache.starts_with('/').then_some(cache)) {
+            Some(file) => is_readable(Path::new(file)),
+            None => Ok(()),
+        },
+    });
+    let keytab = options.keytab.as_ref().map(|keytab| Tickets {
+        source: format!("the keytab {keytab}"),
+        usable: is_readable(Path::new(keytab.strip_prefix("FILE:").unwrap_or(keytab))),
+    });
+    cache.into_iter().chain(keytab).collect()
+}
+
+/// Whether the daemon, as root, can read a file. This program may be run by another user.
+fn is_readable(file: &Path) -> Result<(), String> {
+    let found = fs::metadata(file).map_err(|error| error.to_string())?;
+    match (found.is_file(), found.uid()) {
+        (false, _) => Err("this is not a file".into()),
+        (true, 0) => Ok(()),
+        (true, uid) => Err(format!("it belongs to the user {uid}, and swnd may read only root's")),
     }
 }
 

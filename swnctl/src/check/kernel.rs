@@ -34,6 +34,36 @@ pub(super) fn witness(facts: &Facts) -> Row {
     }
 }
 
+/// Whether the kernel offers the module's messages where swnd runs.
+pub(super) fn group(facts: &Facts) -> Row {
+    const ID: &str = "kernel.group";
+    match (&facts.status, &facts.debug_data) {
+        (Ok(status), _) if status.daemon.cifs => Row::ok(ID, "swnd hears the cifs module"),
+        (Ok(_), Some(_)) => Row::fail(
+            ID,
+            "the cifs module is loaded, and swnd does not hear it",
+            "see kernel.witness and kernel.netns: one of them is why",
+        ),
+        (Ok(_), None) => Row::skip(ID, "the cifs module is not loaded"),
+        (Err(_), _) => Row::skip(ID, "swnd does not run"),
+    }
+}
+
+/// Whether swnd runs where the kernel speaks to it.
+pub(super) fn namespace(facts: &Facts) -> Row {
+    const ID: &str = "kernel.netns";
+    match (facts.same_namespace, &facts.status) {
+        (Some(true), _) => Row::ok(ID, "swnd runs in the machine's own network namespace"),
+        (Some(false), _) => Row::fail(
+            ID,
+            "swnd runs in another network namespace",
+            "start swnd in the machine's own, not in a container; the kernel speaks to no other",
+        ),
+        (None, Ok(_)) => Row::skip(ID, "only root can see which network namespace swnd runs in"),
+        (None, Err(_)) => Row::skip(ID, "swnd does not run"),
+    }
+}
+
 /// Whether swnd can end the kernel's dead connections.
 pub(super) fn diag(facts: &Facts) -> Row {
     const ID: &str = "kernel.diag";

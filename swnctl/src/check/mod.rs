@@ -1,6 +1,7 @@
 //! `swnctl check`: why a mount does, or would not, fail over. Each row looks at facts that
 //! were collected before.
 
+mod daemon;
 mod facts;
 mod kernel;
 mod mount;
@@ -8,7 +9,7 @@ mod network;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{Facts, Port};
+pub use facts::{Facts, Port, Service, Tickets};
 
 use serde::Serialize;
 
@@ -66,19 +67,29 @@ pub fn rows(facts: &Facts) -> Vec<Row> {
     let mut rows = vec![
         kernel::module(facts),
         kernel::witness(facts),
+        kernel::group(facts),
+        kernel::namespace(facts),
         kernel::diag(facts),
-        mount::running(facts),
-        mount::version(facts),
+        daemon::running(facts),
+        daemon::version(facts),
+        daemon::only(facts),
+        daemon::configuration(facts),
+        daemon::boot(facts),
         mount::option(facts),
         mount::dialect(facts),
         mount::name(facts),
         mount::credentials(facts),
+        mount::echo(facts),
         mount::hard(facts),
+        daemon::tickets(facts),
         mount::cluster(facts),
         mount::available(facts),
+        mount::scale_out(facts),
         network::dns(facts),
     ];
     rows.extend(network::ports(facts));
+    rows.push(network::mapper(facts));
+    rows.push(network::service_port(facts));
     rows.push(network::admin_name(facts));
     rows.push(mount::registration(facts));
     rows

@@ -1,38 +1,20 @@
-//! The daemon, the mount, and what the server says of the share.
+//! The mount, and what the server says of the share.
 
 use super::{Facts, Row};
 use crate::mounts::CifsMount;
 use std::net::IpAddr;
 use swnd::control::interface::State;
 
+/// The kernel's default of the option echo_interval, in seconds.
+const ECHO_DEFAULT: u32 = 60;
 const NOT_MOUNTED: &str = "the share is not mounted";
 
-/// Whether the daemon runs.
-pub(super) fn running(facts: &Facts) -> Row {
-    const ID: &str = "daemon.running";
-    match &facts.status {
-        Ok(status) => Row::ok(ID, format!("swnd runs, PID {}", status.daemon.pid)),
-        Err(error) => Row::fail(ID, error.clone(), "systemctl enable --now swnd"),
-    }
-}
-
-/// Whether the daemon is of this program's version.
-pub(super) fn version(facts: &Facts) -> Row {
-    const ID: &str = "daemon.version";
-    let Ok(status) = &facts.status else { return Row::skip(ID, "swnd does not run") };
-    let (daemon, own) = (&status.daemon.version, env!("CARGO_PKG_VERSION"));
-    match daemon == own {
-        true => Row::ok(ID, format!("swnd and swnctl are {own}")),
-        false => Row::warn(
-            ID,
-            format!("swnd is {daemon}, swnctl {own}"),
-            "systemctl restart swnd, which runs what was installed before",
-        ),
-    }
-}
-
 /// Calls `look` with the mount.
-fn mounted(facts: &Facts, id: &'static str, look: impl FnOnce(&CifsMount) -> Row) -> Row {
+pub(super) fn mounted(
+    facts: &Facts,
+    id: &'static str,
+    look: impl FnOnce(&CifsMount) -> Row,
+) -> Row {
     facts.mount.as_ref().map_or_else(|| Row::skip(id, NOT_MOUNTED), look)
 }
 
@@ -93,6 +75,25 @@ pub(super) fn credentials(facts: &Facts) -> Row {
     })
 }
 
+/// How soon the daemon hears of the mount again, after a restart of its own.
+pub(super) fn echo(facts: &Facts) -> Row {
+    const ID: &str = "mount.echo";
+    mounted(facts, ID, |mount| {
+        let seconds = mount.value("echo_interval").and_then(|value| value.parse::<u32>().ok());
+        match seconds.unwrap_or(ECHO_DEFAULT) {
+            seconds if seconds <= ECHO_DEFAULT => Row::ok(ID, format!("an echo each {seconds} s")),
+            seconds => Row::warn(
+                ID,
+                format!(
+                    "an echo each {seconds} s: after a restart of swnd the mount may be without a \
+                     witness for twice as long"
+                ),
+                "mount with echo_interval=60 or less",
+            ),
+        }
+    })
+}
+
 /// Whether programs wait for a failover.
 pub(super) fn hard(facts: &Facts) -> Row {
     const ID: &str = "mount.hard";
@@ -147,6 +148,18 @@ pub(super) fn available(facts: &Facts) -> Row {
             "make it so on the server, where open files must survive a failover",
         )
     })
+}
+
+/// Which nodes serve the share.
+pub(super) fn scale_out(facts: &Facts) -> Row {
+    const ID: &str = "share.scaleout";
+    match capabilities(facts) {
+        Some(listed) if listed.contains("SCALEOUT") => {
+            Row::ok(ID, "scale-out: each node serves the share")
+        }
+        Some(_) => Row::ok(ID, "not scale-out: one node at a time serves the share"),
+        None => Row::skip(ID, "/proc/fs/cifs/DebugData does not list the share"),
+    }
 }
 
 /// Whether the daemon has registered the mount.

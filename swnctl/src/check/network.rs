@@ -48,6 +48,44 @@ pub(super) fn ports(facts: &Facts) -> Vec<Row> {
     .into()
 }
 
+/// Whether each node has a witness service.
+pub(super) fn mapper(facts: &Facts) -> Row {
+    const ID: &str = "node.mapper";
+    let errors: Vec<_> =
+        facts.services.iter().filter_map(|it| it.port.as_ref().err().cloned()).collect();
+    match (facts.services.is_empty(), errors.is_empty()) {
+        (true, _) => Row::skip(ID, "no address answers on port 135"),
+        (false, true) => Row::ok(ID, "each node has a witness service"),
+        (false, false) => Row::fail(
+            ID,
+            errors.join("; "),
+            "start it there: on Samba, samba-dcerpcd; on Windows, the cluster service",
+        ),
+    }
+}
+
+/// Whether the port of each witness service answers.
+pub(super) fn service_port(facts: &Facts) -> Row {
+    const ID: &str = "node.port";
+    let known: Vec<_> =
+        facts.services.iter().filter_map(|it| Some((it, it.port.as_ref().ok()?))).collect();
+    let errors: Vec<_> =
+        known.iter().filter_map(|(it, _)| it.answers.as_ref().err().cloned()).collect();
+    match (known.is_empty(), errors.is_empty()) {
+        (true, _) => Row::skip(ID, "no node names the port of a witness service"),
+        (false, true) => {
+            let ports: Vec<_> =
+                known.iter().map(|(it, port)| format!("{} port {port}", it.address)).collect();
+            Row::ok(ID, format!("each answers: {}", ports.join(", ")))
+        }
+        (false, false) => Row::fail(
+            ID,
+            errors.join("; "),
+            "let TCP 49152 to 65535 through to each node, or the ports that it is configured for",
+        ),
+    }
+}
+
 /// Whether the cluster's administrator can tell this machine from others.
 pub(super) fn admin_name(facts: &Facts) -> Row {
     const ID: &str = "admin.name";

@@ -3,6 +3,9 @@
 use super::*;
 use crate::mounts;
 use swnd::control::interface::{Daemon, Registration, State, Status};
+use swnd::settings::Sources;
+use witness_sim::net::{RunningCluster, unused_subnet};
+use witness_sim::{ClusterConfig, NodeId, Profile};
 
 const DEBUG_DATA: &str = "Features: DFS,SMB_DIRECT,ACL,WITNESS\n\
     1) ConnectionId: 0x1 Hostname: cluster \n\
@@ -55,6 +58,12 @@ fn facts() -> Facts {
         kernel_config: Some("CONFIG_CIFS_SWN_UPCALL=y\nCONFIG_INET_DIAG_DESTROY=y\n".into()),
         addresses: Ok(vec![address]),
         ports: vec![port(445), port(135)],
+        services: vec![Service { address, port: Ok(49_153), answers: Ok(()) }],
+        same_namespace: Some(true),
+        daemons: vec![1],
+        enabled: Some(true),
+        configuration: Ok(()),
+        tickets: Vec::new(),
         host_name: "laptop".into(),
     }
 }
@@ -91,6 +100,7 @@ fn a_kernel_without_witness_or_without_sock_diags_end_is_found() {
         ("kernel.diag", Warn),
         ("share.cluster", Skip),
         ("share.ca", Skip),
+        ("share.scaleout", Skip),
     ];
     let unloaded = |facts: &mut Facts| {
         lacks(facts);
@@ -110,7 +120,13 @@ fn a_kernel_that_nothing_is_known_of_is_skipped() {
 
 #[test]
 fn a_daemon_that_does_not_run_or_is_older_is_found() {
-    let rows = [("daemon.running", Fail), ("daemon.version", Skip), ("mount.registration", Skip)];
+    let rows = [
+        ("kernel.group", Skip),
+        ("daemon.running", Fail),
+        ("daemon.version", Skip),
+        ("daemon.only", Skip),
+        ("mount.registration", Skip),
+    ];
     assert_eq!(wrong(|facts| facts.status = Err("no".into())), rows);
     let older = |facts: &mut Facts| facts.status.as_mut().unwrap().daemon.version = "0.0.9".into();
     assert_eq!(wrong(older), [("daemon.version", Warn)]);
@@ -124,19 +140,22 @@ fn each_option_that_is_wrong_is_found() {
         (",username=alice", "", ("mount.credentials", Fail)),
         ("sec=ntlmssp", "sec=none", ("mount.credentials", Fail)),
         (",hard", ",soft", ("mount.hard", Warn)),
+        (",hard", ",hard,echo_interval=61", ("mount.echo", Warn)),
     ] {
         let options = OPTIONS.replace(before, after);
         assert_eq!(wrong(|facts| facts.mount = mounted(&options)), [row], "{options}");
     }
     let kerberos = OPTIONS.replace("ntlmssp,username=alice", "krb5i");
-    assert_eq!(wrong(|facts| facts.mount = mounted(&kerberos)), []);
+    let default = [("krb.source", Skip)];
+    assert_eq!(wrong(|facts| facts.mount = mounted(&kerberos)), default);
 }
 
 #[test]
 fn what_is_not_mounted_is_checked_as_far_as_it_can_be() {
     let rows = wrong(|facts| facts.mount = None);
-    assert!(rows.iter().all(|row| row.1 == Skip && row.0.starts_with("mount.")), "{rows:?}");
-    assert_eq!(rows.len(), 5);
+    let is_of_a_mount = |id: &str| id.starts_with("mount.") || id == "krb.source";
+    assert!(rows.iter().all(|row| row.1 == Skip && is_of_a_mount(row.0)), "{rows:?}");
+    assert_eq!(rows.len(), 7);
 }
 
 #[test]
@@ -151,7 +170,7 @@ fn a_mount_by_address_is_found() {
 fn what_the_server_says_of_the_share_is_read_and_of_no_other() {
     let rows = [("share.cluster", Fail), ("share.ca", Warn)];
     assert_eq!(wrong(|facts| facts.share_name = "plain".into()), rows);
-    let rows = [("share.cluster", Skip), ("share.ca", Skip)];
+    let rows = [("share.cluster", Skip), ("share.ca", Skip), ("share.scaleout", Skip)];
     assert_eq!(wrong(|facts| facts.share_name = "other".into()), rows);
 }
 
@@ -160,8 +179,15 @@ fn a_name_that_does_not_resolve_and_ports_that_do_not_answer_are_found() {
     let unresolved = |facts: &mut Facts| {
         facts.addresses = Err("no such name".into());
         facts.ports.clear();
+        facts.services.clear();
     };
-    let rows = [("name.dns", Fail), ("node.port445", Skip), ("node.port135", Skip)];
+    let rows = [
+        ("name.dns", Fail),
+        ("node.port445", Skip),
+        ("node.port135", Skip),
+        ("node.mapper", Skip),
+        ("node.port", Skip),
+    ];
     assert_eq!(wrong(unresolved), rows);
     assert_eq!(wrong(|facts| facts.addresses = Ok(Vec::new())), [("name.dns", Fail)]);
     for (n, row) in [(0, "node.port445"), (1, "node.port135")] {
@@ -192,4 +218,90 @@ fn a_mount_that_is_not_registered_is_found_with_its_reason() {
     let mut facts = facts();
     blocked(&mut facts);
     assert_eq!(rows(&facts).pop().unwrap().found, "refused the credentials");
+}
+
+#[test]
+fn a_daemon_that_the_kernel_does_not_speak_to_is_found() {
+    let deaf = |facts: &mut Facts| facts.status.as_mut().unwrap().daemon.cifs = false;
+    assert_eq!(wrong(deaf), [("kernel.group", Fail)]);
+    let elsewhere = |facts: &mut Facts| facts.same_namespace = Some(false);
+    assert_eq!(wrong(elsewhere), [("kernel.netns", Fail)]);
+    assert_eq!(wrong(|facts| facts.same_namespace = None), [("kernel.netns", Skip)]);
+}
+
+#[test]
+fn a_second_daemon_is_found_with_its_number() {
+    let second = |facts: &mut Facts| facts.daemons.push(77);
+    assert_eq!(wrong(second), [("daemon.only", Fail)]);
+    let mut facts = facts();
+    second(&mut facts);
+    let row = rows(&facts).into_iter().find(|row| row.id == "daemon.only").unwrap();
+    assert_eq!(row.found, "another witness daemon runs, PID 77");
+}
+
+#[test]
+fn a_daemon_that_would_not_start_again_is_found() {
+    let bad = |facts: &mut Facts| facts.configuration = Err("swnd.conf:1: unknown key".into());
+    assert_eq!(wrong(bad), [("daemon.config", Fail)]);
+    assert_eq!(wrong(|facts| facts.enabled = Some(false)), [("boot.order", Warn)]);
+    assert_eq!(wrong(|facts| facts.enabled = None), [("boot.order", Skip)]);
+}
+
+#[test]
+fn tickets_that_swnd_cannot_read_are_found() {
+    let kerberos = OPTIONS.replace("ntlmssp,username=alice", "krb5");
+    let tickets = |source: &str, usable: Result<(), &str>| Tickets {
+        source: source.into(),
+        usable: usable.map_err(Into::into),
+    };
+    let cache = tickets("the credential cache /tmp/cc", Err("it belongs to the user 1000"));
+    let of = |all: &[Tickets]| {
+        wrong(|facts| {
+            facts.mount = mounted(&kerberos);
+            facts.tickets = all.to_vec();
+        })
+    };
+    assert_eq!(of(std::slice::from_ref(&cache)), [("krb.source", Fail)]);
+    assert_eq!(of(&[cache, tickets("the keytab /etc/krb5.keytab", Ok(()))]), []);
+}
+
+#[test]
+fn a_node_without_a_witness_service_and_one_behind_a_firewall_are_found() {
+    let none = |facts: &mut Facts| {
+        facts.services.first_mut().unwrap().port = Err("it has none".into());
+    };
+    assert_eq!(wrong(none), [("node.mapper", Fail), ("node.port", Skip)]);
+    let blocked = |facts: &mut Facts| {
+        facts.services.first_mut().unwrap().answers = Err("timed out".into());
+    };
+    assert_eq!(wrong(blocked), [("node.port", Fail)]);
+}
+
+#[tokio::test]
+async fn the_witness_service_of_a_node_is_looked_for_through_its_mapper() {
+    const MAPPER_PORT: u16 = 13_503;
+    let mut config = ClusterConfig::new(Profile::Samba, 2, unused_subnet());
+    config.mapper_port = MAPPER_PORT;
+    let address = config.address(NodeId(1)).unwrap();
+    let cluster = RunningCluster::start(config).await.unwrap();
+    let ask = |port| tokio::task::spawn_blocking(move || Service::of(address, port));
+    let found = ask(MAPPER_PORT).await.unwrap();
+    assert!(found.port.is_ok() && found.answers.is_ok(), "{found:?}");
+    let silent = ask(1).await.unwrap().port.unwrap_err();
+    assert!(silent.contains("does not answer on port 1"), "{silent}");
+    drop(cluster);
+}
+
+#[test]
+fn a_cache_and_a_keytab_of_the_configuration_are_looked_at() {
+    let name = format!("swnctl-tickets-{}", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    std::fs::write(&file, "ccache = \"FILE:/nonexistent/cc\"\nkeytab = \"/proc\"\n").unwrap();
+    let settings = Sources::of_file(&file).load();
+    std::fs::remove_file(&file).unwrap();
+    let found = facts::tickets(&settings.unwrap());
+    let [cache, keytab] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(cache.source, "the credential cache FILE:/nonexistent/cc");
+    assert!(cache.usable.as_ref().unwrap_err().contains("No such file"), "{cache:?}");
+    assert_eq!(keytab.usable, Err("this is not a file".into()));
 }
