@@ -1,5 +1,6 @@
 //! What the rows look at.
 
+use super::family;
 use crate::mounts::{self, CifsMount};
 use crate::witness::call;
 use dcerpc_proto::epm;
@@ -14,6 +15,8 @@ use swnd::settings::{Settings, Sources};
 
 /// How long a port may take to answer.
 const PORT_LIMIT: Duration = Duration::from_secs(2);
+/// `CIFS_GENL_CMD_SWN_NOTIFY`.
+const NOTIFY: u32 = 3;
 /// How many of the name's addresses are asked.
 const ADDRESSES_MAX: usize = 16;
 
@@ -65,6 +68,8 @@ pub struct Facts {
     pub kernel_config: Option<String>,
     /// What the server's name resolves to.
     pub addresses: Result<Vec<IpAddr>, String>,
+    /// Whether the family's messages need a privilege; `None` where there is no family.
+    pub guarded: Option<bool>,
     /// Whether the daemon is in the network namespace that the kernel speaks to; `None`:
     /// not known, for example to another user than root.
     pub same_namespace: Option<bool>,
@@ -122,6 +127,7 @@ impl Facts {
         Some(Self {
             services: services.map(|it| Service::of(it.address, epm::PORT)).collect(),
             ports,
+            guarded: family::needs_privilege("cifs", NOTIFY),
             same_namespace: pid.and_then(same_namespace),
             daemons: daemons(),
             enabled: is_enabled(),
@@ -202,9 +208,11 @@ pub(super) fn tickets(settings: &Settings) -> Vec<Tickets> {
 /// Whether the daemon, as root, can read a file. This program may be run by another user.
 fn is_readable(file: &Path) -> Result<(), String> {
     let found = fs::metadata(file).map_err(|error| error.to_string())?;
+    let is_for_all = found.mode() & 0o004 != 0;
     match (found.is_file(), found.uid()) {
         (false, _) => Err("this is not a file".into()),
         (true, 0) => Ok(()),
+        (true, _) if is_for_all => Ok(()),
         (true, uid) => Err(format!("it belongs to the user {uid}, and swnd may read only root's")),
     }
 }

@@ -49,6 +49,20 @@ pub(super) fn group(facts: &Facts) -> Row {
     }
 }
 
+/// Whether other users are kept from the module's messages.
+pub(super) fn guarded(facts: &Facts) -> Row {
+    const ID: &str = "kernel.guarded";
+    match facts.guarded {
+        Some(true) => Row::ok(ID, "the module's messages need CAP_NET_ADMIN"),
+        Some(false) => Row::warn(
+            ID,
+            "each user of this machine can read the passwords of mounts with witness",
+            "update the kernel: 6.1.176, 6.12.92 and later need CAP_NET_ADMIN for them",
+        ),
+        None => Row::skip(ID, "the kernel has no family cifs now"),
+    }
+}
+
 /// Whether swnd runs where the kernel speaks to it.
 pub(super) fn namespace(facts: &Facts) -> Row {
     const ID: &str = "kernel.netns";

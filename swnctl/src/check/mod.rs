@@ -3,6 +3,7 @@
 
 mod daemon;
 mod facts;
+mod family;
 mod kernel;
 mod mount;
 mod network;
@@ -68,6 +69,7 @@ pub fn rows(facts: &Facts) -> Vec<Row> {
         kernel::module(facts),
         kernel::witness(facts),
         kernel::group(facts),
+        kernel::guarded(facts),
         kernel::namespace(facts),
         kernel::diag(facts),
         daemon::running(facts),

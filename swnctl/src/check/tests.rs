@@ -59,6 +59,7 @@ fn facts() -> Facts {
         addresses: Ok(vec![address]),
         ports: vec![port(445), port(135)],
         services: vec![Service { address, port: Ok(49_153), answers: Ok(()) }],
+        guarded: Some(true),
         same_namespace: Some(true),
         daemons: vec![1],
         enabled: Some(true),
@@ -227,6 +228,12 @@ fn a_daemon_that_the_kernel_does_not_speak_to_is_found() {
     let elsewhere = |facts: &mut Facts| facts.same_namespace = Some(false);
     assert_eq!(wrong(elsewhere), [("kernel.netns", Fail)]);
     assert_eq!(wrong(|facts| facts.same_namespace = None), [("kernel.netns", Skip)]);
+}
+
+#[test]
+fn a_kernel_that_tells_passwords_to_each_user_is_found() {
+    assert_eq!(wrong(|facts| facts.guarded = Some(false)), [("kernel.guarded", Warn)]);
+    assert_eq!(wrong(|facts| facts.guarded = None), [("kernel.guarded", Skip)]);
 }
 
 #[test]
