@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
 
-use std::io::{BufRead, BufReader};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -141,4 +142,41 @@ fn a_password_is_read_from_a_descriptor_and_what_is_missing_is_told() {
         .unwrap();
     let text = String::from_utf8(by_descriptor.stdout).unwrap();
     assert!(text.contains("does not answer on port 1"), "{text}");
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_on_the_terminal_and_not_shown() {
+    let bench = Bench::start("terminal", "secret").await;
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let other_end = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let mut terminal = std::fs::File::from(terminal);
+    // In a session of its own, with this terminal.
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "--wait", env!("CARGO_BIN_EXE_swnctl"), "interfaces"]);
+    command.args([&bench.net_name, "--mapper-port", &MAPPER_PORT.to_string()]);
+    command.args(["--address", &bench.addresses[0].to_string(), "--user", r"EXAMPLE\alice"]);
+    let mut options = std::fs::OpenOptions::new();
+    command.stdin(options.read(true).write(true).open(other_end).unwrap());
+    command.stdout(Stdio::piped());
+    let program = command.spawn().unwrap();
+    let shown = tokio::task::spawn_blocking(move || {
+        let mut shown = String::new();
+        while !shown.ends_with("alice: ") {
+            let mut byte = [0];
+            terminal.read_exact(&mut byte).unwrap();
+            shown.push(byte[0].into());
+        }
+        terminal.write_all(b"secret\n").unwrap();
+        let output = program.wait_with_output().unwrap();
+        let mut rest = [0; 256];
+        let length = terminal.read(&mut rest).unwrap_or_default();
+        shown.push_str(std::str::from_utf8(&rest[..length]).unwrap());
+        (shown, output)
+    });
+    let (shown, output) = shown.await.unwrap();
+    assert_eq!(shown, "Password of EXAMPLE\\alice: \r\n");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("available"), "{text}");
 }

@@ -116,9 +116,9 @@ fn ask(mut terminal: &File, user: &str) -> io::Result<Zeroizing<String>> {
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
     silent.local_modes.insert(LocalModes::ECHONL | LocalModes::ICANON);
-    write!(terminal, "Password of {user}: ")?;
     tcsetattr(terminal, OptionalActions::Flush, &silent)?;
-    let answer = terminal.try_clone().and_then(first_line);
+    let asked = write!(terminal, "Password of {user}: ");
+    let answer = asked.and_then(|()| terminal.try_clone()).and_then(first_line);
     tcsetattr(terminal, OptionalActions::Flush, &before)?;
     answer
 }
