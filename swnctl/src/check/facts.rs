@@ -4,7 +4,6 @@ use super::family;
 use crate::mounts::{self, CifsMount};
 use crate::witness::call;
 use dcerpc_proto::epm;
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
@@ -117,7 +116,7 @@ impl Facts {
             .or_else(|| text(&format!("/lib/modules/{release}/config")));
         let addresses = resolve(&net_name);
         let pid = status.as_ref().ok().map(|status| status.daemon.pid);
-        let settings = Sources { arguments: vec!["swnd".into()], environment: BTreeMap::new() };
+        let settings = Sources { arguments: vec!["swnd".into()], environment: Vec::new() };
         let settings = settings.load();
         let ports = addresses.iter().flatten().take(ADDRESSES_MAX).flat_map(|address| {
             [445, 135].map(|port| Port { address: *address, port, answers: ask(*address, port) })

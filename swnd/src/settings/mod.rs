@@ -12,7 +12,7 @@ use crate::options::Options;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -71,7 +71,7 @@ pub struct Sources {
     /// The command line, with the program's name.
     pub arguments: Vec<OsString>,
     /// The environment.
-    pub environment: BTreeMap<OsString, OsString>,
+    pub environment: Vec<(OsString, OsString)>,
 }
 
 impl Sources {
@@ -85,7 +85,7 @@ impl Sources {
     /// Returns what a file alone is read by.
     pub fn of_file(path: &Path) -> Self {
         let arguments = vec!["swnd".into(), "--config".into(), path.into()];
-        Self { arguments, environment: BTreeMap::new() }
+        Self { arguments, environment: Vec::new() }
     }
 
     /// Reads the files, and merges the settings.
@@ -93,27 +93,26 @@ impl Sources {
     /// # Errors
     /// Each thing that is wrong.
     pub fn load(&self) -> Result<Settings, SettingsError> {
+        let matches = Options::command().try_get_matches_from(&self.arguments)?;
         let command = Options::command();
-        let matches = command.clone().try_get_matches_from(&self.arguments)?;
-        let mut merge = Merge { keys: keys(&command), found: BTreeMap::new(), problems: vec![] };
-        let path = self.file(&matches);
-        if let Some((path, is_wanted)) = &path {
-            merge.file(path, *is_wanted);
-            merge.directory(path);
+        let mut merge = Merge { keys: keys(&command), found: vec![], problems: vec![] };
+        if let Some((path, is_wanted)) = self.file(&matches) {
+            merge.file(&path, is_wanted);
+            merge.directory(&path);
         }
         merge.environment(&self.environment);
-        let Merge { keys, mut found, mut problems } = merge;
-        found.retain(|key, _| !is_on_command_line(&matches, keys.get(key)));
+        let Merge { mut found, mut problems, .. } = merge;
+        found.retain(|it| !is_on_command_line(&matches, &command, &it.key));
         let mut arguments = self.arguments.clone();
-        let others = found.iter().map(|(key, (value, _))| format!("--{key}={value}").into());
-        arguments.splice(arguments.len().min(1)..arguments.len().min(1), others);
-        let matches = command.clone().try_get_matches_from(arguments)?;
+        let others = found.iter().map(|Found { key, value, .. }| format!("--{key}={value}").into());
+        let first = arguments.len().min(1);
+        arguments.splice(first..first, others);
+        let matches = Options::command().try_get_matches_from(arguments)?;
         let options = Options::from_arg_matches(&matches)?;
-        let origins = found.into_iter().map(|(key, (_, origin))| (key, origin)).collect();
-        let all = settings(&command, &matches, &origins);
+        let all = settings(&command, &matches, &found);
         if let Some((keys, what)) = options.contradiction() {
-            match keys.iter().find_map(|key| origins.get(*key)).cloned() {
-                Some(origin) => problems.push(Problem { origin, what }),
+            match found.into_iter().find(|it| keys.contains(&it.key.as_str())) {
+                Some(Found { origin, .. }) => problems.push(Problem { origin, what }),
                 None => return Err(Options::error(what).into()),
             }
         }
@@ -126,7 +125,7 @@ impl Sources {
     /// The file, and whether it was named; `None`: there is none.
     fn file(&self, matches: &ArgMatches) -> Option<(PathBuf, bool)> {
         let named = matches.value_source("config") == Some(ValueSource::CommandLine);
-        let variable = self.environment.get(&OsString::from("SWND_CONFIG"));
+        let variable = variable(&self.environment, "SWND_CONFIG");
         let (path, is_wanted) = match (variable.filter(|it| !named && !it.is_empty()), named) {
             (Some(path), _) => (PathBuf::from(path), true),
             (None, named) => (matches.get_one::<PathBuf>("config")?.clone(), named),
@@ -135,42 +134,53 @@ impl Sources {
     }
 }
 
-/// The options that can be set elsewhere, by name.
-fn keys(command: &Command) -> BTreeMap<String, Arg> {
-    let options = command.get_arguments().filter(|it| it.get_action().takes_values());
-    options.filter_map(|it| Some((it.get_long()?.to_owned(), it.clone()))).collect()
+fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsString> {
+    environment.iter().find(|it| it.0 == name).map(|it| &it.1)
 }
 
-fn is_on_command_line(matches: &ArgMatches, option: Option<&Arg>) -> bool {
-    let source = option.and_then(|it| matches.value_source(it.get_id().as_str()));
+/// The options that can be set elsewhere.
+fn options(command: &Command) -> impl Iterator<Item = (&str, &Arg)> {
+    let options = command.get_arguments().filter(|it| it.get_action().takes_values());
+    options.filter_map(|it| Some((it.get_long()?, it)))
+}
+
+fn keys(command: &Command) -> Vec<String> {
+    options(command).map(|(key, _)| key.to_owned()).collect()
+}
+
+fn is_on_command_line(matches: &ArgMatches, command: &Command, key: &str) -> bool {
+    let option = options(command).find(|option| option.0 == key);
+    let source = option.and_then(|(_, it)| matches.value_source(it.get_id().as_str()));
     source == Some(ValueSource::CommandLine)
 }
 
-fn settings(
-    command: &Command,
-    matches: &ArgMatches,
-    origins: &BTreeMap<String, Origin>,
-) -> Vec<Setting> {
-    let options = command.get_arguments().filter(|it| it.get_action().takes_values());
-    let setting = |option: &Arg| {
-        let key = option.get_long()?.to_owned();
+fn settings(command: &Command, matches: &ArgMatches, found: &[Found]) -> Vec<Setting> {
+    let setting = |(key, option): (&str, &Arg)| {
         let id = option.get_id().as_str();
         let values = matches.get_raw(id).into_iter().flatten();
         let values = values.map(|value| value.to_string_lossy().into_owned()).collect();
-        let origin = match (origins.get(&key), matches.value_source(id)) {
-            (Some(origin), _) => origin.clone(),
+        let found = found.iter().find(|it| it.key == key);
+        let origin = match (found, matches.value_source(id)) {
+            (Some(found), _) => found.origin.clone(),
             (None, Some(ValueSource::CommandLine)) => Origin::CommandLine,
             (None, _) => Origin::Default,
         };
-        Some(Setting { key, values, origin })
+        Setting { key: key.into(), values, origin }
     };
-    options.filter_map(setting).collect()
+    options(command).map(setting).collect()
+}
+
+/// A setting of a file or the environment.
+struct Found {
+    key: String,
+    value: String,
+    origin: Origin,
 }
 
 /// Settings from least to most important.
 struct Merge {
-    keys: BTreeMap<String, Arg>,
-    found: BTreeMap<String, (String, Origin)>,
+    keys: Vec<String>,
+    found: Vec<Found>,
     problems: Vec<Problem>,
 }
 
@@ -187,53 +197,55 @@ impl Merge {
             Err(error) if error.kind() == IoErrorKind::NotFound && !is_wanted => return,
             Err(error) => return self.problem(at(0), error.to_string()),
         };
-        let before = self.problems.len();
-        let (entries, errors) = reader::read(&text);
-        for error in errors {
-            self.problem(at(error.line), error.what);
-        }
-        for entry in entries {
-            let known = self.keys.keys().filter(|key| *key != NOT_IN_A_FILE);
-            let known: Vec<String> = known.cloned().collect();
-            match known.contains(&entry.key) {
+        for entry in reader::read(&text) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.problem(at(error.line), error.what);
+                    continue;
+                }
+            };
+            match entry.key != NOT_IN_A_FILE && self.keys.contains(&entry.key) {
                 true => self.set(entry.key, entry.value.to_string(), at(entry.line)),
-                false => self.problem(at(entry.line), problem::unknown(&entry.key, &known)),
+                false => {
+                    let known = self.keys.iter().filter(|key| *key != NOT_IN_A_FILE);
+                    let what = problem::unknown(&entry.key, known);
+                    self.problem(at(entry.line), what);
+                }
             }
         }
-        let found = self.problems.get_mut(before..).unwrap_or_default();
-        found.sort_by_key(|problem| match problem.origin {
-            Origin::File(_, line) => line,
-            _ => 0,
-        });
     }
 
     /// Reads the directory beside a file: what ends in `.conf`, by name.
     fn directory(&mut self, file: &Path) {
         let mut directory = file.as_os_str().to_owned();
         directory.push(".d");
+        // In the order of their names.
+        let mut files = BTreeSet::new();
         let found = fs::read_dir(&directory).and_then(|found| {
-            found.map(|file| file.map(|it| it.path())).collect::<Result<Vec<_>, _>>()
+            for file in found {
+                files.insert(file?.path());
+            }
+            Ok(())
         });
-        let mut files = match found {
-            Ok(files) => files,
+        match found {
+            Ok(()) => {}
             Err(error) if error.kind() == IoErrorKind::NotFound => return,
             Err(error) => {
                 return self.problem(Origin::File(directory.into(), 0), error.to_string());
             }
-        };
+        }
         files.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
-        files.sort();
         for path in files {
             self.file(&path, true);
         }
     }
 
     /// Reads the variables; one that is empty is not set.
-    fn environment(&mut self, environment: &BTreeMap<OsString, OsString>) {
-        let keys: Vec<String> = self.keys.keys().cloned().collect();
-        for key in keys {
+    fn environment(&mut self, environment: &[(OsString, OsString)]) {
+        for key in self.keys.clone() {
             let name = format!("{PREFIX}{}", key.to_uppercase().replace('-', "_"));
-            let Some(value) = environment.get(&OsString::from(&name)) else { continue };
+            let Some(value) = variable(environment, &name) else { continue };
             match value.to_str() {
                 Some("") => {}
                 Some(value) => self.set(key, value.into(), Origin::Environment(name)),
@@ -244,7 +256,10 @@ impl Merge {
 
     fn set(&mut self, key: String, value: String, origin: Origin) {
         match check(&key, &value) {
-            Ok(()) => drop(self.found.insert(key, (value, origin))),
+            Ok(()) => {
+                self.found.retain(|it| it.key != key);
+                self.found.push(Found { key, value, origin });
+            }
             Err(what) => self.problem(origin, format!("{key}: {what}")),
         }
     }

@@ -36,27 +36,24 @@ impl fmt::Display for Value {
     }
 }
 
-/// Reads a file: its entries, and the lines that are none.
-pub(super) fn read(text: &str) -> (Vec<Entry>, Vec<SyntaxError>) {
-    let (mut entries, mut errors) = (Vec::<Entry>::new(), Vec::new());
+/// Reads a file: an entry for each line but those that are empty or a comment.
+pub(super) fn read(text: &str) -> Vec<Result<Entry, SyntaxError>> {
+    let mut entries = Vec::<Result<Entry, SyntaxError>>::new();
     for (line, text) in (1..).zip(text.lines()) {
         let entry = match Line(text.trim_start()).entry() {
             Ok(None) => continue,
-            Ok(Some((key, value))) => Entry { key, value, line },
-            Err(what) => {
-                errors.push(SyntaxError { line, what });
-                continue;
+            Ok(Some((key, value))) => {
+                let before = entries.iter().flatten().find(|before| before.key == key);
+                match before.map(|before| before.line) {
+                    Some(before) => Err(format!("{key} is already set in line {before}")),
+                    None => Ok(Entry { key, value, line }),
+                }
             }
+            Err(what) => Err(what),
         };
-        match entries.iter().find(|before| before.key == entry.key) {
-            Some(before) => {
-                let what = format!("{} is already set in line {}", entry.key, before.line);
-                errors.push(SyntaxError { line, what });
-            }
-            None => entries.push(entry),
-        }
+        entries.push(entry.map_err(|what| SyntaxError { line, what }));
     }
-    (entries, errors)
+    entries
 }
 
 /// What is left of a line.
@@ -198,8 +195,7 @@ d = []
 e = -5\r
 f = \"ü\"
 ";
-        let (entries, errors) = read(text);
-        assert_eq!(errors, []);
+        let entries: Result<Vec<_>, _> = read(text).into_iter().collect();
         let many = |values: &[&str]| Value::Many(values.iter().map(ToString::to_string).collect());
         let expected = [
             ("keep-alive", one("120"), 2),
@@ -213,7 +209,7 @@ f = \"ü\"
             ("f", one("ü"), 10),
         ];
         let expected = expected.map(|(key, value, line)| Entry { key: key.into(), value, line });
-        assert_eq!(entries, expected);
+        assert_eq!(entries.unwrap(), expected);
     }
 
     #[test]
@@ -234,9 +230,8 @@ f = \"ü\"
             ("keep-alive = 3 seconds", "\"seconds\" follows the value"),
             ("keep-alive = 99999999999999999999", "a string is quoted"),
         ] {
-            let (entries, errors) = read(&format!("\n{text}\n"));
-            assert_eq!(entries, [], "{text}");
-            let [error] = errors.as_slice() else { panic!("{text}: {errors:?}") };
+            let entries = read(&format!("\n{text}\n"));
+            let [Err(error)] = entries.as_slice() else { panic!("{text}: {entries:?}") };
             assert_eq!(error.line, 2);
             assert!(error.what.contains(what), "{text}: {}", error.what);
         }
@@ -244,9 +239,9 @@ f = \"ü\"
 
     #[test]
     fn a_key_is_set_once_in_a_file() {
-        let (entries, errors) = read("spnego = true\n\nspnego = false\n");
-        assert_eq!(entries.len(), 1);
+        let mut entries = read("spnego = true\n\nspnego = false\n");
         let what = "spnego is already set in line 1".into();
-        assert_eq!(errors, [SyntaxError { line: 3, what }]);
+        assert_eq!(entries.pop(), Some(Err(SyntaxError { line: 3, what })));
+        assert!(matches!(entries.as_slice(), [Ok(_)]), "{entries:?}");
     }
 }
