@@ -37,11 +37,20 @@ pub(crate) fn run(
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
                 Exit::Failed(problems.join("\nswnctl: "))
             })?;
-            let all = settings.all.iter().filter(|it| it.key != "config");
+            let mut all: Vec<_> = settings.all.iter().filter(|it| it.key != "config").collect();
+            // A cluster's together.
+            all.sort_by(|one, other| one.cluster.cmp(&other.cluster));
+            let all = all.into_iter();
             match json {
                 true => print_json(output, &all.map(described).collect::<Vec<_>>()),
                 false => {
+                    let mut cluster = None;
                     for setting in all {
+                        if setting.cluster != cluster {
+                            cluster.clone_from(&setting.cluster);
+                            let name = quoted_string(cluster.as_deref().unwrap_or_default());
+                            writeln!(output, "[cluster.{name}]")?;
+                        }
                         writeln!(output, "{}", line(setting))?;
                     }
                     Ok(())
@@ -75,11 +84,11 @@ fn place(origin: &Origin) -> (Option<String>, Option<usize>) {
 
 fn described(setting: &Setting) -> serde_json::Value {
     let (file, line) = place(&setting.origin);
-    json!({ "key": setting.key, "values": setting.values, "file": file, "line": line })
+    json!({ "cluster": setting.cluster, "key": setting.key, "values": setting.values, "file": file, "line": line })
 }
 
 /// A line that a configuration file may have, with where it is from.
-fn line(Setting { key, values, origin }: &Setting) -> String {
+fn line(Setting { key, values, origin, .. }: &Setting) -> String {
     match values.as_slice() {
         [] => format!("# {key} is not set"),
         [value] => format!("{key} = {}  # {origin}", quoted(value)),
@@ -94,9 +103,11 @@ fn quoted(value: &str) -> String {
     match value {
         "true" | "false" => value.into(),
         _ if value.parse::<u32>().is_ok() => value.into(),
-        _ => {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"");
-            format!("\"{}\"", value.replace('\n', "\\n").replace('\t', "\\t"))
-        }
+        _ => quoted_string(value),
     }
+}
+
+fn quoted_string(value: &str) -> String {
+    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", value.replace('\n', "\\n").replace('\t', "\\t"))
 }

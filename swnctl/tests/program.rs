@@ -99,7 +99,8 @@ fn a_configuration_is_checked_without_the_daemon() {
 
 #[test]
 fn the_settings_that_are_shown_are_those_of_a_file_that_has_them() {
-    let text = "auth = [\"kerberos\", 'ntlm']\nspnego = true\nkeytab = 'a\"b\\c'\nkeep-alive = 7\n";
+    let text = "auth = [\"kerberos\", 'ntlm']\nspnego = true\nkeytab = 'a\"b\\c'\nkeep-alive = 7\n\
+        [cluster.'a.b']\nprincipal = 'X$'\n[cluster.b]\nauth = 'ntlm'\n[cluster.'a.b']\nauth = 'ntlm'\n";
     let file = File::new("shown", text);
     let path = file.0.to_str().unwrap();
     assert_eq!(stdout(&swnctl(&["config", "check", path])), format!("{path}: ok\n"));
@@ -115,7 +116,9 @@ fn the_settings_that_are_shown_are_those_of_a_file_that_has_them() {
     let settings = |file: &File| {
         let json = stdout(&swnctl(&["config", "show", file.0.to_str().unwrap(), "--json"]));
         let all: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
-        let pairs = all.into_iter().map(|it| (it["key"].to_string(), it["values"].to_string()));
+        let pairs = all
+            .into_iter()
+            .map(|it| (format!("{} {}", it["cluster"], it["key"]), it["values"].to_string()));
         pairs.collect::<Vec<_>>()
     };
     assert_eq!(settings(&file), settings(&again));

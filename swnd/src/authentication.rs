@@ -2,6 +2,7 @@
 
 use crate::kernel::KernelAuth;
 use clap::ValueEnum;
+use smol_str::SmolStr;
 use swnclient::{Credentials, KerberosCredentials, NtlmCredentials, Secret};
 
 /// A way to authenticate.
@@ -45,6 +46,8 @@ pub struct Policy {
     with_password: Allowed,
     /// Whether a mount with Kerberos may use it.
     kerberos_allowed: bool,
+    /// What is allowed otherwise for single clusters, by the names in mounts.
+    clusters: Vec<(SmolStr, Policy)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +73,19 @@ impl Policy {
             (false, _) => Allowed::Ntlm,
         };
         let kerberos_allowed = mechanisms.is_empty() || allows(Mechanism::Kerberos);
-        Self { kerberos, with_password, kerberos_allowed }
+        Self { kerberos, with_password, kerberos_allowed, clusters: Vec::new() }
+    }
+
+    /// Allows something else for single clusters.
+    #[must_use]
+    pub fn with_clusters(self, clusters: Vec<(SmolStr, Self)>) -> Self {
+        Self { clusters, ..self }
+    }
+
+    /// Returns what is allowed for mounts by a server's name.
+    pub fn of(&self, net_name: &str) -> &Self {
+        let own = self.clusters.iter().find(|(name, _)| name.eq_ignore_ascii_case(net_name));
+        own.map_or(self, |(_, policy)| policy)
     }
 
     /// What a mount authenticates with at its witness. One with Kerberos never

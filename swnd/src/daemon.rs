@@ -417,7 +417,7 @@ pub async fn serve(settings: Settings, sources: Sources) -> Result<(), LinkError
         FailoverMode::Verified => Mode::Verified(Arc::new(System::open())),
         FailoverMode::Forward => Mode::Forward,
     };
-    let (policy, control) = (options.policy(), options.control.clone());
+    let (policy, control) = (settings.policy(), options.control.clone());
     let link = Link::open(socket)?;
     let monitors = Monitors::default();
     let observers = Observers(monitors.clone());

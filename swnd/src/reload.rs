@@ -50,24 +50,42 @@ impl Reloading {
 
     fn apply(&self, settings: Settings) -> Reloaded {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut reloaded = Reloaded::default();
-        // In the same order: that of the options.
-        for (before, now) in in_use.iter_mut().zip(settings.all) {
-            match (before.values == now.values, AT_RUN_TIME.contains(&now.key.as_str())) {
-                (true, _) => {}
-                (false, true) => {
-                    reloaded.changed.push(now.key.clone());
-                    *before = now;
-                }
-                (false, false) => reloaded.restart.push(now.key),
+        let (mut reloaded, mut next) = (Reloaded::default(), Vec::new());
+        let (policy, level) = (settings.policy(), settings.options.level());
+        let is_same =
+            |one: &Setting, other: &Setting| one.key == other.key && one.cluster == other.cluster;
+        for before in in_use.iter() {
+            if !settings.all.iter().any(|now| is_same(before, now)) {
+                reloaded.changed.push(name(before));
             }
         }
+        for mut now in settings.all.iter().cloned() {
+            let before = in_use.iter().find(|before| is_same(before, &now));
+            match (before, AT_RUN_TIME.contains(&now.key.as_str())) {
+                (Some(before), _) if before.values == now.values => {}
+                (Some(before), false) => {
+                    reloaded.restart.push(name(&now));
+                    now = before.clone();
+                }
+                _ => reloaded.changed.push(name(&now)),
+            }
+            next.push(now);
+        }
+        *in_use = next;
         // Also where it was changed by the control socket.
-        self.daemon.set_log_level(settings.options.level());
+        self.daemon.set_log_level(level);
         if reloaded.changed.iter().any(|key| key != "debuglevel") {
-            self.daemon.set_policy(settings.options.policy());
+            self.daemon.set_policy(policy);
         }
         reloaded
+    }
+}
+
+/// Names a setting, with the cluster that it is for.
+fn name(setting: &Setting) -> String {
+    match &setting.cluster {
+        Some(cluster) => format!("{} of {cluster}", setting.key),
+        None => setting.key.clone(),
     }
 }
 
@@ -196,6 +214,14 @@ mod tests {
 
         write("keep-alive = 30\nauth = \"ntlm\"\n");
         assert_eq!(daemon.reload(), Ok(Reloaded::default()));
+
+        let changed = |changed: &[&str]| Ok(Reloaded { changed: names(changed), restart: vec![] });
+        write("keep-alive = 30\nauth = \"ntlm\"\n[cluster.a]\nauth = \"kerberos\"\n");
+        assert_eq!(daemon.reload(), changed(&["auth of a"]));
+        assert_eq!(daemon.reload(), changed(&[]));
+        write("keep-alive = 30\nauth = \"ntlm\"\n");
+        assert_eq!(daemon.reload(), changed(&["auth of a"]));
+        assert_eq!(is_kerberos_allowed(), Some(false));
     }
 
     #[test]

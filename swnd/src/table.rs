@@ -179,7 +179,7 @@ impl Table {
     ) -> Report {
         let mount = Mount::from(&request);
         let address = request.ip_address;
-        let credentials = self.policy.credentials(auth);
+        let credentials = self.policy.of(&request.net_name).credentials(auth);
         let known = self.entries.get(&id);
         let same = known.is_some_and(|entry| entry.request == request);
         let moved = known.is_some_and(|entry| Mount::from(&entry.request) == mount);

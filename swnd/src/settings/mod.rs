@@ -8,10 +8,12 @@ mod tests;
 
 pub use problem::{Origin, Problem};
 
+use crate::authentication::Policy;
 use crate::options::Options;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+use reader::Value;
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -27,12 +29,16 @@ pub const NO_FILE: &str = "none";
 const PREFIX: &str = "SWND_";
 /// How long a file may be, in bytes.
 const FILE_MAX: u64 = 64 << 10;
+/// What a cluster may have settings of its own for.
+const OF_A_CLUSTER: [&str; 4] = ["auth", "ccache", "keytab", "principal"];
 /// What is set on the command line, and by a variable, but not in a file.
 const NOT_IN_A_FILE: &str = "config";
 
 /// One setting as it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
+    /// The cluster that it is for; `None`: for all.
+    pub cluster: Option<String>,
     /// The option's name.
     pub key: String,
     /// Its values; none where it is not set and has no default.
@@ -46,8 +52,18 @@ pub struct Setting {
 pub struct Settings {
     /// As the daemon reads them.
     pub options: Options,
-    /// One by one, in the order of the manual page.
+    /// The clusters that have settings of their own, by name, each with all of them.
+    pub clusters: Vec<(String, Options)>,
+    /// One by one, in the order of the manual page, those for clusters last.
     pub all: Vec<Setting>,
+}
+
+impl Settings {
+    /// How mounts authenticate.
+    pub fn policy(&self) -> Policy {
+        let clusters = self.clusters.iter().map(|(name, own)| (name.into(), own.policy()));
+        self.options.policy().with_clusters(clusters.collect())
+    }
 }
 
 /// Why there are no settings.
@@ -102,6 +118,8 @@ impl Sources {
         }
         merge.environment(&self.environment);
         let Merge { mut found, mut problems, .. } = merge;
+        let (of_clusters, mut found): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut found).into_iter().partition(|it| it.cluster.is_some());
         found.retain(|it| !is_on_command_line(&matches, &command, &it.key));
         let mut arguments = self.arguments.clone();
         let others = found.iter().map(|Found { key, value, .. }| format!("--{key}={value}").into());
@@ -109,15 +127,17 @@ impl Sources {
         arguments.splice(first..first, others);
         let matches = Options::command().try_get_matches_from(arguments)?;
         let options = Options::from_arg_matches(&matches)?;
-        let all = settings(&command, &matches, &found);
+        let mut all = settings(&command, &matches, &found);
         if let Some((keys, what)) = options.contradiction() {
             match found.into_iter().find(|it| keys.contains(&it.key.as_str())) {
                 Some(Found { origin, .. }) => problems.push(Problem { origin, what }),
                 None => return Err(Options::error(what).into()),
             }
         }
+        let clusters = clusters(&all, &of_clusters, &mut problems)?;
+        all.extend(of_clusters.into_iter().map(Setting::from));
         match problems.is_empty() {
-            true => Ok(Settings { options, all }),
+            true => Ok(Settings { options, clusters, all }),
             false => Err(SettingsError::Configuration(problems)),
         }
     }
@@ -165,16 +185,59 @@ fn settings(command: &Command, matches: &ArgMatches, found: &[Found]) -> Vec<Set
             (None, Some(ValueSource::CommandLine)) => Origin::CommandLine,
             (None, _) => Origin::Default,
         };
-        Setting { key: key.into(), values, origin }
+        Setting { cluster: None, key: key.into(), values, origin }
     };
     options(command).map(setting).collect()
 }
 
+/// Returns each cluster's options: its own settings, and the others as they are for all.
+fn clusters(
+    all: &[Setting],
+    found: &[Found],
+    problems: &mut Vec<Problem>,
+) -> Result<Vec<(String, Options)>, clap::Error> {
+    let mut clusters = Vec::<(String, Options)>::new();
+    for Found { cluster, .. } in found {
+        let Some(name) = cluster.as_ref().filter(|it| clusters.iter().all(|(n, _)| n != *it))
+        else {
+            continue;
+        };
+        let own: Vec<&Found> =
+            found.iter().filter(|it| it.cluster.as_ref() == Some(name)).collect();
+        let is_own = |key: &str| own.iter().any(|it| it.key == key);
+        let of_all = all.iter().filter(|it| !is_own(&it.key) && !it.values.is_empty());
+        let of_all = of_all.map(|it| format!("--{}={}", it.key, it.values.join(",")));
+        let of_own = own.iter().map(|it| format!("--{}={}", it.key, it.value));
+        let arguments = std::iter::once("swnd".to_owned()).chain(of_all).chain(of_own);
+        let options =
+            Options::from_arg_matches(&Options::command().try_get_matches_from(arguments)?)?;
+        // Those for all contradict each other once only.
+        let contradiction = options.contradiction().and_then(|(keys, what)| {
+            let wrong = own.iter().find(|it| keys.contains(&it.key.as_str()))?;
+            Some(Problem { origin: wrong.origin.clone(), what })
+        });
+        problems.extend(contradiction);
+        clusters.push((name.clone(), options));
+    }
+    Ok(clusters)
+}
+
 /// A setting of a file or the environment.
 struct Found {
+    cluster: Option<String>,
     key: String,
     value: String,
     origin: Origin,
+}
+
+impl From<Found> for Setting {
+    fn from(Found { cluster, key, value, origin }: Found) -> Self {
+        let values = match key.as_str() {
+            "auth" => value.split(',').map(String::from).collect(),
+            _ => vec![value],
+        };
+        Self { cluster, key, values, origin }
+    }
 }
 
 /// Settings from least to most important.
@@ -205,10 +268,15 @@ impl Merge {
                     continue;
                 }
             };
-            match entry.key != NOT_IN_A_FILE && self.keys.contains(&entry.key) {
-                true => self.set(entry.key, entry.value.to_string(), at(entry.line)),
+            let is_for_all = entry.cluster.is_none();
+            let is_known = |key: &&String| match is_for_all {
+                true => *key != NOT_IN_A_FILE,
+                false => OF_A_CLUSTER.contains(&key.as_str()),
+            };
+            let known = self.keys.iter().filter(is_known);
+            match known.clone().any(|key| *key == entry.key) {
+                true => self.set(entry.cluster, entry.key, entry.value, at(entry.line)),
                 false => {
-                    let known = self.keys.iter().filter(|key| *key != NOT_IN_A_FILE);
                     let what = problem::unknown(&entry.key, known);
                     self.problem(at(entry.line), what);
                 }
@@ -248,17 +316,25 @@ impl Merge {
             let Some(value) = variable(environment, &name) else { continue };
             match value.to_str() {
                 Some("") => {}
-                Some(value) => self.set(key, value.into(), Origin::Environment(name)),
+                Some(value) => {
+                    self.set(None, key, Value::One(value.into()), Origin::Environment(name));
+                }
                 None => self.problem(Origin::Environment(name), "this is not UTF-8".into()),
             }
         }
     }
 
-    fn set(&mut self, key: String, value: String, origin: Origin) {
-        match check(&key, &value) {
-            Ok(()) => {
-                self.found.retain(|it| it.key != key);
-                self.found.push(Found { key, value, origin });
+    fn set(&mut self, cluster: Option<String>, key: String, value: Value, origin: Origin) {
+        // Names of servers are the same in capitals.
+        let cluster = cluster.map(|name| name.to_lowercase());
+        let checked = match value {
+            Value::Many(_) if key != "auth" => Err("one value is allowed, and no array".into()),
+            value => check(&key, &value.to_string()).map(|()| value.to_string()),
+        };
+        match checked {
+            Ok(value) => {
+                self.found.retain(|it| it.key != key || it.cluster != cluster);
+                self.found.push(Found { cluster, key, value, origin });
             }
             Err(what) => self.problem(origin, format!("{key}: {what}")),
         }

@@ -1,5 +1,5 @@
 //! Reads the part of TOML that a configuration file needs: `key = value`, a line each,
-//! with strings, integers, booleans and arrays of them.
+//! with strings, integers, booleans and arrays of them, and sections `[cluster.NAME]`.
 
 use std::fmt;
 
@@ -13,6 +13,8 @@ pub(super) struct SyntaxError {
 /// One `key = value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
+    /// Of whose section it is.
+    pub(super) cluster: Option<String>,
     pub(super) key: String,
     pub(super) value: Value,
     /// From 1.
@@ -39,14 +41,28 @@ impl fmt::Display for Value {
 /// Reads a file: an entry for each line but those that are empty or a comment.
 pub(super) fn read(text: &str) -> Vec<Result<Entry, SyntaxError>> {
     let mut entries = Vec::<Result<Entry, SyntaxError>>::new();
+    let mut cluster = None;
+    // What follows a section that can't be read is of no known section.
+    let mut is_known = true;
     for (line, text) in (1..).zip(text.lines()) {
-        let entry = match Line(text.trim_start()).entry() {
+        let text = text.trim_start();
+        if let Some(header) = text.strip_prefix('[') {
+            let name = Line(header).section();
+            is_known = name.is_ok();
+            match name {
+                Ok(name) => cluster = Some(name),
+                Err(what) => entries.push(Err(SyntaxError { line, what })),
+            }
+            continue;
+        }
+        let entry = match Line(text).entry() {
             Ok(None) => continue,
+            Ok(Some(_)) if !is_known => continue,
             Ok(Some((key, value))) => {
-                let before = entries.iter().flatten().find(|before| before.key == key);
-                match before.map(|before| before.line) {
+                let is_same = |before: &&Entry| before.key == key && before.cluster == cluster;
+                match entries.iter().flatten().find(is_same).map(|before| before.line) {
                     Some(before) => Err(format!("{key} is already set in line {before}")),
-                    None => Ok(Entry { key, value, line }),
+                    None => Ok(Entry { cluster: cluster.clone(), key, value, line }),
                 }
             }
             Err(what) => Err(what),
@@ -65,9 +81,6 @@ impl Line<'_> {
         if self.is_over() {
             return Ok(None);
         }
-        if self.0.starts_with('[') {
-            return Err("there are no sections: write key = value".into());
-        }
         let key = self.word();
         self.skip_blanks();
         if key.is_empty() || !self.takes('=') {
@@ -82,6 +95,26 @@ impl Line<'_> {
         match self.is_over() {
             true => Ok(Some((key, value))),
             false => Err(format!("{:?} follows the value; a comment begins with #", self.0)),
+        }
+    }
+
+    /// Returns whose section begins, after its `[`.
+    fn section(mut self) -> Result<String, String> {
+        self.skip_blanks();
+        let kind = self.word();
+        let name = match self.takes('.') {
+            true if self.0.starts_with(['"', '\'']) => self.scalar()?,
+            true => self.word(),
+            false => String::new(),
+        };
+        self.skip_blanks();
+        let is_closed = self.takes(']');
+        self.skip_blanks();
+        match kind == "cluster" && !name.is_empty() && is_closed && self.is_over() {
+            true => Ok(name),
+            false => {
+                Err("a section is [cluster.\"NAME\"]; all else is set before the first".into())
+            }
         }
     }
 
@@ -208,7 +241,9 @@ f = \"ü\"
             ("e", one("-5"), 9),
             ("f", one("ü"), 10),
         ];
-        let expected = expected.map(|(key, value, line)| Entry { key: key.into(), value, line });
+        let entry =
+            |(key, value, line)| Entry { cluster: None, key: String::from(key), value, line };
+        let expected = expected.map(entry);
         assert_eq!(entries.unwrap(), expected);
     }
 
@@ -218,7 +253,12 @@ f = \"ü\"
             ("keep-alive", "write key = value"),
             ("= 3", "write key = value"),
             ("keep alive = 3", "write key = value"),
-            ("[kerberos]", "there are no sections"),
+            ("[kerberos]", "a section is [cluster."),
+            ("[cluster]", "a section is [cluster."),
+            ("[cluster.a.example]", "a section is [cluster."),
+            ("[cluster.\"a\"", "a section is [cluster."),
+            ("[cluster.\"a\"] b", "a section is [cluster."),
+            ("[cluster.\"a]", "no closing \""),
             ("log = syslog", "a string is quoted: \"syslog\""),
             ("ccache = FILE:/run/cc # where", "a string is quoted: \"FILE:/run/cc\""),
             ("log =", "a string is quoted: \"\""),
@@ -235,6 +275,18 @@ f = \"ü\"
             assert_eq!(error.line, 2);
             assert!(error.what.contains(what), "{text}: {}", error.what);
         }
+    }
+
+    #[test]
+    fn a_section_is_of_a_cluster() {
+        let text = "spnego = true\n[cluster.a]\nauth = \"ntlm\"\n [ cluster.\"b.c\" ] # x\n\
+            auth = []\n[other]\nauth = 1\n[cluster.a]\nauth = 2\n";
+        let entries = read(text);
+        let found: Vec<_> = entries
+            .iter()
+            .map(|entry| entry.as_ref().map(|it| it.cluster.as_deref()).map_err(|it| it.line))
+            .collect();
+        assert_eq!(found, [Ok(None), Ok(Some("a")), Ok(Some("b.c")), Err(6), Err(9)]);
     }
 
     #[test]

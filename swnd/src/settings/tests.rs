@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::authentication::Mechanism;
+use crate::kernel::KernelAuth;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A directory with a configuration, removed at the end.
@@ -119,13 +120,52 @@ fn all_that_is_wrong_is_told_with_file_line_and_what_is_allowed() {
         "swnd.conf:8: spnego: \"1\" is not true or false",
         "swnd.conf:9: unknown key config; ",
         "swnd.conf:10: debuglevel: \"11\" is not in 0..=10",
-        "swnd.conf.d/1.conf:1: there are no sections: write key = value",
+        "swnd.conf.d/1.conf:1: a section is [cluster.\"NAME\"]; all else is set before the first",
         "SWND_FAILOVER: failover: \"never\" is not verified or forward",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {
         assert!(problem.starts_with(expected), "{problem}\n{expected}");
     }
+}
+
+#[test]
+fn a_cluster_has_settings_of_its_own_and_the_others_as_they_are_for_all() {
+    let files = Files::new(&[
+        (
+            "swnd.conf",
+            "auth = \"ntlm\"\nkeytab = \"/etc/kt\"\n[cluster.\"Files.Example\"]\n\
+             auth = [\"kerberos\", \"ntlm\"]\nprincipal = \"HOST$\"\n",
+        ),
+        (
+            "swnd.conf.d/1.conf",
+            "[cluster.other]\nauth = \"kerberos\"\n[cluster.'files.example']\nprincipal = \"NODE$\"\n",
+        ),
+    ]);
+    let settings = files.sources(&["--auth=ntlm"], &[]).load().unwrap();
+    let names: Vec<_> = settings.clusters.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["files.example", "other"]);
+    let own = &settings.clusters[0].1;
+    assert_eq!(own.auth, [Mechanism::Kerberos, Mechanism::Ntlm]);
+    assert_eq!((own.keytab.as_deref(), own.principal.as_deref()), (Some("/etc/kt"), Some("NODE$")));
+    let last: Vec<_> = settings.all.iter().filter(|it| it.cluster.is_some()).collect();
+    assert_eq!(last.len(), 3);
+    let policy = settings.policy();
+    let is_kerberos_allowed = |name| policy.of(name).credentials(&KernelAuth::Kerberos).is_ok();
+    for (name, expected) in [("FILES.example", true), ("other", true), ("third", false)] {
+        assert_eq!(is_kerberos_allowed(name), expected && cfg!(feature = "kerberos"), "{name}");
+    }
+    let files = Files::new(&[(
+        "swnd.conf",
+        "[cluster.a]\nkeep-alive = 3\nauht = \"ntlm\"\n\nprincipal = \"X$\"\nccache = [\"a\", \"b\"]\n",
+    )]);
+    let expected = [
+        "swnd.conf:2: unknown key keep-alive; there are auth, ccache, keytab, principal",
+        "swnd.conf:3: unknown key auht; do you mean auth?",
+        "swnd.conf:6: ccache: one value is allowed, and no array",
+        "swnd.conf:5: a principal needs a keytab",
+    ];
+    assert_eq!(files.problems(&[]), expected);
 }
 
 #[test]

@@ -142,6 +142,21 @@ fn a_changed_policy_counts_when_the_kernel_asks_again() {
 }
 
 #[test]
+fn a_cluster_may_have_a_policy_of_its_own() {
+    let kerberos = Policy::new(&[Mechanism::Kerberos], KerberosCredentials::from_environment());
+    let policy = Policy::default().with_clusters(vec![("WITCLU".into(), kerberos)]);
+    let mut bench = Bench { table: Table::new(policy), ..Bench::default() };
+    bench.register(7, "witclu", HERE);
+    bench.register(8, "other", HERE);
+    let calls = bench.client.take_calls();
+    let [Call::Register(_, _, first), Call::Register(_, _, second)] = calls.as_slice() else {
+        panic!("{calls:?}");
+    };
+    assert!(matches!(first, Credentials::Kerberos(_)), "{first:?}");
+    assert_eq!(*second, ntlm("swnuser"));
+}
+
+#[test]
 fn new_credentials_are_handed_on() {
     let mut bench = Bench::default();
     bench.register(7, "witclu", HERE);
