@@ -209,6 +209,7 @@ impl Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn one(value: &str) -> Value {
         Value::One(value.into())
@@ -295,5 +296,28 @@ f = \"ü\"
         let what = "spnego is already set in line 1".into();
         assert_eq!(entries.pop(), Some(Err(SyntaxError { line: 3, what })));
         assert!(matches!(entries.as_slice(), [Ok(_)]), "{entries:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in r#"([a-z."'\\\[\]=,# \r\n\u{e9}]|cluster|true|-?[0-9])*"#) {
+            let found = read(&text);
+            prop_assert!(found.len() <= text.lines().count());
+            let line = |it: &Result<Entry, SyntaxError>| match it {
+                Ok(entry) => entry.line,
+                Err(error) => error.line,
+            };
+            prop_assert!(found.is_sorted_by_key(line));
+        }
+
+        #[test]
+        fn a_string_is_read_as_it_was_quoted(value in any::<String>()) {
+            let quoted = value.replace('\\', r"\\").replace('"', "\\\"");
+            let quoted = quoted.replace('\n', r"\n").replace('\t', r"\t");
+            prop_assume!(!value.contains('\r'));
+            let text = format!("key = \"{quoted}\" # comment");
+            let Ok(Some((_, read))) = Line(&text).entry() else { panic!("{text}") };
+            prop_assert_eq!(read, Value::One(value));
+        }
     }
 }
