@@ -51,6 +51,12 @@ complete -c swnctl -n "__fish_swnctl_using_subcommand list" -s h -l help -d 'Pri
 complete -c swnctl -n "__fish_swnctl_using_subcommand monitor" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand monitor" -l json -d 'JSON instead of text'
 complete -c swnctl -n "__fish_swnctl_using_subcommand monitor" -s h -l help -d 'Print help'
+complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l credentials -d 'NTLM: a file with username=, password= and domain=, as of mount.cifs' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l user -d 'NTLM: this user, or DOMAIN\\USER, with a password that is asked for' -r -f -a "(__fish_complete_users)"
+complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l ccache -d 'Kerberos: the credential cache [default: the usual one]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l keytab -d 'Kerberos: get a ticket by a key in this keytab' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l principal -d 'Kerberos: whose key of the keytab [default: the first]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l mapper-port -d 'The nodes\' endpoint mapper' -r
 complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l json -d 'JSON instead of text'
 complete -c swnctl -n "__fish_swnctl_using_subcommand check" -s h -l help -d 'Print help'

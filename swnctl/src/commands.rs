@@ -3,7 +3,7 @@
 use crate::check::{self, Facts, Outcome};
 use crate::connection::{CallError, Connection};
 use crate::mounts::{self, CifsMount};
-use crate::options::{Command, Options};
+use crate::options::{Authentication, Command, Options};
 use crate::{config, metrics, witness};
 use crate::{demo, show};
 use serde::Serialize;
@@ -87,8 +87,8 @@ pub fn run(options: Options) -> Result<(), Exit> {
         return demo::run().map_err(Exit::Failed);
     }
     let output = &mut io::stdout().lock();
-    if let Command::Check { target } = &command {
-        return check(output, &socket, target, json);
+    if let Command::Check { target, authentication } = &command {
+        return check(output, &socket, target, authentication, json);
     }
     if let Command::Completion { shell } = &command {
         return Ok(output.write_all(shell.completion().as_bytes())?);
@@ -183,10 +183,22 @@ fn status(
     }
 }
 
-fn check(output: &mut impl Write, socket: &Path, target: &str, json: bool) -> Result<(), Exit> {
+fn check(
+    output: &mut impl Write,
+    socket: &Path,
+    target: &str,
+    authentication: &Authentication,
+    json: bool,
+) -> Result<(), Exit> {
+    let credentials = match authentication.is_given() {
+        true => Some(witness::credentials::get(authentication).map_err(Exit::Failed)?),
+        false => None,
+    };
+    let mapper = authentication.mapper_port;
     let status = Connection::open(socket).and_then(|mut daemon| daemon.status());
-    let facts = Facts::collect(target, status.map_err(|error| error.to_string()))
-        .ok_or_else(|| Exit::NotMounted(target.into()))?;
+    let facts =
+        Facts::collect(target, status.map_err(|error| error.to_string()), credentials, mapper)
+            .ok_or_else(|| Exit::NotMounted(target.into()))?;
     let rows = check::rows(&facts);
     match json {
         true => print_json(output, &rows)?,

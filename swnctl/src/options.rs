@@ -52,6 +52,10 @@ pub enum Command {
         /// A directory, or //CLUSTER/SHARE, which need not be mounted
         #[arg(value_name = "MOUNT", value_hint = ValueHint::DirPath)]
         target: String,
+
+        /// How to authenticate; without, no node is asked for its list.
+        #[command(flatten)]
+        authentication: Authentication,
     },
     /// Wait until a mount is registered
     Wait {
@@ -176,6 +180,14 @@ pub struct Watch {
     /// How to authenticate.
     #[command(flatten)]
     pub authentication: Authentication,
+}
+
+impl Authentication {
+    /// Whether credentials are named.
+    pub fn is_given(&self) -> bool {
+        let kerberos = self.ccache.is_some() || self.keytab.is_some();
+        kerberos || self.credentials.is_some() || self.user.is_some()
+    }
 }
 
 /// How to authenticate at a witness.

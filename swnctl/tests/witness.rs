@@ -180,3 +180,27 @@ async fn a_password_is_asked_for_on_the_terminal_and_not_shown() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && text.contains("available"), "{text}");
 }
+
+#[tokio::test]
+async fn a_check_with_credentials_asks_each_node() {
+    for (password, bind, interfaces) in [("secret", "ok", "ok"), ("wrong", "FAIL", "skip")] {
+        let bench = Bench::start(&format!("check-{password}"), password).await;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_swnctl"));
+        command.args(["check", &format!("//{}/data", bench.addresses[0])]);
+        command.args(["--mapper-port", &MAPPER_PORT.to_string(), "--credentials"]);
+        command.arg(&bench.credentials).args(["--socket", "/nonexistent"]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        for (row, outcome) in [
+            ("node.port135", "ok"),
+            ("node.mapper", "ok"),
+            ("node.port", "ok"),
+            ("auth.bind", bind),
+            ("node.interfaces", interfaces),
+        ] {
+            let is_row = |line: &&str| line.split_whitespace().nth(1) == Some(row);
+            let line = text.lines().find(is_row).unwrap();
+            assert!(line.starts_with(outcome), "{line}\n{text}");
+        }
+    }
+}

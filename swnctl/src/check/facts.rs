@@ -3,12 +3,13 @@
 use super::family;
 use crate::mounts::{self, CifsMount};
 use crate::witness::call;
-use dcerpc_proto::epm;
+use crate::witness::interfaces::{self, Answer};
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
+use swnclient::Credentials;
 use swnd::control::interface::Status;
 use swnd::settings::{Settings, Sources};
 
@@ -83,6 +84,8 @@ pub struct Facts {
     pub tickets: Vec<Tickets>,
     /// The witness services of these addresses.
     pub services: Vec<Service>,
+    /// What each node lists, where credentials were given.
+    pub lists: Option<Vec<Answer>>,
     /// The ports of these addresses.
     pub ports: Vec<Port>,
     /// What the cluster's administrator sees this machine as.
@@ -92,7 +95,12 @@ pub struct Facts {
 impl Facts {
     /// Collects the facts about a directory or `//CLUSTER/SHARE`; `None` where the
     /// directory is no cifs mount.
-    pub fn collect(target: &str, status: Result<Status, String>) -> Option<Self> {
+    pub fn collect(
+        target: &str,
+        status: Result<Status, String>,
+        credentials: Option<Credentials>,
+        mapper: u16,
+    ) -> Option<Self> {
         let unc = target.replace('\\', "/");
         let unc = unc.strip_prefix("//").and_then(|unc| unc.split_once('/'));
         let directory = target.trim_end_matches('/');
@@ -119,12 +127,17 @@ impl Facts {
         let settings = Sources { arguments: vec!["swnd".into()], environment: Vec::new() };
         let settings = settings.load();
         let ports = addresses.iter().flatten().take(ADDRESSES_MAX).flat_map(|address| {
-            [445, 135].map(|port| Port { address: *address, port, answers: ask(*address, port) })
+            [445, mapper].map(|port| Port { address: *address, port, answers: ask(*address, port) })
         });
         let ports: Vec<_> = ports.collect();
-        let services = ports.iter().filter(|it| it.port == epm::PORT && it.answers.is_ok());
+        let services = ports.iter().filter(|it| it.port == mapper && it.answers.is_ok());
+        let ask = |credentials| {
+            let asked = addresses.iter().flatten().take(ADDRESSES_MAX).copied().collect();
+            interfaces::ask(&net_name, asked, true, &credentials, mapper)
+        };
         Some(Self {
-            services: services.map(|it| Service::of(it.address, epm::PORT)).collect(),
+            lists: credentials.map(ask),
+            services: services.map(|it| Service::of(it.address, mapper)).collect(),
             ports,
             guarded: family::needs_privilege("cifs", NOTIFY),
             same_namespace: pid.and_then(same_namespace),

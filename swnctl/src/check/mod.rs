@@ -92,6 +92,8 @@ pub fn rows(facts: &Facts) -> Vec<Row> {
     rows.extend(network::ports(facts));
     rows.push(network::mapper(facts));
     rows.push(network::service_port(facts));
+    rows.push(network::bind(facts));
+    rows.push(network::interfaces(facts));
     rows.push(network::admin_name(facts));
     rows.push(mount::registration(facts));
     rows

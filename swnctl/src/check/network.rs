@@ -1,6 +1,7 @@
 //! The way to the cluster.
 
 use super::{Facts, Row};
+use crate::witness::interfaces::{Answer, differ};
 
 /// Whether the server's name resolves.
 pub(super) fn dns(facts: &Facts) -> Row {
@@ -22,18 +23,20 @@ pub(super) fn dns(facts: &Facts) -> Row {
 pub(super) fn ports(facts: &Facts) -> Vec<Row> {
     let rows = [
         (
-            445,
+            true,
             "node.port445",
             "check that the node is up, and that the firewall lets TCP 445 through",
         ),
         (
-            135,
+            false,
             "node.port135",
             "let TCP 135 and 49152 to 65535 through to each node; on Samba, check samba-dcerpcd",
         ),
     ];
-    rows.map(|(port, id, advice)| {
-        let asked: Vec<_> = facts.ports.iter().filter(|it| it.port == port).collect();
+    rows.map(|(is_smb, id, advice)| {
+        // The endpoint mapper may be told to be elsewhere than at port 135.
+        let asked: Vec<_> = facts.ports.iter().filter(|it| (it.port == 445) == is_smb).collect();
+        let port = asked.first().map(|it| it.port).unwrap_or_default();
         let silent = asked.iter().filter_map(|it| {
             let error = it.answers.as_ref().err()?;
             Some(format!("{} does not answer on port {port}: {error}", it.address))
@@ -83,6 +86,52 @@ pub(super) fn service_port(facts: &Facts) -> Row {
             errors.join("; "),
             "let TCP 49152 to 65535 through to each node, or the ports that it is configured for",
         ),
+    }
+}
+
+const NO_CREDENTIALS: &str =
+    "no credentials to ask with: give --credentials, --user, --ccache or --keytab";
+
+/// Whether the nodes take the credentials that were given.
+pub(super) fn bind(facts: &Facts) -> Row {
+    const ID: &str = "auth.bind";
+    let Some(lists) = &facts.lists else { return Row::skip(ID, NO_CREDENTIALS) };
+    let refused = lists.iter().find(|it| it.refused).and_then(|it| it.error.clone());
+    match (refused, lists.iter().any(|it| it.error.is_none())) {
+        (Some(error), _) => Row::fail(
+            ID,
+            error,
+            "check the account, or the tickets, at the cluster; no other node was asked",
+        ),
+        (None, true) => Row::ok(ID, "the nodes take the credentials"),
+        (None, false) => Row::skip(ID, "no node answers"),
+    }
+}
+
+/// Whether the nodes agree on the cluster, and another one can be a witness.
+pub(super) fn interfaces(facts: &Facts) -> Row {
+    const ID: &str = "node.interfaces";
+    let Some(lists) = &facts.lists else { return Row::skip(ID, NO_CREDENTIALS) };
+    let listed: Vec<_> = lists.iter().filter(|it| it.error.is_none()).collect();
+    let has_witness =
+        |it: &Answer| it.interfaces.iter().any(|it| it.may_be_witness && it.state == "available");
+    if listed.is_empty() {
+        return Row::skip(ID, "no node has told its list");
+    }
+    if let Some(alone) = listed.iter().find(|it| !has_witness(it)) {
+        return Row::fail(
+            ID,
+            format!("{} lists no other node that can be a witness", alone.asked),
+            "a witness is another node: see that one is up, and that its witness service runs",
+        );
+    }
+    match differ(lists) {
+        true => Row::warn(
+            ID,
+            "the nodes list other addresses or states than each other",
+            "swnctl interfaces --every-node shows them; a cluster that has settled agrees",
+        ),
+        false => Row::ok(ID, format!("{} nodes list the same", listed.len())),
     }
 }
 

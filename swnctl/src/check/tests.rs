@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::mounts;
+use crate::witness::interfaces::{Answer, Interface};
+use std::net::IpAddr;
 use swnd::control::interface::{Daemon, Registration, State, Status};
 use swnd::settings::Sources;
 use witness_sim::net::{RunningCluster, unused_subnet};
@@ -21,6 +23,20 @@ const OPTIONS: &str = "rw,vers=3.1.1,sec=ntlmssp,username=alice,hard,witness";
 
 fn mounted(options: &str) -> Option<mounts::CifsMount> {
     mounts::parse(&format!("70 25 0:44 / /mnt rw - cifs //cluster/data {options}\n")).pop()
+}
+
+/// What a node of a cluster of two lists.
+fn list(asked: &str, state: &'static str) -> Answer {
+    let asked: IpAddr = asked.parse().unwrap();
+    let nodes = ["10.0.0.11", "10.0.0.12"].map(|address| address.parse::<IpAddr>().unwrap());
+    let interfaces = nodes.map(|address| Interface {
+        name: "node".into(),
+        addresses: vec![address],
+        state,
+        version: "0x00020000".into(),
+        may_be_witness: address != asked,
+    });
+    Answer { asked, interfaces: interfaces.into(), error: None, refused: false }
 }
 
 /// Where all is well.
@@ -59,6 +75,7 @@ fn facts() -> Facts {
         addresses: Ok(vec![address]),
         ports: vec![port(445), port(135)],
         services: vec![Service { address, port: Ok(49_153), answers: Ok(()) }],
+        lists: Some(vec![list("10.0.0.11", "available"), list("10.0.0.12", "available")]),
         guarded: Some(true),
         same_namespace: Some(true),
         daemons: vec![1],
@@ -311,4 +328,30 @@ fn a_cache_and_a_keytab_of_the_configuration_are_looked_at() {
     assert_eq!(cache.source, "the credential cache FILE:/nonexistent/cc");
     assert!(cache.usable.as_ref().unwrap_err().contains("No such file"), "{cache:?}");
     assert_eq!(keytab.usable, Err("this is not a file".into()));
+}
+
+#[test]
+fn without_credentials_no_node_is_asked_for_its_list() {
+    let rows = [("auth.bind", Skip), ("node.interfaces", Skip)];
+    assert_eq!(wrong(|facts| facts.lists = None), rows);
+}
+
+#[test]
+fn credentials_that_are_refused_and_nodes_that_disagree_or_are_alone_are_found() {
+    let refused = Answer {
+        interfaces: Vec::new(),
+        error: Some("10.0.0.11: access denied".into()),
+        refused: true,
+        ..list("10.0.0.11", "available")
+    };
+    let silent = Answer { refused: false, ..refused.clone() };
+    let of = |lists: &[Answer]| wrong(|facts| facts.lists = Some(lists.to_vec()));
+    let (first, second) = (list("10.0.0.11", "available"), list("10.0.0.12", "available"));
+    assert_eq!(of(&[refused]), [("auth.bind", Fail), ("node.interfaces", Skip)]);
+    assert_eq!(of(std::slice::from_ref(&silent)), [("auth.bind", Skip), ("node.interfaces", Skip)]);
+    assert_eq!(of(&[silent, second]), []);
+    assert_eq!(of(&[list("10.0.0.11", "unavailable")]), [("node.interfaces", Fail)]);
+    let mut other = list("10.0.0.12", "available");
+    other.interfaces.truncate(1);
+    assert_eq!(of(&[first, other]), [("node.interfaces", Warn)]);
 }

@@ -3,7 +3,7 @@
 use super::call::{self, CallFailed};
 use super::{addresses, credentials};
 use crate::commands::{Exit, print_json};
-use crate::options::{Authentication, Interfaces};
+use crate::options::Interfaces;
 use crate::show;
 use serde::Serialize;
 use std::io::Write;
@@ -15,19 +15,22 @@ use swnclient_proto::wire;
 const NODES_MAX: usize = 64;
 
 /// What one node says.
-#[derive(Debug, Serialize)]
-pub(crate) struct Answer {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answer {
     /// Which node.
     pub(crate) asked: IpAddr,
     /// Its list.
     pub(crate) interfaces: Vec<Interface>,
     /// Why there is none.
     pub(crate) error: Option<String>,
+    /// Whether the node was reached and has refused to answer.
+    #[serde(skip)]
+    pub(crate) refused: bool,
 }
 
 /// One interface of a list.
-#[derive(Debug, Serialize)]
-pub(crate) struct Interface {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Interface {
     /// The node's name as the server gives it.
     pub(crate) name: String,
     /// Its addresses.
@@ -66,7 +69,7 @@ pub(crate) fn run(output: &mut impl Write, command: &Interfaces, json: bool) -> 
     let Interfaces { cluster, address, every_node, authentication } = command;
     let candidates = addresses(cluster, *address).map_err(Exit::Failed)?;
     let credentials = credentials::get(authentication).map_err(Exit::Failed)?;
-    let answers = ask(cluster, candidates, *every_node, &credentials, authentication);
+    let answers = ask(cluster, candidates, *every_node, &credentials, authentication.mapper_port);
     match json {
         true => print_json(output, &answers)?,
         false => show::interfaces(output, &answers)?,
@@ -85,18 +88,18 @@ pub(crate) fn run(output: &mut impl Write, command: &Interfaces, json: bool) -> 
 }
 
 /// Asks the nodes in turn: up to the first that answers, or each.
-fn ask(
+pub(crate) fn ask(
     cluster: &str,
     mut nodes: Vec<IpAddr>,
     every_node: bool,
     credentials: &Credentials,
-    Authentication { mapper_port, .. }: &Authentication,
+    mapper_port: u16,
 ) -> Vec<Answer> {
     let mut answers = Vec::new();
     let mut next = 0;
     while let Some(node) = nodes.get(next).copied().filter(|_| next < NODES_MAX) {
         next += 1;
-        let (list, error) = match call::interfaces(node, *mapper_port, credentials, cluster) {
+        let (list, error) = match call::interfaces(node, mapper_port, credentials, cluster) {
             Ok(list) => (list, None),
             Err(error) => (Vec::new(), Some(error)),
         };
@@ -106,12 +109,13 @@ fn ask(
             }
         }
         // What refuses a password counts, and locks the account in the end.
-        let is_last =
-            matches!(error, Some(CallFailed::Service { .. })) || (error.is_none() && !every_node);
+        let refused = matches!(error, Some(CallFailed::Service { .. }));
+        let is_last = refused || (error.is_none() && !every_node);
         answers.push(Answer {
             asked: node,
             interfaces: list.into_iter().map(Interface::from).collect(),
             error: error.map(|error| error.to_string()),
+            refused,
         });
         if is_last {
             break;
@@ -121,7 +125,7 @@ fn ask(
 }
 
 /// Whether two nodes' lists have other addresses, or the same in another state.
-fn differ(answers: &[Answer]) -> bool {
+pub(crate) fn differ(answers: &[Answer]) -> bool {
     let lists = answers.iter().filter(|answer| answer.error.is_none());
     let mut lists = lists.map(|answer| {
         let mut list: Vec<_> =

@@ -2,7 +2,7 @@
 
 pub mod call;
 pub(crate) mod credentials;
-pub(crate) mod interfaces;
+pub mod interfaces;
 pub(crate) mod watch;
 
 use std::net::{IpAddr, ToSocketAddrs};
