@@ -235,7 +235,7 @@ async fn a_reload_tells_what_has_changed_or_why_nothing_has() {
     let request = RegistrationRequest::new(bench.net_name.as_str()).served_by(bench.addresses[0]);
     let id = bench.kernel.mount(&request, &KernelAuth::Kerberos).to_string();
     let (_, _, error) = bench.swnctl(&["wait", &id, "--timeout", "1"]).await;
-    assert!(error.contains("--auth ntlm"), "{error}");
+    assert!(error.contains("auth is ntlm"), "{error}");
 
     write("auth = \"ntml\"\nkeep_alive = 20\n");
     let (code, text, error) = bench.swnctl(&["reload"]).await;

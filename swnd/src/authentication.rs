@@ -25,8 +25,8 @@ pub enum Unusable {
     NoPassword,
     /// The mount uses Kerberos, which the administrator has ruled out.
     #[error(
-        "the mount uses Kerberos, and swnd may not (--auth ntlm); mount with sec=ntlmssp, or start \
-         swnd without --auth"
+        "the mount uses Kerberos, and swnd may not (auth is ntlm); mount with sec=ntlmssp, or set \
+         auth otherwise, see swnd.conf(5)"
     )]
     KerberosRuledOut,
     /// The mount uses Kerberos, which is not built in.
