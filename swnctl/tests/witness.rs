@@ -86,7 +86,7 @@ async fn each_node_is_asked_once_and_has_the_list() {
 }
 
 #[tokio::test]
-async fn a_password_that_is_refused_is_tried_once() {
+async fn a_password_that_is_refused_is_told() {
     let bench = Bench::start("refused", "wrong").await;
     let (code, json) = bench.output("interfaces", &["--every-node", "--json"]).await;
     assert_eq!(code, Some(1), "{json}");

@@ -136,3 +136,37 @@ pub(crate) fn differ(answers: &[Answer]) -> bool {
     let first = lists.next();
     lists.any(|list| Some(&list) != first.as_ref())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swnclient::NtlmCredentials;
+    use witness_sim::net::{RunningCluster, unused_subnet};
+    use witness_sim::{ClusterConfig, NodeId, Profile};
+
+    /// A port for the endpoint mapper that needs no privilege.
+    const MAPPER_PORT: u16 = 13_504;
+
+    #[tokio::test]
+    async fn the_next_node_is_asked_after_one_that_is_silent_and_not_after_one_that_refuses() {
+        let subnet = unused_subnet();
+        let mut config = ClusterConfig::new(Profile::Samba, 2, subnet);
+        config.mapper_port = MAPPER_PORT;
+        let nodes = [1, 2].map(|n| config.address(NodeId(n)).unwrap());
+        let cluster = RunningCluster::start(config).await.unwrap();
+        let [a, b, c] = subnet;
+        let silent = IpAddr::from([a, b, c, 99]);
+        let asked = async |password: &str, every_node| -> Vec<IpAddr> {
+            let ntlm = NtlmCredentials::from_password("alice", "EXAMPLE", password);
+            let candidates = vec![silent, nodes[0], nodes[1]];
+            let ask =
+                move || ask("c", candidates, every_node, &Credentials::Ntlm(ntlm), MAPPER_PORT);
+            let answers = tokio::task::spawn_blocking(ask).await.unwrap();
+            answers.iter().map(|answer| answer.asked).collect()
+        };
+        assert_eq!(asked("secret", false).await, [silent, nodes[0]]);
+        assert_eq!(asked("secret", true).await, [silent, nodes[0], nodes[1]]);
+        assert_eq!(asked("wrong", true).await, [silent, nodes[0]]);
+        drop(cluster);
+    }
+}
