@@ -1,6 +1,6 @@
 //! `swnctl config`: the daemon's configuration, as its files have it.
 
-use crate::commands::{Exit, print_json};
+use crate::exit::{Exit, print_json};
 use crate::options::{ConfigCommand, ConfigFile};
 use serde_json::json;
 use std::io::Write;

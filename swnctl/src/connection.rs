@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+use swnd::control::interface::Reloaded;
 use swnd::control::interface::{Monitored, NAME, Status};
-use swnd::reload::Reloaded;
 
 /// How long the daemon may take for a reply.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -8,6 +8,7 @@ pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod demo;
+pub mod exit;
 pub mod metrics;
 pub mod mounts;
 pub mod options;

@@ -2,7 +2,8 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use swnctl::commands::{self, Exit};
+use swnctl::commands;
+use swnctl::exit::Exit;
 use swnctl::options::Options;
 
 fn main() -> ExitCode {

@@ -2,8 +2,7 @@
 
 use crate::check::{Outcome, Row};
 use crate::mounts::CifsMount;
-use crate::witness::interfaces::Answer;
-use crate::witness::watch::Happened;
+use crate::witness::answer::{Answer, Happened};
 use std::fmt::Display;
 use std::io::{self, Write};
 use swnd::control::interface::{Event, Registration, State, Status};

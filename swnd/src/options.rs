@@ -1,4 +1,4 @@
-//! The options, of the command line and of [`crate::settings`].
+//! The options: of the command line, and what `settings` sets.
 
 use crate::authentication::{Mechanism, Policy};
 use clap::error::ErrorKind;
@@ -19,7 +19,7 @@ use swnclient::{Config, KerberosCredentials};
 )]
 pub struct Options {
     /// The configuration file, beside which a directory FILE.d is read too, or none
-    #[arg(long, value_name = "FILE", default_value = crate::settings::FILE)]
+    #[arg(long, value_name = "FILE", default_value = crate::paths::FILE)]
     pub config: PathBuf,
 
     /// 0 errors, 1 warnings, 2-5 what happens to each mount, 6-9 debug, 10 trace
@@ -86,7 +86,7 @@ pub struct Options {
     pub loss_spread: u32,
 
     /// The control socket, which swnctl connects to, or none
-    #[arg(long, value_name = "PATH", default_value = crate::control::SOCKET)]
+    #[arg(long, value_name = "PATH", default_value = crate::paths::SOCKET)]
     pub control: PathBuf,
 
     /// Let core dumps and debuggers see the passwords of mounts

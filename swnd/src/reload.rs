@@ -2,37 +2,15 @@
 
 use crate::authentication::Policy;
 use crate::control::Source;
-use crate::daemon::Status;
+use crate::control::interface::Reloaded;
 use crate::settings::{Setting, Settings, SettingsError, Sources};
+use crate::status::Status;
 use crate::table::MountView;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What changes without a restart: what is logged, and how mounts authenticate.
 pub const AT_RUN_TIME: [&str; 5] = ["debuglevel", "auth", "ccache", "keytab", "principal"];
-
-/// What has been read again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reloaded {
-    /// The settings that have changed.
-    pub changed: Vec<String>,
-    /// Those that change when the daemon is started again.
-    pub restart: Vec<String>,
-}
-
-impl fmt::Display for Reloaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.changed.is_empty() {
-            true => f.write_str("nothing has changed")?,
-            false => write!(f, "changed: {}", self.changed.join(", "))?,
-        }
-        match self.restart.is_empty() {
-            true => Ok(()),
-            false => write!(f, "; only a restart changes: {}", self.restart.join(", ")),
-        }
-    }
-}
 
 /// A daemon with its settings.
 pub struct Reloading {

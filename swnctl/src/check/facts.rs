@@ -2,8 +2,9 @@
 
 use super::family;
 use crate::mounts::{self, CifsMount};
+use crate::witness::answer::Answer;
 use crate::witness::call;
-use crate::witness::interfaces::{self, Answer};
+use crate::witness::interfaces;
 use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;

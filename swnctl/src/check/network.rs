@@ -1,7 +1,8 @@
 //! The way to the cluster.
 
 use super::{Facts, Row};
-use crate::witness::interfaces::{Answer, differ};
+use crate::witness::answer::Answer;
+use crate::witness::interfaces::differ;
 
 /// Whether the server's name resolves.
 pub(super) fn dns(facts: &Facts) -> Row {

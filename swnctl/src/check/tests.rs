@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::mounts;
-use crate::witness::interfaces::{Answer, Interface};
+use crate::witness::answer::{Answer, Interface};
 use std::net::IpAddr;
 use swnd::control::interface::{Daemon, Registration, State, Status};
 use swnd::settings::Sources;

@@ -1,68 +1,18 @@
 //! `swnctl interfaces`: what a cluster's nodes say of its addresses.
 
+use super::answer::{Answer, Interface};
 use super::call::{self, CallFailed};
 use super::{addresses, credentials};
-use crate::commands::{Exit, print_json};
+use crate::exit::{Exit, print_json};
 use crate::options::Interfaces;
 use crate::show;
-use serde::Serialize;
 use std::io::Write;
 use std::net::IpAddr;
-use swnclient::{Credentials, ResourceState};
+use swnclient::Credentials;
 use swnclient_proto::wire;
 
 /// How many nodes are asked.
 const NODES_MAX: usize = 64;
-
-/// What one node says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answer {
-    /// Which node.
-    pub(crate) asked: IpAddr,
-    /// Its list.
-    pub(crate) interfaces: Vec<Interface>,
-    /// Why there is none.
-    pub(crate) error: Option<String>,
-    /// Whether the node was reached and has refused to answer.
-    #[serde(skip)]
-    pub(crate) refused: bool,
-}
-
-/// One interface of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Interface {
-    /// The node's name as the server gives it.
-    pub(crate) name: String,
-    /// Its addresses.
-    pub(crate) addresses: Vec<IpAddr>,
-    /// Whether it is in service.
-    pub(crate) state: &'static str,
-    /// The witness protocol's version that it names, in hexadecimal.
-    pub(crate) version: String,
-    /// Whether it can be a witness for the node that was asked.
-    pub(crate) may_be_witness: bool,
-}
-
-impl From<wire::Interface> for Interface {
-    fn from(interface: wire::Interface) -> Self {
-        Self {
-            addresses: interface.addresses().collect(),
-            name: interface.group_name.to_string(),
-            state: state_name(interface.state),
-            version: format!("{:#010x}", interface.version),
-            may_be_witness: interface.witness,
-        }
-    }
-}
-
-/// Names a state.
-pub(crate) fn state_name(state: ResourceState) -> &'static str {
-    match state {
-        ResourceState::Unknown => "unknown",
-        ResourceState::Available => "available",
-        ResourceState::Unavailable => "unavailable",
-    }
-}
 
 /// Runs the command.
 pub(crate) fn run(output: &mut impl Write, command: &Interfaces, json: bool) -> Result<(), Exit> {

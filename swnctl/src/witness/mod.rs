@@ -1,5 +1,6 @@
 //! A witness client for the command line: no kernel, no mount, no daemon.
 
+pub mod answer;
 pub mod call;
 pub(crate) mod credentials;
 pub mod interfaces;

@@ -1,9 +1,9 @@
 //! One client of the socket: its calls, one after the other.
 
 use super::Context;
+use super::interface::Reloaded;
 use super::interface::{self, Daemon, Monitored, Registration, Status};
 use super::wire::{Call, Connection, Failure};
-use crate::reload::Reloaded;
 use serde_json::json;
 use std::io;
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use crate::report::Report;
 use crate::table::{MountState, MountView};
 use log::{Level, LevelFilter};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -186,4 +187,26 @@ pub fn log_level_name(level: LevelFilter) -> &'static str {
 pub fn log_level(name: &str) -> Option<LevelFilter> {
     let all = LevelFilter::iter().skip(1);
     all.into_iter().find(|level| log_level_name(*level) == name)
+}
+
+/// What has been read again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The settings that have changed.
+    pub changed: Vec<String>,
+    /// Those that change when the daemon is started again.
+    pub restart: Vec<String>,
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.changed.is_empty() {
+            true => f.write_str("nothing has changed")?,
+            false => write!(f, "changed: {}", self.changed.join(", "))?,
+        }
+        match self.restart.is_empty() {
+            true => Ok(()),
+            false => write!(f, "; only a restart changes: {}", self.restart.join(", ")),
+        }
+    }
 }

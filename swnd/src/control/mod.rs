@@ -6,12 +6,13 @@ pub mod interface;
 mod monitor;
 mod wire;
 
+pub use crate::paths::SOCKET;
 pub use monitor::Monitors;
 
 use crate::authentication::Policy;
-use crate::reload::Reloaded;
 use crate::status::Status;
 use crate::table::MountView;
+use interface::Reloaded;
 use log::LevelFilter;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -25,8 +26,6 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, oneshot};
 use wire::Failure;
 
-/// Where the socket is unless it is elsewhere by `--control`.
-pub const SOCKET: &str = "/run/swnd/org.swnclient.Witness";
 /// In place of a path: no socket.
 pub const NO_SOCKET: &str = "none";
 /// How many clients may be connected.

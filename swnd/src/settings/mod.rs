@@ -21,8 +21,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind as IoErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// The file, unless it is elsewhere by `--config`.
-pub const FILE: &str = "/etc/swnd/swnd.conf";
+pub use crate::paths::FILE;
 /// In place of a path: no file.
 pub const NO_FILE: &str = "none";
 /// What the variables of the environment begin with.
