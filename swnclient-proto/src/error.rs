@@ -218,6 +218,12 @@ impl Error {
         matches!(self, Self::NetNameIsAddress(_)) || self.is_refusal()
     }
 
+    /// Whether the server can't sign the headers of its messages, which was required of it
+    /// ([`Config::require_header_signing`](crate::Config::require_header_signing)).
+    pub fn is_lack_of_header_signing(&self) -> bool {
+        matches!(self, Self::Association { error: AssociationError::NoHeaderSigning, .. })
+    }
+
     /// Whether a server has refused the credentials: a few of these lock an account.
     pub fn is_refusal(&self) -> bool {
         match self {

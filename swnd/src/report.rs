@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient::{Error, Notification, ResourceState};
+use swnclient::{Awaited, Call, Error, Notification, ResourceState};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -342,7 +342,17 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::NoDescriptor { .. } => {
             "raise the limit of open files (LimitNOFILE= of swnd's unit, or fs.file-max)"
         }
-        Error::Connect { .. } => "check the network and the firewall (TCP 135 and 49152 to 65535)",
+        Error::Connect { .. }
+        | Error::Timeout {
+            awaited: Awaited::MapperConnection | Awaited::WitnessConnection, ..
+        } => "check the network and the firewall (TCP 135 and 49152 to 65535)",
+        Error::Fault { call: Call::Map, status, .. } if status.is_access_denied() => {
+            "its policy RestrictRemoteClients (\"Restrict Unauthenticated RPC clients\") keeps \
+             clients from its endpoint mapper"
+        }
+        error if error.is_lack_of_header_signing() => {
+            "allow it by --allow-unsigned-headers, if the network can be trusted"
+        }
         Error::AccessDenied { .. } => "check user, password and domain of the mount",
         Error::KerberosTimeout { .. } => "check the network to the KDC and krb5.conf",
         Error::TicketRefused { .. } => {
@@ -395,6 +405,7 @@ impl fmt::Display for Told<'_> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use dcerpc_proto::association::{AssociationError, FaultStatus};
     use std::io::ErrorKind;
 
     #[test]
@@ -431,6 +442,26 @@ mod tests {
                 "10.77.0.103 refused the ticket for cifs/witclu (STATUS_LOGON_FAILURE); check that \
                  the server is a member of the realm and has the key of that service (klist -k), or \
                  mount with sec=ntlmssp",
+            ),
+            (
+                Error::Timeout {
+                    address,
+                    awaited: Awaited::WitnessConnection,
+                    after: Duration::from_secs(5),
+                },
+                "10.77.0.103 did not answer the connection to its witness service within 5 s; check \
+                 the network and the firewall (TCP 135 and 49152 to 65535)",
+            ),
+            (
+                Error::Fault { address, call: Call::Map, status: FaultStatus::ACCESS_DENIED },
+                "10.77.0.103 refused ept_map: access denied (0x00000005); its policy \
+                 RestrictRemoteClients (\"Restrict Unauthenticated RPC clients\") keeps clients from \
+                 its endpoint mapper",
+            ),
+            (
+                Error::Association { address, error: AssociationError::NoHeaderSigning },
+                "10.77.0.103 broke the protocol: the server does not support header signing, which \
+                 is required; allow it by --allow-unsigned-headers, if the network can be trusted",
             ),
             (
                 Error::NoWitness,
