@@ -25,7 +25,7 @@ pub use config::{Config, ConfigError};
 pub use dcerpc_proto::pdu::AuthLevel;
 pub use dcerpc_proto::security::Secret;
 pub use dcerpc_proto::security::kerberos::{KerberosCredentials, KerberosError, KerberosErrorKind};
-pub use dcerpc_proto::security::ntlm::NtlmCredentials;
+pub use dcerpc_proto::security::ntlm::{NtlmCredentials, Uppercase};
 pub use error::{Awaited, Call, Error};
 
 use dcerpc_proto::association::AuthJob;

@@ -10,5 +10,5 @@ pub use sink::EventSink;
 pub use swnclient_proto::{
     AuthLevel, Awaited, Call, Config, ConfigError, Credentials, Error, Event, Interface,
     KerberosCredentials, KerberosError, KerberosErrorKind, Notification, NtlmCredentials,
-    RegistrationId, RegistrationRequest, ResourceState, Secret,
+    RegistrationId, RegistrationRequest, ResourceState, Secret, Uppercase,
 };

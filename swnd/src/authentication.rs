@@ -3,7 +3,7 @@
 use crate::kernel::KernelAuth;
 use clap::ValueEnum;
 use smol_str::SmolStr;
-use swnclient::{Credentials, KerberosCredentials, NtlmCredentials, Secret};
+use swnclient::{Credentials, KerberosCredentials, NtlmCredentials, Secret, Uppercase};
 
 /// A way to authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -105,7 +105,11 @@ impl Policy {
 
     fn with_password(&self, user: &str, domain: &str, password: &Secret) -> Credentials {
         let kerberos = || KerberosCredentials::from_password(user, domain, password.clone());
-        let ntlm = || NtlmCredentials::from_password(user, domain, password.expose());
+        // With the kernel's letters the mount was authenticated.
+        let ntlm = || {
+            NtlmCredentials::from_password(user, domain, password.expose())
+                .with_uppercase(Uppercase::Linux)
+        };
         match self.with_password {
             Allowed::Ntlm => Credentials::Ntlm(ntlm()),
             Allowed::Kerberos => Credentials::Kerberos(kerberos()),
@@ -133,7 +137,10 @@ mod tests {
 
     #[test]
     fn a_mount_with_a_password_uses_ntlm_unless_kerberos_is_asked_for() {
-        let ntlm = || NtlmCredentials::from_password("jane", "WORK", "hidden");
+        let ntlm = || {
+            NtlmCredentials::from_password("jane", "WORK", "hidden")
+                .with_uppercase(Uppercase::Linux)
+        };
         let kerberos = || KerberosCredentials::from_password("jane", "WORK", Secret::new("hidden"));
         for (mechanisms, expected) in [
             (&[][..], Credentials::Ntlm(ntlm())),

@@ -13,7 +13,8 @@ use swnd::report::Report;
 use swnd::table::{Forward, Outcome, Table};
 
 fn ntlm(user: &str) -> Credentials {
-    Credentials::Ntlm(NtlmCredentials::from_password(user, "", "swnpass"))
+    let ntlm = NtlmCredentials::from_password(user, "", "swnpass");
+    Credentials::Ntlm(ntlm.with_uppercase(swnclient::Uppercase::Linux))
 }
 
 const HERE: &str = "10.77.0.101";

@@ -202,7 +202,7 @@ impl Challenged {
         let account = acceptor
             .account(&user, &domain)
             .ok_or_else(|| SecurityError::Credentials("no such user".into()))?;
-        let response_key = keys::ntowf_v2(account.nt_hash(), &user, &domain);
+        let response_key = keys::ntowf_v2(account.nt_hash(), &user, &domain, account.uppercase());
         let (expected, key_exchange_key) =
             keys::prove(&response_key, acceptor.server_challenge, client_challenge);
         if !expected.ct_eq(proof).to_bool() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::keys::{self, Key};
+use super::uppercase::Uppercase;
 use super::wire::utf16le;
 
 /// A user and the NT hash of their password.
@@ -18,6 +19,7 @@ pub struct NtlmCredentials {
     user: SmolStr,
     domain: SmolStr,
     nt_hash: Arc<Key>,
+    uppercase: Uppercase,
 }
 
 impl NtlmCredentials {
@@ -50,7 +52,22 @@ impl NtlmCredentials {
         if let Some(place) = Arc::get_mut(&mut place) {
             place.copy_from_slice(nt_hash.as_slice());
         }
-        Self { user: user.into(), domain: domain.into(), nt_hash: place }
+        Self {
+            user: user.into(),
+            domain: domain.into(),
+            nt_hash: place,
+            uppercase: Uppercase::default(),
+        }
+    }
+
+    /// With another table of capital letters than Samba's.
+    #[must_use]
+    pub fn with_uppercase(self, uppercase: Uppercase) -> Self {
+        Self { uppercase, ..self }
+    }
+
+    pub(super) fn uppercase(&self) -> Uppercase {
+        self.uppercase
     }
 
     /// Returns the user's name, without a domain in front.
@@ -83,7 +100,9 @@ fn split_user<'a>(user: &'a str, domain: &'a str) -> (&'a str, &'a str) {
 impl PartialEq for NtlmCredentials {
     fn eq(&self, other: &Self) -> bool {
         let hash = self.nt_hash.as_slice().ct_eq(other.nt_hash.as_slice()).to_bool();
-        hash & (self.user == other.user) & (self.domain == other.domain)
+        let same = (&self.user, &self.domain, self.uppercase)
+            == (&other.user, &other.domain, other.uppercase);
+        hash & same
     }
 }
 

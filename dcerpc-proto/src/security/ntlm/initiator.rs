@@ -139,7 +139,12 @@ impl Negotiating {
             .ok_or(invalid("its target information is too long"))?;
 
         let response = keys::respond(
-            &keys::ntowf_v2(credentials.nt_hash(), credentials.user(), credentials.domain()),
+            &keys::ntowf_v2(
+                credentials.nt_hash(),
+                credentials.user(),
+                credentials.domain(),
+                credentials.uppercase(),
+            ),
             &ResponseInput {
                 server_challenge: challenge.server_challenge,
                 client_challenge: nonces.client_challenge,

@@ -6,6 +6,7 @@ use md5::{Digest, Md5};
 use rc4::{Rc4, StreamCipher};
 use zeroize::Zeroizing;
 
+use super::uppercase::Uppercase;
 use super::wire::utf16le;
 
 /// A key that is wiped when it is dropped.
@@ -37,23 +38,9 @@ pub(super) fn nt_hash(password_utf16: &[u8]) -> Key {
 }
 
 /// Computes NTOWFv2, which is LMOWFv2 too ([MS-NLMP] 3.3.2).
-pub(super) fn ntowf_v2(nt_hash: &[u8; 16], user: &str, domain: &str) -> Key {
-    let user: String = user.chars().map(to_upper).collect();
+pub(super) fn ntowf_v2(nt_hash: &[u8; 16], user: &str, domain: &str, uppercase: Uppercase) -> Key {
+    let user: String = user.chars().map(|letter| uppercase.of(letter)).collect();
     Zeroizing::new(hmac_md5(nt_hash, &[&utf16le(&user), &utf16le(domain)]))
-}
-
-/// Returns uppercase as Windows has it: one UTF-16 unit becomes one. A letter whose
-/// capital belongs to another letter as well (dotless i, long s, the micro
-/// sign, ß, which has two) stays as it is, save the final sigma.
-pub(super) fn to_upper(letter: char) -> char {
-    const FINAL_SIGMA: char = '\u{3c2}';
-    let mut capitals = letter.to_uppercase();
-    let (Some(capital), None) = (capitals.next(), capitals.next()) else {
-        return letter;
-    };
-    let one_unit = letter.len_utf16() == 1 && capital.len_utf16() == 1;
-    let sole_owner = capital.to_lowercase().eq([letter]);
-    if one_unit && (sole_owner || letter == FINAL_SIGMA) { capital } else { letter }
 }
 
 /// An NTLMv2 response and the key that follows from it.

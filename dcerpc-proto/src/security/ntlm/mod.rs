@@ -14,6 +14,7 @@ mod messages;
 mod session;
 #[cfg(test)]
 mod tests;
+mod uppercase;
 #[cfg(test)]
 mod vectors;
 mod wire;
@@ -23,3 +24,4 @@ pub use acceptor::{Logon, NtlmAcceptor, NtlmLogon, ServerNames};
 pub use credentials::NtlmCredentials;
 pub use initiator::NtlmInitiator;
 pub use session::NtlmSession;
+pub use uppercase::Uppercase;
