@@ -19,8 +19,7 @@ impl Registrations {
             while let Some(event) = self.links.poll_event() {
                 self.take_event(event, now);
             }
-            self.links.begin_logons(now);
-            if !self.links.has_events() {
+            if !self.links.begin_logons(now) {
                 return;
             }
         }

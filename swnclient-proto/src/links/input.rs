@@ -89,9 +89,11 @@ impl Links {
         }
     }
 
-    /// Logs on by the links whose turn it is now.
-    pub(crate) fn begin_logons(&mut self, now: Instant) {
+    /// Logs on by the links whose turn it is now; returns whether there was one.
+    pub(crate) fn begin_logons(&mut self, now: Instant) -> bool {
+        let mut has_begun = false;
         while let Some((id, verdict)) = self.logons.next(now) {
+            has_begun = true;
             match verdict {
                 Some(error) => self.fail(id, error),
                 None => {
@@ -100,6 +102,7 @@ impl Links {
                 }
             }
         }
+        has_begun
     }
 
     pub(crate) fn handle_received(

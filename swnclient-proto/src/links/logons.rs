@@ -63,24 +63,29 @@ impl Logon {
 
 /// See the module's description.
 #[derive(Debug, Default)]
-pub(crate) struct Logons(BTreeMap<CredentialsId, Logon>);
+pub(crate) struct Logons {
+    by_credentials: BTreeMap<CredentialsId, Logon>,
+    /// How many links wait, of all: mostly none.
+    waiting: usize,
+}
 
 impl Logons {
     /// Begins a logon, or has the link wait for its turn: then `false`.
     pub(super) fn begin(&mut self, id: CredentialsId, link: LinkId) -> bool {
-        let logon = self.0.entry(id).or_default();
+        let logon = self.by_credentials.entry(id).or_default();
         let may = logon.may_begin();
         if may {
             logon.begun += 1;
         } else {
             logon.waiting.push_back(link);
+            self.waiting += 1;
         }
         may
     }
 
     /// A server has accepted the credentials.
     pub(super) fn accepted(&mut self, id: CredentialsId) {
-        if let Some(logon) = self.0.get_mut(&id) {
+        if let Some(logon) = self.by_credentials.get_mut(&id) {
             logon.begun = logon.begun.saturating_sub(1);
             logon.good += 1;
             logon.refused = 0;
@@ -91,9 +96,9 @@ impl Logons {
 
     /// A server has refused the credentials; the link that it was is ended.
     pub(super) fn refused(&mut self, credentials: &SharedCredentials, error: Error, now: Instant) {
-        self.0.retain(|_, logon| !logon.is_forgettable(now));
-        let kept = self.0.values().filter(|logon| logon.kept.is_some()).count();
-        let logon = self.0.entry(credentials.id()).or_default();
+        self.by_credentials.retain(|_, logon| !logon.is_forgettable(now));
+        let kept = self.by_credentials.values().filter(|logon| logon.kept.is_some()).count();
+        let logon = self.by_credentials.entry(credentials.id()).or_default();
         logon.kept = (kept < KEPT).then(|| credentials.clone());
         logon.refused = (logon.refused + 1).min(PROOF);
         let pause = if logon.refused < PROOF { FIRST_PAUSE } else { LONG_PAUSE };
@@ -102,7 +107,7 @@ impl Logons {
 
     /// What was refused may be presented again, for a person wants it.
     pub(super) fn forget(&mut self, id: CredentialsId) {
-        if let Some(logon) = self.0.get_mut(&id) {
+        if let Some(logon) = self.by_credentials.get_mut(&id) {
             logon.refused = 0;
             logon.verdict = None;
             logon.kept = None;
@@ -111,7 +116,7 @@ impl Logons {
 
     /// A link is gone.
     pub(super) fn ended(&mut self, id: CredentialsId, phase: LogonPhase) {
-        let Some(logon) = self.0.get_mut(&id) else {
+        let Some(logon) = self.by_credentials.get_mut(&id) else {
             return;
         };
         match phase {
@@ -121,33 +126,37 @@ impl Logons {
         }
         let is_new = logon.refused == 0 && logon.begun == 0 && logon.good == 0;
         if is_new && logon.waiting.is_empty() {
-            self.0.remove(&id);
+            self.by_credentials.remove(&id);
         }
     }
 
     /// Why the credentials are not presented now: they were refused too often.
     pub(super) fn verdict(&self, id: CredentialsId, now: Instant) -> Option<&Error> {
-        self.0.get(&id)?.verdict(now)
+        self.by_credentials.get(&id)?.verdict(now)
     }
 
     /// Until when a registration does not try again that these credentials have failed.
     pub(super) fn paused_until(&self, id: CredentialsId) -> Option<Instant> {
-        self.0.get(&id)?.verdict.as_ref().map(|(_, until)| *until)
+        self.by_credentials.get(&id)?.verdict.as_ref().map(|(_, until)| *until)
     }
 
     /// Whether so many have refused them that no other is asked.
     pub(super) fn is_proven(&self, id: CredentialsId) -> bool {
-        self.0.get(&id).is_some_and(|logon| logon.refused >= PROOF)
+        self.by_credentials.get(&id).is_some_and(|logon| logon.refused >= PROOF)
     }
 
     /// The next link that waits, and whose turn it is: with the verdict where there is
     /// one by now.
     pub(super) fn next(&mut self, now: Instant) -> Option<(LinkId, Option<Error>)> {
-        let (_, logon) = self.0.iter_mut().find(|(_, logon)| {
+        if self.waiting == 0 {
+            return None;
+        }
+        let (_, logon) = self.by_credentials.iter_mut().find(|(_, logon)| {
             let has_turn = logon.may_begin() || logon.verdict(now).is_some();
             has_turn && !logon.waiting.is_empty()
         })?;
         let verdict = logon.verdict(now).cloned();
+        self.waiting -= 1;
         Some((logon.waiting.pop_front()?, verdict))
     }
 }

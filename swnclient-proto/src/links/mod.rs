@@ -313,10 +313,6 @@ impl Links {
         take(&mut self.events)
     }
 
-    pub(crate) fn has_events(&self) -> bool {
-        !self.events.is_empty()
-    }
-
     /// What the links need done.
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
         take(&mut self.actions)
