@@ -65,6 +65,8 @@ pub struct NtlmAcceptor {
     accounts: Vec<NtlmCredentials>,
     names: ServerNames,
     timestamp: bool,
+    /// What it does not agree to.
+    withheld: Flags,
     server_challenge: [u8; 8],
     /// FILETIME.
     now: u64,
@@ -84,11 +86,24 @@ impl NtlmAcceptor {
         server_challenge: [u8; 8],
         now: SystemTime,
     ) -> Self {
-        Self { accounts, names, timestamp: true, server_challenge, now: filetime(now) }
+        Self {
+            accounts,
+            names,
+            timestamp: true,
+            withheld: Flags::empty(),
+            server_challenge,
+            now: filetime(now),
+        }
     }
 
-    /// Sends no MsvAvTimestamp, as servers before Windows Server 2008 R2, so
-    /// that the client promises no MIC.
+    /// Does not agree to these.
+    #[cfg(test)]
+    pub(super) fn without_flags(mut self, withheld: Flags) -> Self {
+        self.withheld = withheld;
+        self
+    }
+
+    /// Sends no MsvAvTimestamp, as servers before Windows Server 2008 R2.
     #[must_use]
     pub fn without_timestamp(mut self) -> Self {
         self.timestamp = false;
@@ -100,7 +115,7 @@ impl NtlmAcceptor {
         let negotiate =
             Negotiate::decode(token).ok_or(invalid("it is not a well-formed NEGOTIATE"))?;
         let agreed = Flags::agree(negotiate.flags, level)?;
-        let flags = agreed | Flags::TARGET_INFO | Flags::TARGET_TYPE_SERVER;
+        let flags = (agreed | Flags::TARGET_INFO | Flags::TARGET_TYPE_SERVER) & !self.withheld;
         let challenge = self
             .target_info()
             .and_then(|target_info| {

@@ -91,10 +91,14 @@ pub(super) fn push(list: &mut Vec<u8>, identifier: u16, value: &[u8]) -> Option<
 }
 
 /// Returns what the client sends back ([MS-NLMP] 3.1.5.1.2): the server's pairs, then
-/// its own, namely the promise of a MIC where there is a timestamp, channel
+/// its own, namely the promise of a MIC, channel
 /// bindings of zeros (there is no channel to bind to), and the name of the
 /// service it means to talk to. A server that sends these itself is not
 /// believed.
+///
+/// The promise does not hang on the server's MsvAvTimestamp, as it does with Windows: an
+/// attacker who takes that out of the CHALLENGE could alter AUTHENTICATE, or relay it. A
+/// server that does not know the promise passes over it.
 ///
 /// `target` is the service principal name in UTF-16LE. `None` where a pair is
 /// too long.
@@ -106,13 +110,7 @@ pub(super) fn client_pairs(server: AvPairs<'_>, target: Option<&[u8]>) -> Option
             _ => push(&mut list, identifier, value)?,
         }
     }
-    let mut flags = server.flags() & !FLAG_MIC;
-    if server.timestamp().is_some() {
-        flags |= FLAG_MIC;
-    }
-    if flags != 0 {
-        push(&mut list, id::FLAGS, &flags.to_le_bytes())?;
-    }
+    push(&mut list, id::FLAGS, &(server.flags() | FLAG_MIC).to_le_bytes())?;
     push(&mut list, id::CHANNEL_BINDINGS, &[0; 16])?;
     if let Some(target) = target {
         push(&mut list, id::TARGET_NAME, target)?;

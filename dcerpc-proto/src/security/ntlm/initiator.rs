@@ -152,13 +152,6 @@ impl Negotiating {
                 target_info: &target_info,
             },
         );
-        // The LMv2 response would only be a weaker proof: with a timestamp it
-        // is all zero.
-        let lm_response = match timestamp {
-            Some(_) => [0; 24],
-            None => response.lm_response,
-        };
-
         let (exported_session_key, encrypted_session_key) = if flags.contains(Flags::KEY_EXCHANGE) {
             let encrypted = keys::exchange_key(&response.key_exchange_key, &nonces.session_key);
             (nonces.session_key.clone(), encrypted.to_vec())
@@ -168,7 +161,8 @@ impl Negotiating {
 
         let message = Authenticate {
             flags,
-            lm_response: &lm_response,
+            // LMv2 would only be a weaker proof.
+            lm_response: &[0; 24],
             nt_response: &response.nt_response,
             domain: &utf16le(credentials.domain()),
             user: &utf16le(credentials.user()),
@@ -185,7 +179,7 @@ impl Negotiating {
             *place = mic;
         }
 
-        let agreed = Agreed { flags, level, has_mic: timestamp.is_some() };
+        let agreed = Agreed { flags, level, has_mic: true };
         let session = NtlmSession::new(&exported_session_key, &agreed, Sender::Initiator);
         Ok((authenticate, session))
     }

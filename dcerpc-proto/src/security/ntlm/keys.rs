@@ -47,8 +47,6 @@ pub(super) fn ntowf_v2(nt_hash: &[u8; 16], user: &str, domain: &str, uppercase: 
 pub(super) struct Response {
     /// NtChallengeResponse: NTLMv2_RESPONSE ([MS-NLMP] 2.2.2.8).
     pub(super) nt_response: Vec<u8>,
-    /// LmChallengeResponse: LMv2_RESPONSE ([MS-NLMP] 2.2.2.4).
-    pub(super) lm_response: [u8; 24],
     /// SessionBaseKey, which is the KeyExchangeKey of NTLMv2 ([MS-NLMP] 3.4.5.1).
     pub(super) key_exchange_key: Key,
 }
@@ -78,13 +76,7 @@ pub(super) fn respond(response_key: &[u8; 16], input: &ResponseInput<'_>) -> Res
     let mut nt_response = proof.to_vec();
     nt_response.append(&mut client);
 
-    let lm = hmac_md5(response_key, &[&input.server_challenge, &input.client_challenge]);
-    let mut lm_response = [0; 24];
-    let (lm_proof, lm_challenge) = lm_response.split_at_mut(16);
-    lm_proof.copy_from_slice(&lm);
-    lm_challenge.copy_from_slice(&input.client_challenge);
-
-    Response { nt_response, lm_response, key_exchange_key }
+    Response { nt_response, key_exchange_key }
 }
 
 /// Computes NTProofStr and SessionBaseKey for an NTLMv2_CLIENT_CHALLENGE.
