@@ -298,8 +298,10 @@ fn a_mount_by_address_gets_one_message_that_says_to_mount_by_name() {
     mount.unmount();
 }
 
+/// The kernel asks again each echo interval, and each refused logon counts where accounts
+/// are locked.
 #[test]
-fn a_wrong_password_gets_one_warning_and_another_try_when_the_kernel_asks_again() {
+fn a_wrong_password_gets_one_warning_and_another_try_when_a_person_asks() {
     const WRONG: &str = "changed-meanwhile";
     let cluster = Cluster::fresh();
     let guest = Guest::boot();
@@ -311,14 +313,33 @@ fn a_wrong_password_gets_one_warning_and_another_try_when_the_kernel_asks_again(
     let swnd = Swnd::start(&guest);
     wait_asked(&capture, 2);
     cluster.set_password(USER, PASSWORD);
+    wait_asked(&capture, 4);
     let warnings = swnd.warnings();
-    wait_registered(&cluster, address, TWO_ECHOES);
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(cluster.registrations().is_empty());
+    guest.ok(&format!("python3 -c '{RETRY}'"));
+    wait_registered(&cluster, address, TWO_ECHOES);
     let (log, share) = (swnd.log(), format!(r"\\{CLUSTER_NAME}\{SHARE}"));
     assert!(warnings[0].contains(&share), "{warnings:?}");
     assert!(!log.contains(WRONG) && !log.contains(PASSWORD), "{log}");
     mount.unmount();
 }
+
+/// `swnctl retry` of all mounts, by the control socket.
+const RETRY: &str = r#"
+import json, socket
+swnd = socket.socket(socket.AF_UNIX)
+swnd.connect("/run/swnd/org.swnclient.Witness")
+def call(method, parameters):
+    question = {"method": "org.swnclient.Witness." + method, "parameters": parameters}
+    swnd.sendall(json.dumps(question).encode() + b"\0")
+    answer = b""
+    while not answer.endswith(b"\0"):
+        answer += swnd.recv(65536)
+    return json.loads(answer[:-1])["parameters"]
+for mount in call("Status", {})["registrations"]:
+    call("Retry", {"id": mount["id"]})
+"#;
 
 /// Waits until the kernel has asked for a registration that many times.
 fn wait_asked(capture: &Capture<'_>, times: usize) {
