@@ -8,16 +8,19 @@ use crate::report::{Limit, Row};
 use crate::stats::{float, percentile};
 use std::net::IpAddr;
 use std::process::Command;
+use std::time::Duration;
 
 pub(super) const TITLE: &str =
     "from the notification's bytes being readable to the netlink message being sent";
 
 /// How many notifications each gets at a time, and how often in a round: the
 /// machine's moods, which last longer, then meet both. The first of a turn, which
-/// meets what the other has left in the caches, does not count. A witness that always has
-/// news is asked ten times a second: a round takes 20 s.
+/// meets what the other has left in the caches, does not count.
 const TURN: usize = 50;
 const TURNS: usize = 4;
+/// The pause before a turn of swnd's: a witness that has had news 64 times in a row is asked
+/// ten times a second only, and each notification would find the caches cold.
+const PAUSE: Duration = Duration::from_millis(6_500);
 
 /// What the look at the kernel's connection may add, in microseconds.
 const LOOK: f64 = 15.0;
@@ -38,7 +41,10 @@ pub(super) fn run(options: &Options) -> Findings {
     witness.tell("registered");
     let () = daemon.ask("mount 1");
     let () = witness.answer();
-    let mut notify = |witness: &mut Worker| times(witness, "notify", &mut daemon);
+    let mut notify = |witness: &mut Worker| {
+        std::thread::sleep(PAUSE);
+        times(witness, "notify", &mut daemon)
+    };
     // Caches fill, and the witness knows what to send to the other.
     notify(&mut witness);
     let mut bare = Worker::own(on_one_cpu("10"), &["bare", &format!("{serves}:{port}")]);
