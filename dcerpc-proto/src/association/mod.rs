@@ -219,12 +219,6 @@ impl<P> Association<P> {
         std::mem::take(&mut self.transmit)
     }
 
-    /// Returns the purposes of the calls whose replies are reported.
-    pub fn purposes(&self) -> impl Iterator<Item = &P> {
-        let sent = self.calls.iter().filter_map(|call| call.purpose.as_ref());
-        sent.chain(self.queue.iter().map(|queued| &queued.purpose))
-    }
-
     /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<Event<P>> {
         self.events.pop_front()

@@ -5,7 +5,7 @@ use super::Registrations;
 use crate::choice;
 use crate::link::LinkId;
 use crate::links::LinkFailed;
-use crate::registration::{Attempt, Registration, Reselection, State, Unregistering};
+use crate::registration::{Attempt, Registration, Reselection, State};
 use crate::wire::{Interface, Status, Version};
 use crate::{Error, RegistrationId};
 use dcerpc_proto::association::CallId;
@@ -249,7 +249,7 @@ impl Registrations {
                     self.lost_with_link(id, failed.address, error, part, now);
                 }
             }
-            State::Unregistering(Unregistering { .. }) => self.end(id),
+            State::Unregistering(_) => self.end(id),
             State::Resolving | State::Waiting => {}
         }
     }
