@@ -161,18 +161,10 @@ impl Guest {
         self.abandoned.store(true, Ordering::SeqCst);
     }
 
-    /// Kills the kernel, which is a child of the script and has a session of its own with its helpers. The script cleans
-    /// up after it.
+    /// Kills the kernel and its helpers, which end with their namespace. The script cleans up after it.
     fn kill_kernel(&self) {
         let script = self.uml.id().to_string();
-        let children = Command::new("pgrep").args(["-P", &script]).output();
-        let children = children.map(|output| output.stdout).unwrap_or_default();
-        for child in String::from_utf8_lossy(&children).lines() {
-            let _ = Command::new("pkill").args(["-KILL", "-s", child]).status();
-            let _ = Command::new("kill").args(["-KILL", child]).stderr(Stdio::null()).status();
-            // What it has started meanwhile, and holds its pipes open.
-            let _ = Command::new("pkill").args(["-KILL", "-s", child]).status();
-        }
+        let _ = Command::new("pkill").args(["-KILL", "-P", &script]).status();
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
