@@ -7,6 +7,8 @@ use std::net::IpAddr;
 /// How many witnesses of a list are tried in a row: a list may name hundreds of
 /// addresses that belong to others.
 const TRIED_MAX: usize = 32;
+/// How many entries of a move are looked at.
+const MOVE_MAX: usize = 128;
 
 /// The addresses of the witnesses to try, the first one last, for a client of
 /// the node at `served_by` ([MS-SWN] 3.2.4.1). `interfaces` is that very node's
@@ -17,6 +19,7 @@ pub(crate) fn witnesses(
     interfaces: &[Interface],
     served_by: IpAddr,
     lost: Option<IpAddr>,
+    is_own: fn(IpAddr) -> bool,
     rng: &mut fastrand::Rng,
 ) -> Vec<IpAddr> {
     // Windows names its nodes; Samba gives every interface the cluster's name.
@@ -41,7 +44,8 @@ pub(crate) fn witnesses(
     // The first one is the last.
     candidates.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     candidates.drain(..candidates.len().saturating_sub(TRIED_MAX));
-    candidates.into_iter().map(|(_, address)| address).collect()
+    let may_be = |address: &IpAddr| !is_own(*address) || is_own(served_by);
+    candidates.into_iter().map(|(_, address)| address).filter(may_be).collect()
 }
 
 /// How late an address is tried.
@@ -120,12 +124,15 @@ pub(crate) fn best_address(
     list: &[AddressInfo],
     version: Version,
     current: Option<IpAddr>,
+    is_own: fn(IpAddr) -> bool,
 ) -> Option<IpAddr> {
     let mut usable = list
         .iter()
+        .take(MOVE_MAX)
         .filter(|info| version != Version::V2 || !info.is_offline())
         .flat_map(|info| info.addresses().map(|address| address.to_canonical()))
-        .filter(|address| may_be_a_server(*address, current));
+        .filter(|address| may_be_a_server(*address, current))
+        .filter(|address| !is_own(*address) || current.is_some_and(is_own));
     let first = usable.next()?;
     let rank = |address: IpAddr| current.map(|now| Rank::of(address, now, false));
     // Most lists have one.
@@ -155,6 +162,8 @@ mod tests {
         }
     }
 
+    const NONE: fn(IpAddr) -> bool = |_| false;
+
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
@@ -169,7 +178,7 @@ mod tests {
             interface("NODE3", "10.0.0.4", Unknown, true),
         ];
         let mut rng = fastrand::Rng::with_seed(1);
-        assert_eq!(witnesses(&list, ip("10.0.0.1"), None, &mut rng), [ip("10.0.0.2")]);
+        assert_eq!(witnesses(&list, ip("10.0.0.1"), None, NONE, &mut rng), [ip("10.0.0.2")]);
     }
 
     #[test]
@@ -183,7 +192,7 @@ mod tests {
             })
             .collect();
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut choose = || witnesses(&list, ip("10.0.9.1"), None, &mut rng);
+        let mut choose = || witnesses(&list, ip("10.0.9.1"), None, NONE, &mut rng);
         let (first, second) = (choose(), choose());
         assert_eq!((first.len(), second.len()), (32, 32));
         assert_ne!(first, second);
@@ -199,7 +208,7 @@ mod tests {
         ];
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let order = witnesses(&list, ip("10.0.0.1"), Some(ip("10.0.0.2")), &mut rng);
+            let order = witnesses(&list, ip("10.0.0.1"), Some(ip("10.0.0.2")), NONE, &mut rng);
             assert_eq!(order.last(), Some(&ip("10.0.0.3")));
         }
     }
@@ -214,7 +223,7 @@ mod tests {
         ];
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let order = witnesses(&list, ip("10.0.0.1"), Some(ip("10.0.0.2")), &mut rng);
+            let order = witnesses(&list, ip("10.0.0.1"), Some(ip("10.0.0.2")), NONE, &mut rng);
             assert_eq!(order, [ip("10.0.0.2"), ip("10.0.0.3")]);
         }
     }
@@ -228,7 +237,7 @@ mod tests {
         ];
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let order = witnesses(&list, ip("10.0.0.1"), None, &mut rng);
+            let order = witnesses(&list, ip("10.0.0.1"), None, NONE, &mut rng);
             assert_eq!(order.last(), Some(&ip("10.0.0.3")));
         }
     }
@@ -237,10 +246,10 @@ mod tests {
     fn a_move_goes_to_an_online_address_of_the_same_family_first() {
         let info = |address, online| AddressInfo::new(ip(address), online);
         let list = [info("10.0.0.2", false), info("2001:db8::3", true), info("10.0.0.4", true)];
-        let best = |list, current: &str| best_address(list, Version::V2, Some(ip(current)));
+        let best = |list, current: &str| best_address(list, Version::V2, Some(ip(current)), NONE);
         assert_eq!(best(&list, "10.0.0.1"), Some(ip("10.0.0.4")));
         assert_eq!(best(&list, "2001:db8::1"), Some(ip("2001:db8::3")));
-        assert_eq!(best_address(&list, Version::V2, None), Some(ip("2001:db8::3")));
+        assert_eq!(best_address(&list, Version::V2, None, NONE), Some(ip("2001:db8::3")));
         assert_eq!(best(&list[..2], "10.0.0.1"), Some(ip("2001:db8::3")));
     }
 
@@ -249,7 +258,10 @@ mod tests {
         let mut info = AddressInfo::new(ip("10.0.0.2"), true);
         info.flags = AddressFlags::IPV4;
         for version in [Version::V1, Version::V2] {
-            assert_eq!(best_address(&[info], version, Some(ip("10.0.0.1"))), Some(ip("10.0.0.2")));
+            assert_eq!(
+                best_address(&[info], version, Some(ip("10.0.0.1")), NONE),
+                Some(ip("10.0.0.2"))
+            );
         }
     }
 
@@ -257,8 +269,8 @@ mod tests {
     fn in_version_1_no_flag_makes_an_address_unusable() {
         let mut info = AddressInfo::new(ip("10.0.0.2"), false);
         info.flags |= AddressFlags::from_bits_retain(0xffff_ff00);
-        assert_eq!(best_address(&[info], Version::V1, None), Some(ip("10.0.0.2")));
-        assert_eq!(best_address(&[info], Version::V2, None), None);
+        assert_eq!(best_address(&[info], Version::V1, None, NONE), Some(ip("10.0.0.2")));
+        assert_eq!(best_address(&[info], Version::V2, None, NONE), None);
     }
 
     #[test]
@@ -279,20 +291,47 @@ mod tests {
         let from = ip("10.0.0.1");
         for address in strange {
             let info = AddressInfo::new(ip(address), true);
-            assert_eq!(best_address(&[info], Version::V2, Some(from)), None, "{address}");
-            assert_eq!(best_address(&[info], Version::V2, None), None, "{address}");
+            assert_eq!(best_address(&[info], Version::V2, Some(from), NONE), None, "{address}");
+            assert_eq!(best_address(&[info], Version::V2, None, NONE), None, "{address}");
             let list = [interface("NODE1", address, Available, true)];
             let mut rng = fastrand::Rng::with_seed(1);
-            assert!(witnesses(&list, from, None, &mut rng).is_empty(), "{address}");
+            assert!(witnesses(&list, from, None, NONE, &mut rng).is_empty(), "{address}");
         }
         // The serving node in another form.
         let list = [interface("NODE1", "::ffff:10.0.0.1", Available, true)];
         let mut rng = fastrand::Rng::with_seed(1);
-        assert!(witnesses(&list, from, None, &mut rng).is_empty());
+        assert!(witnesses(&list, from, None, NONE, &mut rng).is_empty());
         // A cluster on one machine.
         let list = [interface("NODE1", "127.0.0.2", Available, true)];
         let mut rng = fastrand::Rng::with_seed(1);
-        assert_eq!(witnesses(&list, ip("127.0.0.1"), None, &mut rng), [ip("127.0.0.2")]);
+        assert_eq!(witnesses(&list, ip("127.0.0.1"), None, NONE, &mut rng), [ip("127.0.0.2")]);
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_neither_a_witness_nor_moved_to_unless_it_serves() {
+        use ResourceState::Available;
+        fn is_own(address: IpAddr) -> bool {
+            ["10.0.0.7", "2001:db8::7"].map(ip).contains(&address)
+        }
+        let mut rng = fastrand::Rng::with_seed(1);
+        for own in ["10.0.0.7", "::ffff:10.0.0.7", "2001:db8::7"] {
+            let list = [
+                interface("NODE1", own, Available, true),
+                interface("NODE2", "10.0.1.2", Available, true),
+            ];
+            let mut choose = |from| witnesses(&list, ip(from), None, is_own, &mut rng);
+            assert_eq!(choose("10.0.0.1"), [ip("10.0.1.2")], "{own}");
+            let list = [own, "10.0.1.2"].map(|address| AddressInfo::new(ip(address), true));
+            let best = |current| best_address(&list, Version::V2, current, is_own);
+            assert_eq!(best(Some(ip("10.0.0.1"))), Some(ip("10.0.1.2")), "{own}");
+            assert_eq!(best(None), Some(ip("10.0.1.2")), "{own}");
+        }
+        let list = [interface("NODE1", "2001:db8::7", Available, true)];
+        assert_eq!(
+            witnesses(&list, ip("10.0.0.7"), None, is_own, &mut rng),
+            [ip("2001:db8::7")],
+            "a cluster on one machine"
+        );
     }
 
     #[test]
@@ -308,7 +347,7 @@ mod tests {
         ];
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let mut order = witnesses(&list, ip("10.0.0.1"), None, &mut rng);
+            let mut order = witnesses(&list, ip("10.0.0.1"), None, NONE, &mut rng);
             order.reverse();
             let expected =
                 ["10.0.0.2", "10.0.9.2", "192.168.0.2", "2001:db8::2", "169.254.1.2", "fe80::2"];
@@ -319,7 +358,7 @@ mod tests {
     #[test]
     fn an_empty_or_offline_list_moves_nowhere() {
         let offline = AddressInfo::new(ip("10.0.0.2"), false);
-        assert_eq!(best_address(&[], Version::V2, None), None);
-        assert_eq!(best_address(&[offline], Version::V2, None), None);
+        assert_eq!(best_address(&[], Version::V2, None, NONE), None);
+        assert_eq!(best_address(&[offline], Version::V2, None, NONE), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use dcerpc_proto::pdu::AuthLevel;
 use smol_str::SmolStr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How a client behaves. The defaults are right for a Linux client of a
@@ -63,6 +64,9 @@ pub struct Config {
     pub max_registrations_per_link: usize,
     /// The longest response taken from a server, in bytes.
     pub max_response: usize,
+    /// Whether an address is one of this machine's: what a server lists does not send a
+    /// client there, unless it is mounted from there. As the default knows it none is.
+    pub is_own_address: fn(IpAddr) -> bool,
 }
 
 impl Default for Config {
@@ -86,6 +90,7 @@ impl Default for Config {
             dead_after: Duration::from_secs(10),
             max_registrations_per_link: 128,
             max_response: 1 << 20,
+            is_own_address: |_| false,
         }
     }
 }

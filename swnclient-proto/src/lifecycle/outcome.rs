@@ -77,7 +77,13 @@ impl Registrations {
             return;
         };
         let search = &mut registration.search;
-        search.candidates = choice::witnesses(interfaces, served_by, None, &mut self.rng);
+        search.candidates = choice::witnesses(
+            interfaces,
+            served_by,
+            None,
+            self.config.is_own_address,
+            &mut self.rng,
+        );
         search.fresh_list = true;
         search.interfaces = Arc::clone(interfaces);
         if !registration.was_registered {
@@ -115,7 +121,13 @@ impl Registrations {
         };
         registration.reselection = Reselection::NotDue;
         registration.search.interfaces = Arc::clone(interfaces);
-        let mut candidates = choice::witnesses(interfaces, served_by, None, &mut self.rng);
+        let mut candidates = choice::witnesses(
+            interfaces,
+            served_by,
+            None,
+            self.config.is_own_address,
+            &mut self.rng,
+        );
         registration.reselect.is_alone = candidates.is_empty();
         if candidates.is_empty() {
             candidates.push(witness);

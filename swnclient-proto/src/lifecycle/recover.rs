@@ -87,8 +87,13 @@ impl Registrations {
         }
         let search = &mut registration.search;
         if let Some(served_by) = registration.served_by {
-            search.candidates =
-                choice::witnesses(&search.interfaces, served_by, Some(witness), &mut self.rng);
+            search.candidates = choice::witnesses(
+                &search.interfaces,
+                served_by,
+                Some(witness),
+                self.config.is_own_address,
+                &mut self.rng,
+            );
         }
         search.fresh_list = false;
         self.set_state(id, State::Waiting, now);

@@ -65,8 +65,10 @@ impl Registrations {
         let Some(served_by) = registration.served_by else {
             return self.enter_backoff(id, error, now);
         };
+        let is_own = self.config.is_own_address;
         let search = &mut registration.search;
-        let mut witnesses = choice::witnesses(&search.interfaces, served_by, None, &mut self.rng);
+        let mut witnesses =
+            choice::witnesses(&search.interfaces, served_by, None, is_own, &mut self.rng);
         // The first one is the last.
         witnesses.drain(..witnesses.len().saturating_sub(OLD_WITNESSES));
         if witnesses.is_empty() {

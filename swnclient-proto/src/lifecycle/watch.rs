@@ -163,7 +163,7 @@ impl Registrations {
                 );
             }
         };
-        match choice::best_address(&list, version, current) {
+        match choice::best_address(&list, version, current, self.config.is_own_address) {
             Some(address) => {
                 if list.len() > 1 {
                     log::info!("{what} from witness {witness}: {address} chosen of {list:?}");
