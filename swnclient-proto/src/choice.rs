@@ -1,8 +1,10 @@
 //! Which witness to register at, and which address of a list to move to.
 
 use crate::ResourceState;
+use crate::silent::Silent;
 use crate::wire::{AddressInfo, Interface, Version};
 use std::net::IpAddr;
+use std::time::Instant;
 
 /// How many witnesses of a list are tried in a row: a list may name hundreds of
 /// addresses that belong to others.
@@ -10,16 +12,33 @@ const TRIED_MAX: usize = 32;
 /// How many entries of a move are looked at.
 const MOVE_MAX: usize = 128;
 
+/// What is known of addresses, whatever a list says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// Which are this machine's.
+    pub(crate) is_own: fn(IpAddr) -> bool,
+    /// Which have not answered lately.
+    pub(crate) silent: &'a Silent,
+    pub(crate) now: Instant,
+}
+
+impl Known<'_> {
+    fn is_silent(&self, address: IpAddr) -> bool {
+        self.silent.contains(address, self.now)
+    }
+}
+
 /// The addresses of the witnesses to try, the first one last, for a client of
 /// the node at `served_by` ([MS-SWN] 3.2.4.1). `interfaces` is that very node's
 /// list: its own interfaces lack the witness flag there. Those in a network near
-/// to `served_by` come first, then those of another family, those of a link, and at
-/// the end of the line the addresses of the node whose `lost` address has just failed.
+/// to `served_by` come first, then those of another family, those of a link, the addresses
+/// of the node whose `lost` address has just failed, and at the end of the line those that
+/// have not answered lately.
 pub(crate) fn witnesses(
     interfaces: &[Interface],
     served_by: IpAddr,
     lost: Option<IpAddr>,
-    is_own: fn(IpAddr) -> bool,
+    known: Known<'_>,
     rng: &mut fastrand::Rng,
 ) -> Vec<IpAddr> {
     // Windows names its nodes; Samba gives every interface the cluster's name.
@@ -33,7 +52,7 @@ pub(crate) fn witnesses(
             i.addresses().map(move |address| {
                 let address = address.to_canonical();
                 let failed = same_node || Some(address) == lost;
-                (Rank::of(address, served_by, failed), address)
+                (Rank::of(address, served_by, failed, known.is_silent(address)), address)
             })
         })
         .filter(|(_, address)| {
@@ -44,6 +63,7 @@ pub(crate) fn witnesses(
     // The first one is the last.
     candidates.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     candidates.drain(..candidates.len().saturating_sub(TRIED_MAX));
+    let is_own = known.is_own;
     let may_be = |address: &IpAddr| !is_own(*address) || is_own(served_by);
     candidates.into_iter().map(|(_, address)| address).filter(may_be).collect()
 }
@@ -51,6 +71,8 @@ pub(crate) fn witnesses(
 /// How late an address is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
+    /// It has not answered lately.
+    silent: bool,
     /// Its node has just failed.
     failed: bool,
     /// It is good on one link only.
@@ -60,13 +82,13 @@ struct Rank {
 }
 
 impl Rank {
-    fn of(address: IpAddr, from: IpAddr, failed: bool) -> Self {
+    fn of(address: IpAddr, from: IpAddr, failed: bool, silent: bool) -> Self {
         let link_local = match address {
             IpAddr::V4(v4) => v4.is_link_local(),
             IpAddr::V6(v6) => v6.is_unicast_link_local(),
         };
         let other_family = address.is_ipv4() != from.is_ipv4();
-        Self { failed, link_local, other_family, distance: distance(address, from) }
+        Self { silent, failed, link_local, other_family, distance: distance(address, from) }
     }
 }
 
@@ -117,15 +139,16 @@ pub(crate) fn is_offline(list: &[AddressInfo], address: IpAddr) -> bool {
 }
 
 /// The best address of a list to move to: not offline, and of the same family as the
-/// connection now and near to it, where there is one. `None`: nothing usable. Only in
+/// connection now, near to it and not silent lately, where there is one. `None`: nothing usable. Only in
 /// version 2 the flags say what is offline ([MS-SWN] 2.2.2.1), and a server may leave
 /// them out.
 pub(crate) fn best_address(
     list: &[AddressInfo],
     version: Version,
     current: Option<IpAddr>,
-    is_own: fn(IpAddr) -> bool,
+    known: Known<'_>,
 ) -> Option<IpAddr> {
+    let is_own = known.is_own;
     let mut usable = list
         .iter()
         .take(MOVE_MAX)
@@ -134,7 +157,9 @@ pub(crate) fn best_address(
         .filter(|address| may_be_a_server(*address, current))
         .filter(|address| !is_own(*address) || current.is_some_and(is_own));
     let first = usable.next()?;
-    let rank = |address: IpAddr| current.map(|now| Rank::of(address, now, false));
+    let rank = |address: IpAddr| {
+        current.map(|now| Rank::of(address, now, false, known.is_silent(address)))
+    };
     // Most lists have one.
     Some(usable.fold(first, |best, it| if rank(it) < rank(best) { it } else { best }))
 }
@@ -162,7 +187,12 @@ mod tests {
         }
     }
 
-    const NONE: fn(IpAddr) -> bool = |_| false;
+    static NO_SILENCE: Silent = Silent::new();
+
+    /// Nothing is known.
+    fn none() -> Known<'static> {
+        Known { is_own: |_| false, silent: &NO_SILENCE, now: Instant::now() }
+    }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -178,7 +208,7 @@ mod tests {
             interface("NODE3", "10.0.0.4", Unknown, true),
         ];
         let mut rng = fastrand::Rng::with_seed(1);
-        assert_eq!(witnesses(&list, ip("10.0.0.1"), None, NONE, &mut rng), [ip("10.0.0.2")]);
+        assert_eq!(witnesses(&list, ip("10.0.0.1"), None, none(), &mut rng), [ip("10.0.0.2")]);
     }
 
     #[test]
@@ -192,7 +222,7 @@ mod tests {
             })
             .collect();
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut choose = || witnesses(&list, ip("10.0.9.1"), None, NONE, &mut rng);
+        let mut choose = || witnesses(&list, ip("10.0.9.1"), None, none(), &mut rng);
         let (first, second) = (choose(), choose());
         assert_eq!((first.len(), second.len()), (32, 32));
         assert_ne!(first, second);
@@ -208,7 +238,7 @@ mod tests {
         ];
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let order = witnesses(&list, ip("10.0.0.1"), Some(ip("10.0.0.2")), NONE, &mut rng);
+            let order = witnesses(&list, ip("10.0.0.1"), Some(ip("10.0.0.2")), none(), &mut rng);
             assert_eq!(order.last(), Some(&ip("10.0.0.3")));
         }
     }
@@ -223,7 +253,7 @@ mod tests {
         ];
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let order = witnesses(&list, ip("10.0.0.1"), Some(ip("10.0.0.2")), NONE, &mut rng);
+            let order = witnesses(&list, ip("10.0.0.1"), Some(ip("10.0.0.2")), none(), &mut rng);
             assert_eq!(order, [ip("10.0.0.2"), ip("10.0.0.3")]);
         }
     }
@@ -237,7 +267,7 @@ mod tests {
         ];
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let order = witnesses(&list, ip("10.0.0.1"), None, NONE, &mut rng);
+            let order = witnesses(&list, ip("10.0.0.1"), None, none(), &mut rng);
             assert_eq!(order.last(), Some(&ip("10.0.0.3")));
         }
     }
@@ -246,10 +276,10 @@ mod tests {
     fn a_move_goes_to_an_online_address_of_the_same_family_first() {
         let info = |address, online| AddressInfo::new(ip(address), online);
         let list = [info("10.0.0.2", false), info("2001:db8::3", true), info("10.0.0.4", true)];
-        let best = |list, current: &str| best_address(list, Version::V2, Some(ip(current)), NONE);
+        let best = |list, current: &str| best_address(list, Version::V2, Some(ip(current)), none());
         assert_eq!(best(&list, "10.0.0.1"), Some(ip("10.0.0.4")));
         assert_eq!(best(&list, "2001:db8::1"), Some(ip("2001:db8::3")));
-        assert_eq!(best_address(&list, Version::V2, None, NONE), Some(ip("2001:db8::3")));
+        assert_eq!(best_address(&list, Version::V2, None, none()), Some(ip("2001:db8::3")));
         assert_eq!(best(&list[..2], "10.0.0.1"), Some(ip("2001:db8::3")));
     }
 
@@ -259,7 +289,7 @@ mod tests {
         info.flags = AddressFlags::IPV4;
         for version in [Version::V1, Version::V2] {
             assert_eq!(
-                best_address(&[info], version, Some(ip("10.0.0.1")), NONE),
+                best_address(&[info], version, Some(ip("10.0.0.1")), none()),
                 Some(ip("10.0.0.2"))
             );
         }
@@ -269,8 +299,8 @@ mod tests {
     fn in_version_1_no_flag_makes_an_address_unusable() {
         let mut info = AddressInfo::new(ip("10.0.0.2"), false);
         info.flags |= AddressFlags::from_bits_retain(0xffff_ff00);
-        assert_eq!(best_address(&[info], Version::V1, None, NONE), Some(ip("10.0.0.2")));
-        assert_eq!(best_address(&[info], Version::V2, None, NONE), None);
+        assert_eq!(best_address(&[info], Version::V1, None, none()), Some(ip("10.0.0.2")));
+        assert_eq!(best_address(&[info], Version::V2, None, none()), None);
     }
 
     #[test]
@@ -291,20 +321,20 @@ mod tests {
         let from = ip("10.0.0.1");
         for address in strange {
             let info = AddressInfo::new(ip(address), true);
-            assert_eq!(best_address(&[info], Version::V2, Some(from), NONE), None, "{address}");
-            assert_eq!(best_address(&[info], Version::V2, None, NONE), None, "{address}");
+            assert_eq!(best_address(&[info], Version::V2, Some(from), none()), None, "{address}");
+            assert_eq!(best_address(&[info], Version::V2, None, none()), None, "{address}");
             let list = [interface("NODE1", address, Available, true)];
             let mut rng = fastrand::Rng::with_seed(1);
-            assert!(witnesses(&list, from, None, NONE, &mut rng).is_empty(), "{address}");
+            assert!(witnesses(&list, from, None, none(), &mut rng).is_empty(), "{address}");
         }
         // The serving node in another form.
         let list = [interface("NODE1", "::ffff:10.0.0.1", Available, true)];
         let mut rng = fastrand::Rng::with_seed(1);
-        assert!(witnesses(&list, from, None, NONE, &mut rng).is_empty());
+        assert!(witnesses(&list, from, None, none(), &mut rng).is_empty());
         // A cluster on one machine.
         let list = [interface("NODE1", "127.0.0.2", Available, true)];
         let mut rng = fastrand::Rng::with_seed(1);
-        assert_eq!(witnesses(&list, ip("127.0.0.1"), None, NONE, &mut rng), [ip("127.0.0.2")]);
+        assert_eq!(witnesses(&list, ip("127.0.0.1"), None, none(), &mut rng), [ip("127.0.0.2")]);
     }
 
     #[test]
@@ -313,22 +343,23 @@ mod tests {
         fn is_own(address: IpAddr) -> bool {
             ["10.0.0.7", "2001:db8::7"].map(ip).contains(&address)
         }
+        let own = Known { is_own, ..none() };
         let mut rng = fastrand::Rng::with_seed(1);
-        for own in ["10.0.0.7", "::ffff:10.0.0.7", "2001:db8::7"] {
+        for mine in ["10.0.0.7", "::ffff:10.0.0.7", "2001:db8::7"] {
             let list = [
-                interface("NODE1", own, Available, true),
+                interface("NODE1", mine, Available, true),
                 interface("NODE2", "10.0.1.2", Available, true),
             ];
-            let mut choose = |from| witnesses(&list, ip(from), None, is_own, &mut rng);
-            assert_eq!(choose("10.0.0.1"), [ip("10.0.1.2")], "{own}");
-            let list = [own, "10.0.1.2"].map(|address| AddressInfo::new(ip(address), true));
-            let best = |current| best_address(&list, Version::V2, current, is_own);
-            assert_eq!(best(Some(ip("10.0.0.1"))), Some(ip("10.0.1.2")), "{own}");
-            assert_eq!(best(None), Some(ip("10.0.1.2")), "{own}");
+            let mut choose = |from| witnesses(&list, ip(from), None, own, &mut rng);
+            assert_eq!(choose("10.0.0.1"), [ip("10.0.1.2")], "{mine}");
+            let list = [mine, "10.0.1.2"].map(|address| AddressInfo::new(ip(address), true));
+            let best = |current| best_address(&list, Version::V2, current, own);
+            assert_eq!(best(Some(ip("10.0.0.1"))), Some(ip("10.0.1.2")), "{mine}");
+            assert_eq!(best(None), Some(ip("10.0.1.2")), "{mine}");
         }
         let list = [interface("NODE1", "2001:db8::7", Available, true)];
         assert_eq!(
-            witnesses(&list, ip("10.0.0.7"), None, is_own, &mut rng),
+            witnesses(&list, ip("10.0.0.7"), None, own, &mut rng),
             [ip("2001:db8::7")],
             "a cluster on one machine"
         );
@@ -347,7 +378,7 @@ mod tests {
         ];
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let mut order = witnesses(&list, ip("10.0.0.1"), None, NONE, &mut rng);
+            let mut order = witnesses(&list, ip("10.0.0.1"), None, none(), &mut rng);
             order.reverse();
             let expected =
                 ["10.0.0.2", "10.0.9.2", "192.168.0.2", "2001:db8::2", "169.254.1.2", "fe80::2"];
@@ -356,9 +387,29 @@ mod tests {
     }
 
     #[test]
+    fn what_has_not_answered_lately_is_tried_last_and_moved_to_where_there_is_no_other() {
+        use ResourceState::Available;
+        let near = ["10.0.0.2", "10.0.0.3", "10.0.1.4"];
+        let list = near.map(|address| interface("NODE", address, Available, true));
+        let now = Instant::now();
+        let mut silent = Silent::new();
+        ["10.0.0.2", "10.0.0.3"].iter().for_each(|address| silent.add(ip(address), now));
+        let known = Known { silent: &silent, now, ..none() };
+        for seed in 0..8 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let order = witnesses(&list, ip("10.0.0.1"), None, known, &mut rng);
+            assert_eq!(order.last(), Some(&ip("10.0.1.4")));
+            assert_eq!(order.len(), 3);
+        }
+        let list = near.map(|address| AddressInfo::new(ip(address), true));
+        let best = |list| best_address(list, Version::V2, Some(ip("10.0.0.1")), known);
+        assert_eq!((best(&list), best(&list[..2])), (Some(ip("10.0.1.4")), Some(ip("10.0.0.2"))));
+    }
+
+    #[test]
     fn an_empty_or_offline_list_moves_nowhere() {
         let offline = AddressInfo::new(ip("10.0.0.2"), false);
-        assert_eq!(best_address(&[], Version::V2, None, NONE), None);
-        assert_eq!(best_address(&[offline], Version::V2, None, NONE), None);
+        assert_eq!(best_address(&[], Version::V2, None, none()), None);
+        assert_eq!(best_address(&[offline], Version::V2, None, none()), None);
     }
 }

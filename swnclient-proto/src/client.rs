@@ -133,7 +133,7 @@ impl Client {
 
     /// A connection could not be opened, or was closed by its peer.
     pub fn handle_closed(&mut self, connection: ConnectionId, kind: ErrorKind, now: Instant) {
-        self.registrations.links.handle_closed(connection, kind);
+        self.registrations.links.handle_closed(connection, kind, now);
         self.registrations.take_turn(now);
     }
 

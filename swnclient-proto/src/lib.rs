@@ -14,6 +14,8 @@ mod link;
 mod links;
 mod overlap;
 mod registration;
+mod search;
+mod silent;
 mod timers;
 pub mod wire;
 

@@ -19,6 +19,7 @@ use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 /// Names a link within its client. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +94,10 @@ pub(crate) struct Link {
     /// The calls that make or end a registration for which no consumer waits any more.
     pub(crate) abandoned: BTreeSet<CallId>,
     pub(crate) logon: LogonPhase,
+    /// When it was opened.
+    pub(crate) since: Instant,
+    /// Whether its logon has begun, or waits for its turn.
+    pub(crate) is_chosen: bool,
     phase: Phase,
     /// Whether an authentication job is under way.
     authenticating: bool,
@@ -111,6 +116,7 @@ impl Link {
         credentials: SharedCredentials,
         connection: ConnectionId,
         config: &Config,
+        since: Instant,
     ) -> Self {
         Self {
             address,
@@ -124,6 +130,8 @@ impl Link {
             list_next: Vec::new(),
             abandoned: BTreeSet::new(),
             logon: LogonPhase::NotBegun,
+            since,
+            is_chosen: false,
             phase: Phase::ConnectingToMapper,
             authenticating: false,
             port: config.mapper_port,

@@ -6,13 +6,13 @@ use crate::backoff::Backoff;
 use crate::interning::SharedCredentials;
 use crate::link::LinkId;
 use crate::overlap::Told;
-use crate::wire::{Interface, Version};
-use crate::{Error, Notification, RegistrationRequest, ResourceState};
+use crate::search::Search;
+use crate::wire::Version;
+use crate::{Notification, RegistrationRequest, ResourceState};
 use dcerpc_proto::association::CallId;
 use dcerpc_proto::ndr::ContextHandle;
 use smol_str::SmolStr;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// How far the life of a registration is ([MS-SWN] 3.2.4).
@@ -30,6 +30,9 @@ use std::time::Instant;
 ///   unregister: Registered, and Registering whose call is on its way ──▶ Unregistering,
 ///   which ends with the answer or in time; all else ends at once.
 /// ```
+///
+/// In Listing (with the addresses of a name) and in Registering, several servers may be tried
+/// at once, as long as they are silent: see `lifecycle/race.rs`.
 ///
 /// While Registered, a reselection ([`Reselection`]) makes the next registration beside
 /// it ([`Registration::take_over`]), and where that is lost at once, the one before is in
@@ -218,37 +221,6 @@ impl Unregistering {
     /// Whether this is the call that its end waits for.
     pub(crate) fn is_by(&self, link: LinkId, call: CallId) -> bool {
         self.link == link && self.call == call
-    }
-}
-
-/// What is known of the cluster, and which witness is tried next ([MS-SWN] 3.2.4.1).
-#[derive(Debug)]
-pub(crate) struct Search {
-    /// Further addresses of the net name, the next one last.
-    pub(crate) seeds: Vec<IpAddr>,
-    /// The interface list of the node that serves the share; shared by all
-    /// registrations that have the same.
-    pub(crate) interfaces: Arc<[Interface]>,
-    /// The last list that was got, of whichever node.
-    pub(crate) last_list: Arc<[Interface]>,
-    /// The witnesses to try in this round, the next one last.
-    pub(crate) candidates: Vec<IpAddr>,
-    /// Whether `candidates` come from a list that was got in this round.
-    pub(crate) fresh_list: bool,
-    /// Why the last witness of this round failed.
-    pub(crate) last_error: Option<Error>,
-}
-
-impl Search {
-    fn new() -> Self {
-        Self {
-            seeds: Vec::new(),
-            interfaces: Arc::new([]),
-            last_list: Arc::new([]),
-            candidates: Vec::new(),
-            fresh_list: false,
-            last_error: None,
-        }
     }
 }
 
@@ -475,6 +447,32 @@ impl Registration {
         }
     }
 
+    /// The node at this address serves the share, as far as is known.
+    pub(crate) fn serve_by(&mut self, address: IpAddr) {
+        self.is_listed &= self.served_by == Some(address);
+        self.served_by = Some(address);
+    }
+
+    /// The link by which a server is tried, before a call that registers is made by it.
+    pub(crate) fn tried(&self) -> Option<LinkId> {
+        match (&self.state, &self.reselection) {
+            (State::Listing { link }, _)
+            | (State::Registering(Attempt { link, call: None }), _)
+            | (_, Reselection::Registering(Attempt { link, call: None })) => Some(*link),
+            _ => None,
+        }
+    }
+
+    /// Tries by this link instead of the one of [`Registration::tried`].
+    pub(crate) fn try_by(&mut self, other: LinkId) {
+        match (&mut self.state, &mut self.reselection) {
+            (State::Listing { link }, _)
+            | (State::Registering(Attempt { link, call: None }), _)
+            | (_, Reselection::Registering(Attempt { link, call: None })) => *link = other,
+            _ => {}
+        }
+    }
+
     /// The previous registration, while it is still asked.
     pub(crate) fn previous(&self) -> Option<&Registered> {
         self.registered()?.previous()
@@ -490,5 +488,6 @@ impl Registration {
         self.link() == Some(link)
             || self.reselection.link() == Some(link)
             || self.previous().is_some_and(|previous| previous.link == link)
+            || self.search.rivals.contains(&link)
     }
 }

@@ -82,6 +82,8 @@ pub(crate) enum RegistrationTimer {
     Retry,
     /// UnRegister takes too long.
     Unregister,
+    /// The next candidate is tried beside those that are silent.
+    Race,
 }
 
 impl Name for RegistrationTimer {
@@ -93,6 +95,7 @@ impl Name for RegistrationTimer {
         Self::Notify,
         Self::Retry,
         Self::Unregister,
+        Self::Race,
     ];
 
     fn index(self) -> u64 {

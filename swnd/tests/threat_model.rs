@@ -39,6 +39,7 @@ fn each_test_that_the_threat_model_names_exists() {
         "swnclient-sys/src",
         "swnd/src",
         "swnd/tests",
+        "tests/faults/tests",
         "tests/witness-sim/tests",
     ] {
         functions(&root.join(folder), &mut found);

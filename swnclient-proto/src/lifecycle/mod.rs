@@ -7,6 +7,7 @@
 //! watch       what a witness tells
 //! unregister  the end
 //! search      finding a witness
+//! race        several servers at once, as long as they are silent
 //! register    the call; a witness has accepted it
 //! handover    from one registration of a mount to the next
 //! reselect    when the witness is selected again
@@ -19,6 +20,7 @@ mod ask;
 mod handover;
 mod missed;
 mod outcome;
+mod race;
 mod recover;
 mod register;
 mod reselect;
@@ -36,7 +38,7 @@ use crate::timers::{RegistrationTimer, Timers};
 use crate::wire::Interface;
 use crate::{Config, Credentials, Error, Event, RegistrationId, RegistrationRequest, take};
 use smol_str::SmolStr;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -52,6 +54,8 @@ pub(crate) struct Registrations {
     /// What happens by these is taken from them by [`Registrations::take_turn`].
     pub(crate) links: Links,
     timers: Timers<RegistrationId, RegistrationTimer>,
+    /// Those that try several servers at once.
+    racing: BTreeSet<RegistrationId>,
     /// The names whose addresses are waited for, and for which registrations.
     resolving: BTreeMap<SmolStr, Vec<RegistrationId>>,
     /// Those of them that have not been handed out yet.
@@ -73,6 +77,7 @@ impl Registrations {
             rng: fastrand::Rng::with_seed(seed),
             by_id: BTreeMap::new(),
             timers: Timers::default(),
+            racing: BTreeSet::new(),
             resolving: BTreeMap::new(),
             to_resolve: VecDeque::new(),
             credentials: CredentialsPool::default(),
@@ -176,6 +181,7 @@ impl Registrations {
 
     /// Ends a reselection.
     fn stop_reselection(&mut self, id: RegistrationId, now: Instant) {
+        self.leave_rivals(id);
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
@@ -183,7 +189,10 @@ impl Registrations {
         match stopped {
             Reselection::NotDue | Reselection::Listing(_) => {}
             Reselection::Due => self.timers.clear(id, RegistrationTimer::Reselect),
-            Reselection::Registering(_) => self.timers.clear(id, RegistrationTimer::Call),
+            Reselection::Registering(_) => {
+                self.timers.clear(id, RegistrationTimer::Call);
+                self.timers.clear(id, RegistrationTimer::Race);
+            }
         }
         if let Some(link) = stopped.link() {
             self.leave_link(link, id);
@@ -191,6 +200,20 @@ impl Registrations {
         if let Reselection::Registering(Attempt { link, call: Some((call, _)) }) = stopped {
             self.links.abandon(link, call, now);
         }
+    }
+
+    /// The witnesses of a list, for the client of the node at `served_by`, but last that at
+    /// the address `lost`.
+    fn witnesses(
+        &mut self,
+        interfaces: &[Interface],
+        served_by: IpAddr,
+        lost: Option<IpAddr>,
+        now: Instant,
+    ) -> Vec<IpAddr> {
+        let (is_own, silent) = (self.config.is_own_address, &self.links.silent);
+        let known = choice::Known { is_own, silent, now };
+        choice::witnesses(interfaces, served_by, lost, known, &mut self.rng)
     }
 
     /// A link to the witness service at `address` for this registration.

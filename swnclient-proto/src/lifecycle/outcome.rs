@@ -70,21 +70,16 @@ impl Registrations {
         interfaces: &Arc<[Interface]>,
         now: Instant,
     ) {
+        let served_by = self.by_id.get(&id).and_then(|registration| registration.served_by);
+        let Some(served_by) = served_by else {
+            return;
+        };
+        let witnesses = self.witnesses(interfaces, served_by, None, now);
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
-        let Some(served_by) = registration.served_by else {
-            return;
-        };
         let search = &mut registration.search;
-        search.candidates = choice::witnesses(
-            interfaces,
-            served_by,
-            None,
-            self.config.is_own_address,
-            &mut self.rng,
-        );
-        search.fresh_list = true;
+        search.begin(witnesses, true);
         search.interfaces = Arc::clone(interfaces);
         if !registration.was_registered {
             registration.known_state = choice::state_of(interfaces, served_by);
@@ -94,7 +89,13 @@ impl Registrations {
     }
 
     /// This node has no list to give.
-    fn list_failed(&mut self, id: RegistrationId, link: LinkId, error: &Error, now: Instant) {
+    pub(super) fn list_failed(
+        &mut self,
+        id: RegistrationId,
+        link: LinkId,
+        error: &Error,
+        now: Instant,
+    ) {
         self.set_state(id, State::Waiting, now);
         self.leave_link(link, id);
         if self.is_hopeless(id, error) {
@@ -112,30 +113,26 @@ impl Registrations {
         interfaces: &Arc<[Interface]>,
         now: Instant,
     ) {
-        let Some(registration) = self.by_id.get_mut(&id) else {
+        let Some(registration) = self.by_id.get(&id) else {
             return;
         };
         let witness = registration.registered().and_then(|it| self.links.address(it.link));
         let (Some(witness), Some(served_by)) = (witness, registration.served_by) else {
             return;
         };
+        let mut candidates = self.witnesses(interfaces, served_by, None, now);
+        let Some(registration) = self.by_id.get_mut(&id) else {
+            return;
+        };
         registration.reselection = Reselection::NotDue;
         registration.search.interfaces = Arc::clone(interfaces);
-        let mut candidates = choice::witnesses(
-            interfaces,
-            served_by,
-            None,
-            self.config.is_own_address,
-            &mut self.rng,
-        );
         registration.reselect.is_alone = candidates.is_empty();
         if candidates.is_empty() {
             candidates.push(witness);
         }
         if registration.reselect.moved || !candidates.contains(&witness) {
             log::debug!("registering again for {served_by}, before {witness} is left");
-            registration.search.candidates = candidates;
-            registration.search.fresh_list = true;
+            registration.search.begin(candidates, true);
             self.register_next(id, now);
         } else if registration.reselect.is_alone {
             self.look_again(id, now);
@@ -197,7 +194,7 @@ impl Registrations {
     }
 
     /// One witness has not accepted it; the next is tried.
-    fn attempt_failed(&mut self, id: RegistrationId, error: Error, now: Instant) {
+    pub(super) fn attempt_failed(&mut self, id: RegistrationId, error: Error, now: Instant) {
         match self.by_id.get(&id).map(|registration| registration.state()) {
             Some(&State::Registering(Attempt { link, .. })) => {
                 self.set_state(id, State::Waiting, now);
@@ -212,7 +209,7 @@ impl Registrations {
         if !is_hopeless {
             log::debug!("{}: {error}; trying the next witness", registration.request.net_name);
             registration.search.last_error = Some(error);
-            self.register_next(id, now);
+            self.register_next_paced(id, now);
         } else if registration.registered().is_some() {
             self.reselection_failed(id, &error, now);
         } else {
@@ -231,6 +228,9 @@ impl Registrations {
     ) {
         let LinkFailed { link, error, .. } = failed;
         let link = *link;
+        if self.rival_failed(id, link, error, now) {
+            return;
+        }
         let Some(registration) = self.by_id.get(&id) else {
             return;
         };

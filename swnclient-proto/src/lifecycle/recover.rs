@@ -3,11 +3,11 @@
 use super::Registrations;
 use super::reselect::LASTING;
 use crate::backoff::jitter;
-use crate::choice;
 use crate::registration::{Reselection, State};
 use crate::timers::RegistrationTimer;
 use crate::{Error, RegistrationId};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl Registrations {
@@ -80,22 +80,24 @@ impl Registrations {
             return self.enter_backoff(id, error, now);
         }
         if let Some(state) = goes_on(std::mem::take(&mut registration.reselection)) {
-            let call_due = self.timers.get(id, RegistrationTimer::Call);
+            let rivals = std::mem::take(&mut registration.search.rivals);
+            let timers = [RegistrationTimer::Call, RegistrationTimer::Race];
+            let due = timers.map(|timer| self.timers.get(id, timer));
             self.set_state(id, state, now);
-            self.timers.replace(id, RegistrationTimer::Call, call_due);
+            self.set_rivals(id, rivals);
+            for (timer, due) in timers.into_iter().zip(due) {
+                self.timers.replace(id, timer, due);
+            }
             return self.tell_failed(id, error, Some(Duration::ZERO));
         }
-        let search = &mut registration.search;
-        if let Some(served_by) = registration.served_by {
-            search.candidates = choice::witnesses(
-                &search.interfaces,
-                served_by,
-                Some(witness),
-                self.config.is_own_address,
-                &mut self.rng,
-            );
+        let interfaces = Arc::clone(&registration.search.interfaces);
+        let candidates = match registration.served_by {
+            Some(served_by) => self.witnesses(&interfaces, served_by, Some(witness), now),
+            None => Vec::new(),
+        };
+        if let Some(registration) = self.by_id.get_mut(&id) {
+            registration.search.begin(candidates, false);
         }
-        search.fresh_list = false;
         self.set_state(id, State::Waiting, now);
         self.timers.set(id, RegistrationTimer::Retry, now + spread);
         self.tell_failed(id, error, Some(spread));
@@ -107,8 +109,7 @@ impl Registrations {
             return;
         };
         // The next attempt begins with a new list.
-        registration.search.candidates.clear();
-        registration.search.fresh_list = false;
+        registration.search.begin(Vec::new(), false);
         let retry_in = (!error.needs_consumer()).then(|| {
             let (min, max) = (self.config.backoff_min, self.config.backoff_max);
             registration.pace.backoff.next(&mut self.rng, min, max)

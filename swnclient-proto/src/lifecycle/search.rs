@@ -2,10 +2,10 @@
 //! serves the share, and the candidates it names, one after the other.
 
 use super::Registrations;
-use crate::choice;
 use crate::registration::{Attempt, Reselection, State};
 use crate::{Error, RegistrationId};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How many witnesses of an old list are tried before a new one is asked for again.
@@ -19,8 +19,7 @@ impl Registrations {
         };
         registration.pace.last_attempt = Some(now);
         let search = &mut registration.search;
-        search.candidates.clear();
-        search.fresh_list = false;
+        search.begin(Vec::new(), false);
         search.last_error = None;
         search.seeds.clear();
         let net_name = registration.request.net_name.clone();
@@ -48,8 +47,7 @@ impl Registrations {
         };
         match registration.search.seeds.pop() {
             Some(address) => {
-                registration.is_listed &= registration.served_by == Some(address);
-                registration.served_by = Some(address);
+                registration.serve_by(address);
                 self.list_at(id, address, now);
             }
             None => self.try_old_list(id, error, now),
@@ -59,25 +57,24 @@ impl Registrations {
     /// The node that serves the share can't be asked, as its address is on its way to
     /// another node for some seconds: the witnesses that it named before may be well.
     fn try_old_list(&mut self, id: RegistrationId, error: Error, now: Instant) {
-        let Some(registration) = self.by_id.get_mut(&id) else {
+        let Some(registration) = self.by_id.get(&id) else {
             return;
         };
         let Some(served_by) = registration.served_by else {
             return self.enter_backoff(id, error, now);
         };
-        let is_own = self.config.is_own_address;
-        let search = &mut registration.search;
-        let mut witnesses =
-            choice::witnesses(&search.interfaces, served_by, None, is_own, &mut self.rng);
+        let interfaces = Arc::clone(&registration.search.interfaces);
+        let mut witnesses = self.witnesses(&interfaces, served_by, None, now);
         // The first one is the last.
         witnesses.drain(..witnesses.len().saturating_sub(OLD_WITNESSES));
         if witnesses.is_empty() {
             return self.enter_backoff(id, error, now);
         }
-        search.candidates = witnesses;
-        search.last_error = Some(error);
-        // Where none of these accepts it either, the next attempt is by a new list.
-        search.fresh_list = true;
+        if let Some(registration) = self.by_id.get_mut(&id) {
+            // Where none of these accepts it either, the next attempt is by a new list.
+            registration.search.begin(witnesses, true);
+            registration.search.last_error = Some(error);
+        }
         self.register_next(id, now);
     }
 
@@ -85,6 +82,7 @@ impl Registrations {
         if let Some(link) = self.join_link(id, address, now) {
             self.set_state(id, State::Listing { link }, now);
             self.request_list(link, id, now);
+            self.await_rival(id, link, now);
         }
     }
 
@@ -97,6 +95,7 @@ impl Registrations {
         let in_force = registration.registered().is_some();
         let search = &mut registration.search;
         if let Some(address) = search.candidates.pop() {
+            search.tried += 1;
             self.register_at(id, address, in_force, now);
         } else if search.fresh_list {
             let error = search.last_error.take().unwrap_or(Error::NoWitness);
@@ -125,6 +124,8 @@ impl Registrations {
         self.links.add_member(link, id);
         if self.links.is_ready(link) {
             self.send_register(id, now);
+        } else {
+            self.await_rival(id, link, now);
         }
     }
 

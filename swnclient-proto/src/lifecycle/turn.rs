@@ -4,6 +4,7 @@
 use super::Registrations;
 use crate::links::{LinkFailed, LinksEvent};
 use crate::registration::State;
+use crate::silent::Silent;
 use crate::timers::RegistrationTimer;
 use crate::wire::Interface;
 use crate::{Call, Error, RegistrationId};
@@ -11,6 +12,9 @@ use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// How many addresses of a name are tried.
+const SEEDS_MAX: usize = 32;
 
 impl Registrations {
     /// Takes what has happened by the links, until there is no more.
@@ -32,6 +36,7 @@ impl Registrations {
                     self.send_register(id, now);
                 }
             }
+            LinksEvent::Chosen { link } => self.chosen(link, now),
             LinksEvent::Full { id, address } => self.find_own_link(id, address, now),
             LinksEvent::List { link, address, asked, result } => {
                 let result = result.map(|list| self.keep_list(address, list));
@@ -96,7 +101,7 @@ impl Registrations {
             }
             let reason = match &result {
                 Ok(addresses) => {
-                    registration.search.seeds = addresses.iter().rev().copied().collect();
+                    registration.search.seeds = seeds(addresses, &self.links.silent, now);
                     "it has no address".into()
                 }
                 Err(reason) => reason.clone(),
@@ -140,6 +145,7 @@ impl Registrations {
                 self.end_overlap(id, now);
                 self.start_reselection(id, now);
             }
+            RegistrationTimer::Race => self.race(id, now),
             RegistrationTimer::CatchUp => self.catch_up(id, now),
             RegistrationTimer::Notify => {
                 match registration.registered().map(|it| (it.link, it.notify)) {
@@ -150,4 +156,13 @@ impl Registrations {
             }
         }
     }
+}
+
+/// The first of the addresses of a name, in their order but for those that have not
+/// answered lately, which are tried last. The first one is the last.
+fn seeds(addresses: &[IpAddr], silent: &Silent, now: Instant) -> Vec<IpAddr> {
+    let mut seeds: Vec<IpAddr> = addresses.iter().rev().copied().collect();
+    seeds.sort_by_key(|address| !silent.contains(*address, now));
+    seeds.drain(..seeds.len().saturating_sub(SEEDS_MAX));
+    seeds
 }

@@ -163,7 +163,9 @@ impl Registrations {
                 );
             }
         };
-        match choice::best_address(&list, version, current, self.config.is_own_address) {
+        let (is_own, silent) = (self.config.is_own_address, &self.links.silent);
+        let known = choice::Known { is_own, silent, now };
+        match choice::best_address(&list, version, current, known) {
             Some(address) => {
                 if list.len() > 1 {
                     log::info!("{what} from witness {witness}: {address} chosen of {list:?}");

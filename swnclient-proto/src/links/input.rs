@@ -23,7 +23,9 @@ impl Links {
             LinkTimer::Release => self.overdue(id, Awaited::Response(Call::UnRegister)),
             LinkTimer::Rest => self.overdue(id, Awaited::RestOfResponse),
             LinkTimer::Phase => {
-                if let Some(error) = self.links.get(&id).map(|link| link.timeout(&self.config)) {
+                if let Some(link) = self.links.get(&id) {
+                    self.silent.add(link.address, now);
+                    let error = link.timeout(&self.config);
                     self.fail(id, error);
                 }
             }
@@ -57,10 +59,12 @@ impl Links {
         let Some((id, link)) = of(&self.connections, &mut self.links, connection) else {
             return;
         };
-        match link.is_about_to_log_on() {
-            true => self.log_on(id, now),
-            false => self.connected(id, now),
+        if !link.is_about_to_log_on() {
+            return self.connected(id, now);
         }
+        link.is_chosen = true;
+        self.events.push_back(LinksEvent::Chosen { link: id });
+        self.log_on(id, now);
     }
 
     fn connected(&mut self, id: LinkId, now: Instant) {
@@ -123,12 +127,20 @@ impl Links {
         self.expect_rest(id, now);
     }
 
-    pub(crate) fn handle_closed(&mut self, connection: ConnectionId, kind: ErrorKind) {
+    pub(crate) fn handle_closed(
+        &mut self,
+        connection: ConnectionId,
+        kind: ErrorKind,
+        now: Instant,
+    ) {
         let Some((id, link)) = of(&self.connections, &mut self.links, connection) else {
             return;
         };
-        let address = link.socket_address();
-        let error = match link.is_connecting() {
+        let (address, is_connecting) = (link.socket_address(), link.is_connecting());
+        if is_connecting && is_silence(kind) {
+            self.silent.add(address.ip(), now);
+        }
+        let error = match is_connecting {
             true => Error::Connect { address, kind },
             false => Error::Lost { address, kind },
         };
@@ -205,6 +217,7 @@ impl Links {
             return;
         };
         let address = link.address;
+        self.silent.remove(address);
         let mut members: Vec<RegistrationId> = link.members.iter().copied().collect();
         // Without multiplexing, one AsyncNotify occupies the whole link: one
         // registration stays, the others get links of their own.
@@ -300,6 +313,12 @@ impl Links {
             Err(error) => self.fail(link_id, error),
         }
     }
+}
+
+/// Whether a connection could not be opened because no answer came.
+fn is_silence(kind: ErrorKind) -> bool {
+    use ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(kind, TimedOut | HostUnreachable | NetworkUnreachable)
 }
 
 /// The link that a connection belongs to.

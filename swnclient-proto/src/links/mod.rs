@@ -10,6 +10,7 @@ pub(crate) use input::decode;
 
 use crate::interning::SharedCredentials;
 use crate::link::{Link, LinkEvent, LinkId, LogonPhase};
+use crate::silent::Silent;
 use crate::timers::{LinkTimer, Timers};
 use crate::wire::Interface;
 use crate::{Action, Config, ConnectionId, Error, RegistrationId, take};
@@ -21,11 +22,22 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
+/// What a server that is tried has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// It has not accepted the connection.
+    Silent,
+    /// It works on an answer.
+    Answers,
+}
+
 /// What happens by a link.
 #[derive(Debug)]
 pub(crate) enum LinksEvent {
     /// Calls can be made, for these.
     Ready { members: Vec<RegistrationId> },
+    /// Its server is there: it is authenticated to next.
+    Chosen { link: LinkId },
     /// The link has room for one registration only, and that is another one.
     Full { id: RegistrationId, address: IpAddr },
     /// The interface list that these wait for, or why there is none. Then
@@ -85,6 +97,8 @@ pub(crate) struct Links {
     open: BTreeMap<IpAddr, Vec<LinkId>>,
     /// Witnesses that refused version 2, for as long as they stay up.
     version_1_only: BTreeSet<IpAddr>,
+    /// Servers that have not answered lately.
+    pub(crate) silent: Silent,
     logons: Logons,
     timers: Timers<LinkId, LinkTimer>,
     actions: VecDeque<Action>,
@@ -104,6 +118,7 @@ impl Links {
             connections: BTreeMap::new(),
             open: BTreeMap::new(),
             version_1_only: BTreeSet::new(),
+            silent: Silent::new(),
             logons: Logons::default(),
             timers: Timers::default(),
             actions: VecDeque::new(),
@@ -141,6 +156,7 @@ impl Links {
                 credentials.clone(),
                 connection,
                 &self.config,
+                now,
             );
             if let Some(error) = self.logons.verdict(credentials.id(), now).cloned() {
                 self.events.push_back(LinksEvent::Refused { link: id, error });
@@ -256,6 +272,13 @@ impl Links {
 
     pub(crate) fn address(&self, link: LinkId) -> Option<IpAddr> {
         self.links.get(&link).map(|link| link.address)
+    }
+
+    /// Whether its server has not been reached yet, and since when it is tried.
+    pub(crate) fn tried_since(&self, link: LinkId) -> Option<(Reach, Instant)> {
+        let link = self.links.get(&link).filter(|link| !link.is_chosen)?;
+        let reach = if link.is_connecting() { Reach::Silent } else { Reach::Answers };
+        Some((reach, link.since))
     }
 
     /// Whether calls can be made.
