@@ -143,15 +143,20 @@ fn read_twr<'a>(r: &mut Reader<'a>) -> Result<&'a [u8], NdrError> {
     r.bytes(len)
 }
 
+/// A tower of five floors over TCP.
+const TOWER_LEN: usize = 75;
+
 /// Encodes a tower, which is unaligned and little-endian whatever the PDU's label says,
 /// except for port and address (C706 appendix L).
 fn encode_tower(interface: &SyntaxId, port: u16, address: Ipv4Addr) -> Vec<u8> {
-    let mut tower = vec![5, 0];
+    let mut tower = Vec::with_capacity(TOWER_LEN);
+    tower.extend_from_slice(&[5, 0]);
     let mut floor = |lhs: &[&[u8]], rhs: &[u8]| {
-        for side in [&lhs.concat(), rhs] {
-            let len = u16::try_from(side.len()).unwrap_or(u16::MAX);
+        for side in [lhs, &[rhs]] {
+            let len = side.iter().map(|part| part.len()).sum::<usize>();
+            let len = u16::try_from(len).unwrap_or(u16::MAX);
             tower.extend_from_slice(&len.to_le_bytes());
-            tower.extend_from_slice(side);
+            side.iter().for_each(|part| tower.extend_from_slice(part));
         }
     };
     for syntax in [interface, &NDR20] {
