@@ -111,6 +111,7 @@ mod tests {
             version: None,
             retry_in_ms: None,
             problem: None,
+            reason: None,
         }
     }
 

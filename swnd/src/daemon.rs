@@ -10,7 +10,7 @@ use crate::kernel::socket::NetlinkSocket;
 use crate::kernel::{Link, LinkError, LinkEvent, Transport};
 use crate::options::FailoverMode;
 use crate::reload::Reloading;
-use crate::report::Report;
+use crate::report::{Report, fields};
 use crate::service_manager;
 use crate::settings::{Settings, Sources};
 pub use crate::status::Status;
@@ -47,12 +47,14 @@ pub struct LogObserver;
 
 impl Observer for LogObserver {
     fn report(&self, report: &Report) {
-        match report.mount() {
-            Some(mount) => {
-                log::log!(target: report.kind(), report.level(), swnd_mount:% = mount; "{report}");
-            }
-            None => log::log!(target: report.kind(), report.level(), "{report}"),
+        if report.level() > log::max_level() {
+            return;
         }
+        let mut record = log::Record::builder();
+        record.level(report.level()).target(report.kind().event());
+        let fields = fields(report);
+        let record = record.key_values(&fields);
+        log::logger().log(&record.args(format_args!("{report}")).build());
     }
 
     fn status(&self, status: Status) {

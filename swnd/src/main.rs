@@ -1,6 +1,7 @@
 //! See the library.
 
 use std::process::ExitCode;
+use swnd::report::Kind;
 use swnd::settings::{SettingsError, Sources};
 use swnd::{daemon, descriptors, event_loop, hardening, logging, panics, privileges};
 
@@ -25,7 +26,10 @@ fn main() -> ExitCode {
         eprintln!("swnd: {error}");
         return ExitCode::FAILURE;
     }
-    log::info!("swnd {} starts", env!("CARGO_PKG_VERSION"));
+    log::info!(
+        message_id = Kind::Started.message_id();
+        "swnd {} starts", env!("CARGO_PKG_VERSION")
+    );
     hardening.report();
     descriptors::raise_limit();
     if let Err(error) = privileges {

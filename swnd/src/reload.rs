@@ -3,6 +3,7 @@
 use crate::authentication::Policy;
 use crate::control::Source;
 use crate::control::interface::Reloaded;
+use crate::report::Kind;
 use crate::settings::{Setting, Settings, SettingsError, Sources};
 use crate::status::Status;
 use crate::table::MountView;
@@ -95,7 +96,10 @@ impl Source for Reloading {
         match self.sources.load() {
             Ok(settings) => {
                 let reloaded = self.apply(settings);
-                log::info!("configuration read again: {reloaded}");
+                log::info!(
+                    message_id = Kind::Reloaded.message_id();
+                    "configuration read again: {reloaded}"
+                );
                 Ok(reloaded)
             }
             Err(error) => {
@@ -106,7 +110,10 @@ impl Source for Reloading {
                     SettingsError::CommandLine(error) => vec![error.to_string()],
                 };
                 for problem in &problems {
-                    log::error!("configuration not read again: {problem}");
+                    log::error!(
+                        message_id = Kind::NotReloaded.message_id();
+                        "configuration not read again: {problem}"
+                    );
                 }
                 Err(problems)
             }

@@ -76,6 +76,8 @@ pub struct Forward {
     pub registration: Option<RegistrationId>,
     /// What the kernel is told.
     pub notification: Notification,
+    /// Since when it is to be told.
+    pub since: Instant,
 }
 
 /// Who has one of the kernel's numbers: another one as soon as the kernel has taken
@@ -267,7 +269,8 @@ impl Table {
             self.entries.get_mut(&id).filter(|entry| entry.registration == Some(registration));
         let event = match (event, &entry) {
             (Event::Notification(notification), Some(_)) => {
-                let forward = Some(Forward { id, registration: Some(registration), notification });
+                let (registration, since) = (Some(registration), Instant::now());
+                let forward = Some(Forward { id, registration, notification, since });
                 return Outcome { forward, ..Outcome::default() };
             }
             (event, _) => event,
@@ -336,7 +339,7 @@ impl Table {
         failover: &mut Failover,
         now: Instant,
     ) -> Option<Report> {
-        let Forward { id, registration, notification } = forward;
+        let Forward { id, registration, notification, .. } = forward;
         match &notification {
             Notification::ResourceChange { state, .. } => failover.state_changed(id, *state, now),
             Notification::ClientMove { address } => failover.move_ordered(id, *address, now),
@@ -404,12 +407,12 @@ impl Table {
     ) -> Option<Report> {
         let KernelAnswer { token: forward, result: answer } = answer;
         let mount = self.mount_of_forward(&forward)?;
-        let Forward { id, registration, notification } = forward;
+        let Forward { id, registration, notification, since } = forward;
         let current = self.entries.get(&id).is_some_and(|entry| entry.registration == registration);
         if current && matches!(answer, Err(Errno::INVAL | Errno::NODEV)) {
             // Its unregister message was lost.
             self.release(id, client);
         }
-        Some(Report::Notified { mount, notification, answer })
+        Some(Report::Notified { mount, notification, answer, delivery: since.elapsed() })
     }
 }

@@ -68,6 +68,7 @@ fn facts() -> Facts {
                 version: Some(2),
                 retry_in_ms: None,
                 problem: None,
+                reason: None,
             }],
         }),
         debug_data: Some(DEBUG_DATA.into()),

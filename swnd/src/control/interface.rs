@@ -1,6 +1,6 @@
 //! The interface `org.swnclient.Witness` as types, which `swnctl` reads too.
 
-use crate::report::Report;
+use crate::report::{Kind, Report};
 use crate::table::{MountState, MountView};
 use log::{Level, LevelFilter};
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,8 @@ pub struct Registration {
     pub retry_in_ms: Option<u64>,
     /// Why it is not registered, and what to do.
     pub problem: Option<String>,
+    /// Why, as one of the names that the events have.
+    pub reason: Option<String>,
 }
 
 /// The state of a registration.
@@ -96,6 +98,8 @@ pub struct Event {
     pub time_us: u64,
     /// What kind of event it is.
     pub kind: String,
+    /// How or why, of those kinds that tell.
+    pub reason: Option<String>,
     /// How much it matters.
     pub level: String,
     /// The server's name as it was mounted.
@@ -115,7 +119,8 @@ impl Event {
         let mount = report.mount();
         Self {
             time_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),
-            kind: report.kind().trim_start_matches("swnd::").into(),
+            kind: report.kind().event().into(),
+            reason: report.kind().reason().map(Into::into),
             level: level_name(report.level()).into(),
             net_name: mount.map(|mount| mount.net_name().to_string()),
             share_name: mount.and_then(|mount| mount.share_name().map(ToString::to_string)),
@@ -139,6 +144,7 @@ impl Registration {
             version: None,
             retry_in_ms: None,
             problem: view.problem(),
+            reason: view.kind().and_then(Kind::reason).map(Into::into),
         };
         described.state = match view.state {
             MountState::Registering => State::Registering,

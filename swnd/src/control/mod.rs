@@ -10,6 +10,7 @@ pub use crate::paths::SOCKET;
 pub use monitor::Monitors;
 
 use crate::authentication::Policy;
+use crate::report::Kind;
 use crate::status::Status;
 use crate::table::MountView;
 use interface::Reloaded;
@@ -84,7 +85,10 @@ impl Control {
         let started = Self::start(path, source, monitors);
         started
             .inspect_err(|error| {
-                log::warn!("no control socket {}: {error}; swnctl won't work", path.display());
+                log::warn!(
+                    message_id = Kind::NoControlSocket.message_id();
+                    "no control socket {}: {error}; swnctl won't work", path.display()
+                );
             })
             .ok()
     }

@@ -190,7 +190,8 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
             return self.late(id, notification, holder);
         }
         let registration = books.table.registration(id);
-        let forward = Forward { id, registration, notification: notification.clone() };
+        let since = Instant::now();
+        let forward = Forward { id, registration, notification: notification.clone(), since };
         let prepared = books.link.prepare(id, &notification, forward);
         drop(books);
         match prepared {

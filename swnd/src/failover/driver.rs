@@ -5,6 +5,7 @@ use super::debug_data::DebugData;
 use super::sock_diag::{Inode, SockDiag};
 use super::view::Look;
 use super::{End, pace};
+use crate::report::Kind;
 use rustix::io::Errno;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,7 @@ impl System {
         let sock_diag = Sockets::open();
         if let Err(error) = &sock_diag {
             log::warn!(
+                message_id = Kind::NoSight.message_id();
                 "the kernel's connections can't be seen ({error}): failovers take longer; \
                  the module tcp_diag, or CONFIG_INET_DIAG, is missing"
             );

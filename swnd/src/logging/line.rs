@@ -1,5 +1,6 @@
 //! A line on its way to the log.
 
+use crate::report::Kind;
 use crate::text::OneLine;
 use log::{Level, Record};
 use smol_str::SmolStr;
@@ -37,6 +38,12 @@ impl Line {
     pub(super) fn about(mount: Option<SmolStr>, level: Level, text: String) -> Self {
         let fields = mount.map(|mount| ("swnd_mount".into(), mount.into()));
         Self { fields: fields.into_iter().collect(), ..Self::new(level, text) }
+    }
+
+    /// A line of a kind that the journal's catalog explains.
+    pub(super) fn of(kind: Kind, level: Level, text: String) -> Self {
+        let fields = vec![("message_id".into(), kind.message_id().into())];
+        Self { fields, ..Self::new(level, text) }
     }
 
     /// Gives the line as the record that it was.

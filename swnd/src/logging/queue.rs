@@ -4,6 +4,7 @@
 
 use super::limit::Limit;
 use super::line::{Line, now};
+use crate::report::Kind;
 use log::{Level, Log, Metadata, Record};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -59,7 +60,7 @@ impl State {
             1 => "1 line dropped: the log was not read".into(),
             dropped => format!("{dropped} lines dropped: the log was not read"),
         };
-        Some(Line::new(Level::Warn, text))
+        Some(Line::of(Kind::LinesDropped, Level::Warn, text))
     }
 
     fn pop(&mut self) -> Option<Line> {

@@ -2,7 +2,7 @@
 
 use super::{Entry, Registrar, Table};
 use crate::authentication::Unusable;
-use crate::report;
+use crate::report::{self, Kind};
 use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::ops::Bound;
@@ -66,6 +66,15 @@ impl MountView {
             (MountState::Registered { .. }, ..) => None,
             (_, Some(reason), _) => Some(reason.to_string()),
             (_, None, error) => error.as_ref().map(report::describe),
+        }
+    }
+
+    /// Names why the mount is not registered.
+    pub fn kind(&self) -> Option<Kind> {
+        match (self.state, &self.unusable, &self.error) {
+            (MountState::Registered { .. }, ..) => None,
+            (_, Some(reason), _) => Some(reason.into()),
+            (_, None, error) => error.as_ref().map(Kind::from),
         }
     }
 

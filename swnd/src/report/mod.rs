@@ -1,6 +1,12 @@
 //! What an administrator is told: one line each, and what to do where something
 //! is wrong. No secret is ever part of one.
 
+mod fields;
+mod kind;
+
+pub use fields::{fields, notification_name};
+pub use kind::Kind;
+
 use crate::authentication::Unusable;
 use crate::failover::Line;
 use crate::kernel::absence::Absence;
@@ -78,6 +84,8 @@ pub enum Report {
         notification: Notification,
         /// The kernel's answer.
         answer: Result<(), Errno>,
+        /// How long it took, from the decision to tell the kernel.
+        delivery: Duration,
     },
     /// A notification could not be given to the kernel.
     NotNotified {
@@ -175,29 +183,9 @@ impl Report {
         }
     }
 
-    /// Names what is reported, so that the log can tell how often it was.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Listening => "swnd::listening",
-            Self::Absent(_) => "swnd::absent",
-            Self::Asked { .. } => "swnd::asked",
-            Self::AskedAgain { .. } => "swnd::asked_again",
-            Self::AddressChanged { .. } => "swnd::address_changed",
-            Self::Registered { .. } => "swnd::registered",
-            Self::Failed { .. } => "swnd::failed",
-            Self::Unusable { .. } => "swnd::unusable",
-            Self::Notified { .. } => "swnd::notified",
-            Self::NotNotified { .. } => "swnd::not_notified",
-            Self::Told { .. } => "swnd::told",
-            Self::Failover { .. } => "swnd::failover",
-            Self::Late { .. } => "swnd::late",
-            Self::Released { .. } => "swnd::released",
-            Self::Unregistered { .. } => "swnd::unregistered",
-            Self::UnknownUnregistered { .. } => "swnd::unknown_unregistered",
-            Self::Overrun => "swnd::overrun",
-            Self::Undecodable { .. } => "swnd::undecodable",
-            Self::Foreign { .. } => "swnd::foreign",
-        }
+    /// Names what is reported.
+    pub fn kind(&self) -> Kind {
+        self.into()
     }
 
     /// The mount it is about, if it is about one.
