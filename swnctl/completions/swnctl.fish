@@ -32,13 +32,14 @@ complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "status" -d 'Show the 
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "list" -d 'List the registrations, one a line'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "monitor" -d 'Show what happens, as it happens'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "check" -d 'Say why a mount does, or would not, fail over, and what to do'
+complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "test" -d 'Try the way of a notification to the mount, the harmless part first'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "wait" -d 'Wait until a mount is registered'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "retry" -d 'Register a mount now, without waiting for the next attempt'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "log-level" -d 'Show or set how much the daemon logs'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "reload" -d 'Have the daemon read its configuration again'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "interfaces" -d 'Show the addresses of a cluster\'s nodes, as its witness service lists them'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "watch" -d 'Register at a cluster\'s witness, without the kernel, and show what it reports'
-complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "metrics" -d 'Write the state as OpenMetrics text'
+complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "metrics" -d 'Write the state and what was counted as text for Prometheus'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "config" -d 'Check or show the daemon\'s configuration'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "completion" -d 'Write what a shell completes this program\'s commands by'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "demo" -d 'Show two failovers on this machine alone, without root, cluster and mount'
@@ -60,6 +61,20 @@ complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l mapper-port -d '
 complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l json -d 'JSON instead of text'
 complete -c swnctl -n "__fish_swnctl_using_subcommand check" -s h -l help -d 'Print help'
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l timeout -d 'For how long at most' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l credentials -d 'NTLM: a file with username=, password= and domain=, as of mount.cifs' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l user -d 'NTLM: this user, or DOMAIN\\USER, with a password that is asked for' -r -f -a "(__fish_complete_users)"
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l ccache -d 'Kerberos: the credential cache [default: the usual one]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l keytab -d 'Kerberos: get a ticket by a key in this keytab' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l principal -d 'Kerberos: whose key of the keytab [default: the first]' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l mapper-port -d 'The nodes\' endpoint mapper' -r
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l all-nodes -d 'Then register at each node that can be the witness, and unregister'
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l reconnect -d 'Then have the kernel reconnect; programs wait meanwhile'
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l yes -d 'Don\'t ask before that'
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l wait-move -d 'Then wait for a move that the cluster\'s administrator orders'
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -l json -d 'JSON instead of text'
+complete -c swnctl -n "__fish_swnctl_using_subcommand test" -s h -l help -d 'Print help'
 complete -c swnctl -n "__fish_swnctl_using_subcommand wait" -l timeout -d 'For how long at most' -r
 complete -c swnctl -n "__fish_swnctl_using_subcommand wait" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand wait" -l json -d 'JSON instead of text'
@@ -95,8 +110,11 @@ complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l mapper-port -d '
 complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -l json -d 'JSON instead of text'
 complete -c swnctl -n "__fish_swnctl_using_subcommand watch" -s h -l help -d 'Print help'
+complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -l format -d 'openmetrics or prometheus (version 0.0.4)' -r -f -a "openmetrics\t'OpenMetrics 1.0'
+prometheus\t'Prometheus\'s own, version 0.0.4, which node_exporter reads'"
 complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -l textfile -d 'To this file, for node_exporter\'s textfile collector' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -l http -d 'Answer one request of HTTP on the standard streams, as swnd-metrics.socket does'
 complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -l json -d 'JSON instead of text'
 complete -c swnctl -n "__fish_swnctl_using_subcommand metrics" -s h -l help -d 'Print help'
 complete -c swnctl -n "__fish_swnctl_using_subcommand config; and not __fish_seen_subcommand_from check show" -l socket -d 'The daemon\'s control socket' -r -F

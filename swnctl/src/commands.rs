@@ -3,14 +3,15 @@
 use crate::check::{self, Facts, Outcome};
 use crate::connection::{CallError, Connection};
 use crate::exit::{Exit, print_json};
-use crate::mounts::{self, CifsMount};
+use crate::mounts;
 use crate::options::{Authentication, Command, Options};
-use crate::{config, metrics, witness};
+use crate::selection::{is_about, select};
+use crate::{config, metrics, trial, witness};
 use crate::{demo, show};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use swnd::control::interface::{Event, Registration, State};
+use swnd::control::interface::State;
 
 /// How often `wait` looks where it is told nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -38,8 +39,11 @@ pub fn run(options: Options) -> Result<(), Exit> {
     if let Command::Config(command) = &command {
         return config::run(output, command, json);
     }
-    if let Command::Metrics { textfile } = &command {
-        return write_metrics(output, &socket, textfile.as_deref());
+    if let Command::Metrics(options) = &command {
+        return metrics::run(output, &socket, options);
+    }
+    if let Command::Test(options) = &command {
+        return trial::run(output, &socket, options, json);
     }
     let mut daemon = match Connection::open(&socket) {
         Ok(daemon) => daemon,
@@ -85,7 +89,7 @@ pub fn run(options: Options) -> Result<(), Exit> {
                 false => Ok(writeln!(output, "{reloaded}")?),
             }
         }
-        Command::Check { .. } | Command::Metrics { .. } | Command::Demo => Ok(()),
+        Command::Check { .. } | Command::Metrics(_) | Command::Test(_) | Command::Demo => Ok(()),
         Command::Completion { .. } | Command::Config(_) => Ok(()),
         Command::Interfaces(_) | Command::Watch(_) => Ok(()),
     }
@@ -125,10 +129,18 @@ fn check(
         false => None,
     };
     let mapper = authentication.mapper_port;
-    let status = Connection::open(socket).and_then(|mut daemon| daemon.status());
-    let facts =
-        Facts::collect(target, status.map_err(|error| error.to_string()), credentials, mapper)
-            .ok_or_else(|| Exit::NotMounted(target.into()))?;
+    let mut daemon = Connection::open(socket);
+    let status = match &mut daemon {
+        Ok(daemon) => daemon.status().map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let mut facts = Facts::collect(target, status, credentials, mapper)
+        .ok_or_else(|| Exit::NotMounted(target.into()))?;
+    facts.test_kernel(|id| match daemon.ok()?.test_notify(id, false) {
+        Ok(took) => Some(Ok(took)),
+        Err(CallError::TestFailed(reason)) => Some(Err(reason)),
+        Err(_) => None,
+    });
     let rows = check::rows(&facts);
     match json {
         true => print_json(output, &rows)?,
@@ -137,25 +149,6 @@ fn check(
     match rows.iter().any(|row| row.outcome == Outcome::Fail) {
         true => Err(Exit::NotWell),
         false => Ok(()),
-    }
-}
-
-/// A daemon that does not run is a metric, too.
-fn write_metrics(
-    output: &mut impl Write,
-    socket: &Path,
-    textfile: Option<&Path>,
-) -> Result<(), Exit> {
-    let status = match Connection::open(socket).and_then(|mut daemon| daemon.status()) {
-        Ok(status) => Some(status),
-        Err(CallError::NotRunning(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let text = metrics::text(status.as_ref());
-    match textfile {
-        Some(path) => metrics::write_file(path, &text)
-            .map_err(|error| Exit::Failed(format!("{}: {error}", path.display()))),
-        None => Ok(output.write_all(text.as_bytes())?),
     }
 }
 
@@ -201,87 +194,5 @@ fn wait(daemon: &mut Connection, socket: &Path, name: &str, limit: Duration) -> 
             return Err(Exit::Timeout(format!("{name}: {problem}")));
         }
         events.event_within(left.min(LOOK_AGAIN))?;
-    }
-}
-
-/// Returns the registrations that the names name.
-fn select<'a>(
-    registrations: &'a [Registration],
-    mounted: &[CifsMount],
-    names: &[String],
-) -> Result<Vec<&'a Registration>, Exit> {
-    let mut selected = Vec::new();
-    for name in names {
-        let before = selected.len();
-        selected.extend(registrations.iter().filter(|it| {
-            name.parse() == Ok(it.id)
-                || is_named(&it.net_name, it.share_name.as_deref(), mounted, name)
-        }));
-        if selected.len() == before {
-            return Err(Exit::NoSuchMount(name.clone()));
-        }
-    }
-    selected.sort_by_key(|it| it.id);
-    selected.dedup_by_key(|it| it.id);
-    Ok(selected)
-}
-
-fn is_about(event: &Event, mounted: &[CifsMount], name: &str) -> bool {
-    let net_name = event.net_name.as_deref();
-    net_name.is_some_and(|net| is_named(net, event.share_name.as_deref(), mounted, name))
-}
-
-/// Whether a name, a directory or `//SERVER/SHARE`, names a share.
-fn is_named(net_name: &str, share: Option<&str>, mounted: &[CifsMount], name: &str) -> bool {
-    let share = share.unwrap_or_default();
-    let is =
-        |net: &str, of: &str| net.eq_ignore_ascii_case(net_name) && of.eq_ignore_ascii_case(share);
-    let unc = name.replace('\\', "/");
-    if let Some((net, of)) = unc.strip_prefix("//").and_then(|unc| unc.split_once('/')) {
-        return is(net, of.trim_end_matches('/'));
-    }
-    let directory = match name.trim_end_matches('/') {
-        "" => "/",
-        directory => directory,
-    };
-    mounted.iter().any(|mount| mount.path == directory && is(&mount.net_name, &mount.share_name))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn registration(id: u32, net_name: &str, share: &str) -> Registration {
-        Registration {
-            id,
-            net_name: net_name.into(),
-            share_name: Some(share.into()),
-            address: None,
-            state: State::Registering,
-            state_ms: 0,
-            witness: None,
-            version: None,
-            retry_in_ms: None,
-            problem: None,
-            reason: None,
-        }
-    }
-
-    #[test]
-    fn a_mount_is_named_by_directory_share_or_number() {
-        let registrations =
-            [registration(7, "cluster", "data"), registration(8, "cluster", "home")];
-        let mounted = mounts::parse("70 25 0:44 / /mnt/data rw - cifs //CLUSTER/Data rw,witness\n");
-        let ids = |name: &str| -> Result<Vec<u32>, u8> {
-            let selected = select(&registrations, &mounted, &[name.into()]);
-            selected.map(|all| all.iter().map(|it| it.id).collect()).map_err(|exit| exit.code())
-        };
-        for name in ["7", "/mnt/data", "/mnt/data/", "//cluster/data", r"\\CLUSTER\DATA"] {
-            assert_eq!(ids(name), Ok(vec![7]), "{name}");
-        }
-        assert_eq!(ids("//cluster/home"), Ok(vec![8]));
-        for name in ["9", "/mnt", "//cluster/other", "cluster"] {
-            assert_eq!(ids(name), Err(4), "{name}");
-        }
     }
 }

@@ -6,11 +6,10 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
-use swnd::control::interface::Reloaded;
-use swnd::control::interface::{Monitored, NAME, Status};
+use swnd::control::interface::{Counted, Counters, Monitored, NAME, Reloaded, Status, Tested};
 
 /// How long the daemon may take for a reply.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +29,9 @@ pub enum CallError {
     /// The connection broke.
     #[error("the connection to swnd is lost: {0}")]
     Lost(io::Error),
+    /// The kernel has not taken a test's notification.
+    #[error("{0}")]
+    TestFailed(String),
     /// Another error reply.
     #[error("swnd replies {0}")]
     Other(String),
@@ -65,6 +67,20 @@ impl Connection {
     /// Starts an attempt to register.
     pub fn retry(&mut self, id: u32) -> Result<(), CallError> {
         self.call::<Value>("Retry", &json!({ "id": id })).map(drop)
+    }
+
+    /// Returns what the daemon has counted.
+    pub fn counters(&mut self) -> Result<Counters, CallError> {
+        let Counted { counters } = self.call("Counters", &json!({}))?;
+        Ok(counters)
+    }
+
+    /// Gives the kernel a notification, and returns how long that took: a harmless one, or
+    /// one that has it reconnect.
+    pub fn test_notify(&mut self, id: u32, reconnect: bool) -> Result<Duration, CallError> {
+        let parameters = json!({ "id": id, "reconnect": reconnect });
+        let Tested { micros } = self.call("TestNotify", &parameters)?;
+        Ok(Duration::from_micros(micros))
     }
 
     /// Sets the log's level.
@@ -129,6 +145,10 @@ impl Connection {
                 let problems = reply.pointer_mut("/parameters/problems").map(Value::take);
                 let problems = serde_json::from_value(problems.unwrap_or_default());
                 Err(CallError::BadConfiguration(problems.unwrap_or_default()))
+            }
+            Some("org.swnclient.Witness.TestFailed") => {
+                let reason = reply.pointer("/parameters/reason").and_then(Value::as_str);
+                Err(CallError::TestFailed(reason.unwrap_or_default().into()))
             }
             Some(error) => Err(CallError::Other(error.into())),
             None => {

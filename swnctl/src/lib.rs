@@ -13,5 +13,7 @@ pub mod metrics;
 pub mod mounts;
 pub mod options;
 mod out;
+mod selection;
 mod show;
+mod trial;
 pub mod witness;

@@ -57,6 +57,8 @@ pub enum Command {
         #[command(flatten)]
         authentication: Authentication,
     },
+    /// Try the way of a notification to the mount, the harmless part first
+    Test(Test),
     /// Wait until a mount is registered
     Wait {
         /// The mount
@@ -84,12 +86,8 @@ pub enum Command {
     Interfaces(Interfaces),
     /// Register at a cluster's witness, without the kernel, and show what it reports
     Watch(Watch),
-    /// Write the state as OpenMetrics text
-    Metrics {
-        /// To this file, for node_exporter's textfile collector
-        #[arg(long, value_name = "FILE")]
-        textfile: Option<PathBuf>,
-    },
+    /// Write the state and what was counted as text for Prometheus
+    Metrics(Metrics),
     /// Check or show the daemon's configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -101,6 +99,64 @@ pub enum Command {
     },
     /// Show two failovers on this machine alone, without root, cluster and mount
     Demo,
+}
+
+/// A format that Prometheus reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// OpenMetrics 1.0.
+    #[default]
+    Openmetrics,
+    /// Prometheus's own, version 0.0.4, which node_exporter reads.
+    Prometheus,
+}
+
+/// Where metrics go, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Metrics {
+    /// openmetrics or prometheus (version 0.0.4)
+    #[arg(long, value_name = "FORMAT", default_value = "openmetrics", hide_possible_values = true)]
+    pub format: Format,
+
+    /// To this file, for node_exporter's textfile collector
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["format", "http"])]
+    pub textfile: Option<PathBuf>,
+
+    /// Answer one request of HTTP on the standard streams, as swnd-metrics.socket does
+    #[arg(long, conflicts_with = "format")]
+    pub http: bool,
+}
+
+/// What to try of a mount.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Test {
+    /// The mount
+    #[arg(value_name = "MOUNT", value_hint = ValueHint::DirPath)]
+    pub mount: String,
+
+    /// Then register at each node that can be the witness, and unregister
+    #[arg(long)]
+    pub all_nodes: bool,
+
+    /// Then have the kernel reconnect; programs wait meanwhile
+    #[arg(long)]
+    pub reconnect: bool,
+
+    /// Don't ask before that
+    #[arg(long, requires = "reconnect")]
+    pub yes: bool,
+
+    /// Then wait for a move that the cluster's administrator orders
+    #[arg(long)]
+    pub wait_move: bool,
+
+    /// For how long at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = value_parser!(u32).range(1..=86400))]
+    pub timeout: u32,
+
+    /// How to authenticate, for --all-nodes.
+    #[command(flatten)]
+    pub authentication: Authentication,
 }
 
 /// What to do with the configuration.

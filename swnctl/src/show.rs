@@ -2,6 +2,7 @@
 
 use crate::check::{Outcome, Row};
 use crate::mounts::CifsMount;
+use crate::trial::step::Step;
 use crate::witness::answer::{Answer, Happened};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -146,6 +147,41 @@ pub(crate) fn check(output: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     Ok(())
 }
 
+/// Shows a step of a test.
+pub(crate) fn step(output: &mut impl Write, step: &Step) -> io::Result<()> {
+    let outcome = if step.ok { "ok" } else { "FAIL" };
+    let took = step.micros.map_or_else(String::new, micros);
+    writeln!(output, "{outcome:<5} {took:>9}  {}", printable(&step.text))?;
+    output.flush()
+}
+
+/// Says how an administrator of the cluster moves this client.
+pub(crate) fn how_to_move(
+    output: &mut impl Write,
+    registration: &Registration,
+    host: &str,
+) -> io::Result<()> {
+    let net_name = printable(&registration.net_name);
+    writeln!(
+        output,
+        "Waiting for a move of {}. On the cluster, for example:\n  \
+         Samba:   net witness client-move --witness-net-name={net_name} \
+         --witness-client-computer-name={host} --witness-new-ip=ADDRESS\n  \
+         Windows: Move-SmbWitnessClient -ClientName {host} -DestinationNode NODE",
+        share(registration)
+    )?;
+    output.flush()
+}
+
+/// A time of some microseconds, or longer.
+fn micros(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..1_000_000 => format!("{}.{} ms", micros / 1_000, micros / 100 % 10),
+        _ => format!("{}.{:02} s", micros / 1_000_000, micros / 10_000 % 100),
+    }
+}
+
 /// Says why a mount is not registered.
 pub(crate) fn problem(registration: &Registration) -> String {
     match &registration.problem {
@@ -165,7 +201,7 @@ fn state(registration: &Registration) -> String {
     }
 }
 
-fn share(registration: &Registration) -> String {
+pub(crate) fn share(registration: &Registration) -> String {
     let net_name = &registration.net_name;
     printable(&match &registration.share_name {
         Some(share) => format!(r"\\{net_name}\{share}"),

@@ -2,115 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
 
-use kernel_sim::StandInKernel;
+mod bench;
+
+use bench::{Bench, MAPPER_PORT};
 use std::io::{BufRead, BufReader};
-use std::net::IpAddr;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
-use swnclient::{Client, Config, RegistrationRequest, Secret};
-use swnd::authentication::Policy;
-use swnd::control::{Control, Monitors};
-use swnd::daemon::{Daemon, Mode, Observer};
-use swnd::kernel::{KernelAuth, Link};
-use swnd::reload::Reloading;
-use swnd::report::Report;
-use swnd::settings::Sources;
-use witness_sim::net::{RunningCluster, unused_subnet};
-use witness_sim::{ClusterConfig, Destination, NodeId, Profile, Step, Who};
-
-/// A port for the endpoint mapper that needs no privilege.
-const MAPPER_PORT: u16 = 13_501;
-
-struct Told(Monitors);
-
-impl Observer for Told {
-    fn report(&self, report: &Report) {
-        self.0.report(report);
-    }
-}
-
-struct Bench {
-    cluster: RunningCluster,
-    kernel: StandInKernel,
-    net_name: String,
-    addresses: [IpAddr; 3],
-    path: PathBuf,
-    daemon: tokio::task::JoinHandle<()>,
-    _control: Control,
-}
-
-impl Bench {
-    async fn start(name: &str) -> Self {
-        let mut config = ClusterConfig::new(Profile::Samba, 3, unused_subnet());
-        config.mapper_port = MAPPER_PORT;
-        let net_name = config.net_name.to_lowercase().to_string();
-        let addresses = [1, 2, 3].map(|n| config.address(NodeId(n)).unwrap());
-        let cluster = RunningCluster::start(config).await.unwrap();
-        let kernel = StandInKernel::with_module();
-        let link = Link::open(kernel.clone()).unwrap();
-        let client =
-            Config { mapper_port: MAPPER_PORT, loss_spread: Duration::ZERO, ..Config::default() };
-        let monitors = Monitors::default();
-        let told = Told(monitors.clone());
-        let daemon = Daemon::new(link, told, Policy::default(), Mode::Forward, |sink| {
-            Client::start(client, sink)
-        });
-        let path = std::env::temp_dir().join(format!("swnctl-{name}-{}", std::process::id()));
-        let configuration = path.with_extension("conf");
-        std::fs::write(&configuration, "").unwrap();
-        let sources = Sources::of_file(&configuration);
-        let settings = sources.load().unwrap();
-        let source = Arc::new(Reloading::new(daemon.source(), sources, settings));
-        let control = Control::start(&path, source, monitors).unwrap();
-        let source = daemon.source();
-        let daemon = tokio::spawn(async move { drop(daemon.run().await) });
-        // What is mounted before would be told at the next echo only.
-        while !source.status().up {
-            tokio::task::yield_now().await;
-        }
-        Self { cluster, kernel, net_name, addresses, path, daemon, _control: control }
-    }
-
-    fn mount(&self, net_name: &str) -> u32 {
-        let request = RegistrationRequest {
-            net_name: net_name.into(),
-            share_name: Some("data".into()),
-            ip_address: Some(self.addresses[0]),
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
-        let auth = KernelAuth::Ntlm {
-            user: Some("alice".into()),
-            domain: Some("EXAMPLE".into()),
-            password: Some(Secret::new("secret")),
-        };
-        self.kernel.mount(&request, &auth)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_swnctl"));
-        command.arg("--socket").arg(&self.path).args(arguments);
-        command
-    }
-
-    async fn swnctl(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let mut command = self.command(arguments);
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-        let Output { status, stdout, stderr } = output.await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (status.code(), text(stdout), text(stderr))
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        self.daemon.abort();
-        let _ = std::fs::remove_file(self.path.with_extension("conf"));
-    }
-}
+use std::process::{Command, Stdio};
+use swnclient::RegistrationRequest;
+use swnd::kernel::KernelAuth;
+use witness_sim::{Destination, NodeId, Step, Who};
 
 #[tokio::test]
 async fn a_mount_is_waited_for_and_shown_as_text_and_as_json() {
@@ -215,6 +114,8 @@ async fn metrics_tell_of_each_mount_and_of_a_daemon_that_does_not_run() {
     while !bench.swnctl(&["list"]).await.1.contains("10.0.0.9") {}
     let (code, text, _) = bench.swnctl(&["metrics"]).await;
     assert_eq!(code, Some(0));
+    let failed = "swnd_registration_failures_total{reason=\"net_name_is_address\"} 1";
+    assert!(text.lines().any(|line| line == failed), "{text}");
     let unwatched = "swnd_mount_registered{net_name=\"10.0.0.9\",share_name=\"data\"} 0";
     assert!(text.lines().any(|line| line == unwatched), "{text}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_swnctl"));
@@ -250,4 +151,69 @@ async fn a_reload_tells_what_has_changed_or_why_nothing_has() {
     write("");
     let (_, json, _) = bench.swnctl(&["reload", "--json"]).await;
     assert_eq!(json, "{\"changed\":[\"auth\"],\"restart\":[]}\n");
+}
+
+#[tokio::test]
+async fn a_test_goes_from_the_kernel_over_each_node_to_a_reconnect() {
+    let bench = Bench::start("test").await;
+    let id = bench.mount(&bench.net_name).to_string();
+    assert_eq!(bench.swnctl(&["wait", &id]).await.0, Some(0));
+    let account = bench.path.with_extension("credentials");
+    std::fs::write(&account, "username=alice\npassword=secret\ndomain=EXAMPLE\n").unwrap();
+    let mapper = MAPPER_PORT.to_string();
+    let nodes = ["--all-nodes", "--credentials", account.to_str().unwrap()];
+    let all =
+        [&["test", &id, "--mapper-port", &mapper, "--reconnect", "--yes"][..], &nodes].concat();
+    let (code, text, error) = bench.swnctl(&all).await;
+    std::fs::remove_file(&account).unwrap();
+    assert_eq!(code, Some(0), "{text}{error}");
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[0].starts_with("ok ") && lines[0].ends_with("took a harmless notification"));
+    for (line, address) in lines[1..3].iter().zip(&bench.addresses[1..]) {
+        let expected = format!("  {address} registered this machine, and let it go");
+        assert!(line.starts_with("ok ") && line.ends_with(&expected), "{line}");
+    }
+    assert!(lines[3].contains("the kernel reconnects"), "{text}");
+    // The mount keeps its registration.
+    assert_eq!(bench.swnctl(&["status", &id]).await.0, Some(0));
+    let told = bench.kernel.take_notifications();
+    assert_eq!(told.len(), 2, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_test_waits_for_an_ordered_move_and_times_it() {
+    let bench = Bench::start("move").await;
+    let id = bench.mount(&bench.net_name).to_string();
+    assert_eq!(bench.swnctl(&["wait", &id]).await.0, Some(0));
+    let mut test = bench.command(&["test", &id, "--wait-move", "--json"]);
+    let mut test = test.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(test.stdout.take().unwrap()).lines();
+    let shown = tokio::task::spawn_blocking(move || {
+        lines.find(|line| line.as_ref().unwrap().contains("\"move\""))
+    });
+    // Until it waits, what happens is not shown.
+    while !shown.is_finished() {
+        let to = Destination::Node(NodeId(3));
+        bench.cluster.run(Step::ClientMove { who: Who::All, to }).await;
+        assert_eq!(bench.swnctl(&["wait", &id]).await.0, Some(0));
+    }
+    let line = shown.await.unwrap().unwrap().unwrap();
+    assert!(line.contains(&format!("client move to {}", bench.addresses[2])), "{line}");
+    test.kill().unwrap();
+    test.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_test_of_a_mount_that_the_kernel_has_forgotten_fails() {
+    let bench = Bench::start("forgotten").await;
+    let id = bench.mount(&bench.net_name);
+    let name = id.to_string();
+    assert_eq!(bench.swnctl(&["wait", &name]).await.0, Some(0));
+    // Its message about that is lost.
+    bench.kernel.lose(1);
+    bench.kernel.unmount(id);
+    let (code, text, error) = bench.swnctl(&["test", &name]).await;
+    assert_eq!(code, Some(1), "{text}{error}");
+    assert!(text.starts_with("FAIL ") && text.contains("the kernel refused"), "{text}");
 }

@@ -1,13 +1,13 @@
 //! The daemon's event loop: the kernel's messages in, the witness's events out.
 
 use crate::authentication::Policy;
-use crate::control::{Control, Monitors, Source};
+use crate::control::{Control, Monitors, Source, TestError};
 use crate::failover::Failover;
 use crate::failover::driver::{Network, System};
 use crate::kernel::absence::Absence;
 use crate::kernel::message::DecodeError;
 use crate::kernel::socket::NetlinkSocket;
-use crate::kernel::{Link, LinkError, LinkEvent, Transport};
+use crate::kernel::{KernelAnswer, Link, LinkError, LinkEvent, Transport};
 use crate::options::FailoverMode;
 use crate::reload::Reloading;
 use crate::report::{Report, fields};
@@ -18,9 +18,9 @@ use crate::table::{Forward, MountView, Outcome, Registrar, Table};
 use smol_str::SmolStr;
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, Event, EventSink, RegistrationId};
+use swnclient::{Client, Config, Event, EventSink, Notification, RegistrationId, ResourceState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
@@ -29,6 +29,8 @@ mod work;
 
 /// How long unregistering at every witness may hold up the exit.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
+/// How long the kernel's answer to a test may be under way after it has acted.
+const TEST_LIMIT: Duration = Duration::from_secs(5);
 /// How many different undecodable messages are remembered as reported.
 const REPORTED_MAX: usize = 16;
 
@@ -36,6 +38,9 @@ const REPORTED_MAX: usize = 16;
 pub trait Observer: Send + Sync + 'static {
     /// Something happened.
     fn report(&self, report: &Report);
+
+    /// A witness has sent a notification.
+    fn notification(&self, _notification: &Notification) {}
 
     /// The numbers have changed.
     fn status(&self, _status: Status) {}
@@ -70,6 +75,10 @@ impl Observer for Observers {
     fn report(&self, report: &Report) {
         LogObserver.report(report);
         self.0.report(report);
+    }
+
+    fn notification(&self, notification: &Notification) {
+        self.0.counters().notification(notification);
     }
 
     fn status(&self, status: Status) {
@@ -154,6 +163,11 @@ impl<T: Transport> Books<T> {
                     wake.notify_one();
                 }
                 Some(self.table.message(message, client))
+            }
+            LinkEvent::Answer(KernelAnswer { token: Forward { test: Some(test), .. }, result }) => {
+                // Who waits for it may have given up.
+                let _ = test.try_send(result);
+                None
             }
             LinkEvent::Answer(answer) => {
                 if let Some(failover) = &mut self.failover {
@@ -255,8 +269,15 @@ impl<T: Transport, O: Observer, C: Registrar> EventSink for Forwarder<T, O, C> {
             (Event::Notification(_), Some(client)) => shared.settled(&*client),
             _ => shared.books(),
         };
+        let notification = match &event {
+            Event::Notification(notification) => Some(notification.clone()),
+            _ => None,
+        };
         let report = books.on_witness(registration, event, &shared.wake);
         shared.tell(books, report);
+        if let Some(notification) = notification {
+            shared.observer.notification(&notification);
+        }
     }
 }
 
@@ -369,6 +390,35 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
 
     fn set_policy(&self, policy: Policy) {
         self.shared.books().table.set_policy(policy);
+    }
+
+    fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {
+        let state = match reconnect {
+            true => ResourceState::Unavailable,
+            false => ResourceState::Unknown,
+        };
+        let (answered, answer) = mpsc::sync_channel(1);
+        let since = Instant::now();
+        let mut books = self.shared.books();
+        let mount = books.table.mount(id).ok_or(TestError::NotFound)?;
+        let name = mount.net_name().clone();
+        let notification = Notification::ResourceChange { name, state };
+        let registration = books.table.registration(id);
+        let test = Some(answered);
+        let forward = Forward { id, registration, notification: notification.clone(), since, test };
+        let prepared = books.link.prepare(id, &notification, forward);
+        drop(books);
+        let prepared = prepared.map_err(|error| TestError::NotSent(error.to_string()))?;
+        if let Err(error) = prepared.send(&*self.shared.transport) {
+            self.shared.books().link.not_sent(&prepared);
+            return Err(TestError::NotSent(error.to_string()));
+        }
+        // The event loop reads the answer, which the kernel has given by now.
+        match answer.recv_timeout(TEST_LIMIT) {
+            Ok(Ok(())) => Ok(since.elapsed()),
+            Ok(Err(errno)) => Err(TestError::Refused(errno)),
+            Err(_) => Err(TestError::NoAnswer),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod authentication;
 pub mod control;
+pub mod counters;
 pub mod daemon;
 pub mod descriptors;
 pub mod event_loop;

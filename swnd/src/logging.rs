@@ -11,6 +11,7 @@ use log::{Level, LevelFilter, Log};
 use queue::{Output, Queue};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -40,6 +41,11 @@ pub enum LogError {
     /// There is a log already.
     #[error(transparent)]
     Twice(#[from] log::SetLoggerError),
+}
+
+/// Returns how many lines have found no room since the start.
+pub fn lines_dropped() -> u64 {
+    queue::DROPPED.load(Ordering::Relaxed)
 }
 
 /// Starts logging to `target`, or to the best there is. [`Log::flush`] of the logger

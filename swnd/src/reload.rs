@@ -1,14 +1,15 @@
 //! Reads the settings again while the daemon runs.
 
 use crate::authentication::Policy;
-use crate::control::Source;
 use crate::control::interface::Reloaded;
+use crate::control::{Source, TestError};
 use crate::report::Kind;
 use crate::settings::{Setting, Settings, SettingsError, Sources};
 use crate::status::Status;
 use crate::table::MountView;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What changes without a restart: what is logged, and how mounts authenticate.
 pub const AT_RUN_TIME: [&str; 5] = ["debuglevel", "auth", "ccache", "keytab", "principal"];
@@ -91,6 +92,10 @@ impl Source for Reloading {
         self.daemon.set_policy(policy);
     }
 
+    fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {
+        self.daemon.test_notify(id, reconnect)
+    }
+
     /// Reads files: may block.
     fn reload(&self) -> Result<Reloaded, Vec<String>> {
         match self.sources.load() {
@@ -144,6 +149,10 @@ mod tests {
 
         fn retry(&self, _: u32) -> bool {
             false
+        }
+
+        fn test_notify(&self, _: u32, _: bool) -> Result<Duration, TestError> {
+            Err(TestError::NotFound)
         }
 
         fn set_log_level(&self, level: LevelFilter) {

@@ -12,6 +12,7 @@ use crate::report::{Mount, Report};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 use swnclient::{
     Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
@@ -68,7 +69,7 @@ impl Registrar for Client {
 }
 
 /// A notification for the kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Forward {
     /// The kernel's number.
     pub id: u32,
@@ -78,6 +79,8 @@ pub struct Forward {
     pub notification: Notification,
     /// Since when it is to be told.
     pub since: Instant,
+    /// Who gets the answer, where it is of an administrator's test and no witness's.
+    pub test: Option<SyncSender<Result<(), Errno>>>,
 }
 
 /// Who has one of the kernel's numbers: another one as soon as the kernel has taken
@@ -270,8 +273,8 @@ impl Table {
         let event = match (event, &entry) {
             (Event::Notification(notification), Some(_)) => {
                 let (registration, since) = (Some(registration), Instant::now());
-                let forward = Some(Forward { id, registration, notification, since });
-                return Outcome { forward, ..Outcome::default() };
+                let forward = Forward { id, registration, notification, since, test: None };
+                return Outcome { forward: Some(forward), ..Outcome::default() };
             }
             (event, _) => event,
         };
@@ -407,7 +410,7 @@ impl Table {
     ) -> Option<Report> {
         let KernelAnswer { token: forward, result: answer } = answer;
         let mount = self.mount_of_forward(&forward)?;
-        let Forward { id, registration, notification, since } = forward;
+        let Forward { id, registration, notification, since, .. } = forward;
         let current = self.entries.get(&id).is_some_and(|entry| entry.registration == registration);
         if current && matches!(answer, Err(Errno::INVAL | Errno::NODEV)) {
             // Its unregister message was lost.

@@ -116,12 +116,8 @@ fn lines() -> Vec<(Kind, String)> {
     let mount = Mount::from(&swnclient::RegistrationRequest::new("cluster"));
     let address: IpAddr = "10.0.0.9".parse().unwrap();
     let refused = |code| Error::Refused { address, call: Call::Register, status: Status(code) };
-    let failed = |error| Report::Failed {
-        mount: mount.clone(),
-        error,
-        retry_in: None,
-        again: false,
-    };
+    let failed =
+        |error| Report::Failed { mount: mount.clone(), error, retry_in: None, again: false };
     let failover = |line| Report::Failover { mount: mount.clone(), others: 0, line };
     let reports = [
         Report::Absent(Absence::Module),
@@ -132,11 +128,7 @@ fn lines() -> Vec<(Kind, String)> {
         failed(Error::Connect { address: (address, 135).into(), kind: ErrorKind::TimedOut }),
         failed(Error::NoDescriptor { address: (address, 135).into() }),
         failed(Error::AccessDenied { address, detail: "".into() }),
-        failed(Error::TicketRefused {
-            address,
-            service: "cifs/cluster".into(),
-            detail: "".into(),
-        }),
+        failed(Error::TicketRefused { address, service: "cifs/cluster".into(), detail: "".into() }),
         failed(Error::KerberosTimeout { after: Duration::from_secs(30) }),
         failed(Error::NoWitness),
         failed(refused(87)),

@@ -1,8 +1,8 @@
 //! What the rows look at.
 
-use super::family;
+use super::{clock, family};
 use crate::mounts::{self, CifsMount};
-use crate::witness::answer::Answer;
+use crate::witness::answer::{Answer, Interface};
 use crate::witness::call;
 use crate::witness::interfaces;
 use std::fs;
@@ -11,13 +11,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 use swnclient::Credentials;
-use swnd::control::interface::Status;
+use swnd::control::interface::{Registration, State, Status};
 use swnd::settings::{Settings, Sources};
 
 /// How long a port may take to answer.
 const PORT_LIMIT: Duration = Duration::from_secs(2);
 /// `CIFS_GENL_CMD_SWN_NOTIFY`.
-const NOTIFY: u32 = 3;
+pub(super) const NOTIFY: u32 = 3;
+/// Where a node serves files.
+const SMB_PORT: u16 = 445;
 /// How many of the name's addresses are asked.
 const ADDRESSES_MAX: usize = 16;
 
@@ -41,6 +43,15 @@ pub struct Service {
     pub port: Result<u16, String>,
     /// `Err`: why the port can't be connected to.
     pub answers: Result<(), String>,
+}
+
+/// A node's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// The node's address.
+    pub address: IpAddr,
+    /// By how many seconds it is ahead of this machine's.
+    pub ahead: i64,
 }
 
 /// Where the tickets of a mount with Kerberos are from, and what is wrong there.
@@ -87,6 +98,14 @@ pub struct Facts {
     pub services: Vec<Service>,
     /// What each node lists, where credentials were given.
     pub lists: Option<Vec<Answer>>,
+    /// How the first node that can be a witness took a registration of this machine, where
+    /// credentials were given.
+    pub registered: Option<Result<(), String>>,
+    /// What the clocks of these addresses say.
+    pub clocks: Vec<Clock>,
+    /// How the kernel took a harmless notification for the mount; `None` where it was not
+    /// tried.
+    pub kernel: Option<Result<Duration, String>>,
     /// The ports of these addresses.
     pub ports: Vec<Port>,
     /// What the cluster's administrator sees this machine as.
@@ -128,16 +147,33 @@ impl Facts {
         let settings = Sources { arguments: vec!["swnd".into()], environment: Vec::new() };
         let settings = settings.load();
         let ports = addresses.iter().flatten().take(ADDRESSES_MAX).flat_map(|address| {
-            [445, mapper].map(|port| Port { address: *address, port, answers: ask(*address, port) })
+            [SMB_PORT, mapper].map(|port| Port {
+                address: *address,
+                port,
+                answers: ask(*address, port),
+            })
         });
         let ports: Vec<_> = ports.collect();
         let services = ports.iter().filter(|it| it.port == mapper && it.answers.is_ok());
-        let ask = |credentials| {
+        let ask = |credentials: &Credentials| {
             let asked = addresses.iter().flatten().take(ADDRESSES_MAX).copied().collect();
-            interfaces::ask(&net_name, asked, true, &credentials, mapper)
+            interfaces::ask(&net_name, asked, true, credentials, mapper)
         };
+        let clock = |port: &Port| {
+            let ahead = clock::ahead(port.address, SMB_PORT).ok()?;
+            Some(Clock { address: port.address, ahead })
+        };
+        let answering = ports.iter().filter(|it| it.port == SMB_PORT && it.answers.is_ok());
+        let clocks = answering.filter_map(clock).collect();
+        let lists = credentials.as_ref().map(ask);
+        let registered = credentials.zip(lists.as_ref()).and_then(|(credentials, lists)| {
+            register(lists, &credentials, &net_name, &share_name, mapper)
+        });
         Some(Self {
-            lists: credentials.map(ask),
+            lists,
+            registered,
+            clocks,
+            kernel: None,
             services: services.map(|it| Service::of(it.address, mapper)).collect(),
             ports,
             guarded: family::needs_privilege("cifs", NOTIFY),
@@ -156,6 +192,59 @@ impl Facts {
             share_name,
         })
     }
+}
+
+impl Facts {
+    /// Has the daemon give the kernel a harmless notification for the mount, by `test`;
+    /// `None`: it may not.
+    pub fn test_kernel(&mut self, test: impl FnOnce(u32) -> Option<Result<Duration, String>>) {
+        let registrations = self.status.iter().flat_map(|status| &status.registrations);
+        let is_of_mount = |it: &&Registration| self.mount.as_ref().is_some_and(|of| of.is_of(it));
+        let id = registrations.filter(is_of_mount).map(|it| it.id).next();
+        self.kernel = id.and_then(test);
+    }
+
+    /// Names why the mount's registration is not there, where the daemon knows.
+    pub(super) fn reason(&self) -> Option<&str> {
+        let registrations = self.status.iter().flat_map(|status| &status.registrations);
+        let is_meant = |it: &&Registration| {
+            let share = it.share_name.as_deref().unwrap_or_default();
+            it.net_name.eq_ignore_ascii_case(&self.net_name)
+                && share.eq_ignore_ascii_case(&self.share_name)
+        };
+        registrations.filter(is_meant).find_map(|it| it.reason.as_deref())
+    }
+
+    /// Whether the daemon has a registration for the share.
+    pub(super) fn is_registered(&self) -> bool {
+        let registrations = self.status.iter().flat_map(|status| &status.registrations);
+        registrations.into_iter().any(|it| {
+            let share = it.share_name.as_deref().unwrap_or_default();
+            it.state == State::Registered
+                && it.net_name.eq_ignore_ascii_case(&self.net_name)
+                && share.eq_ignore_ascii_case(&self.share_name)
+        })
+    }
+}
+
+/// Registers this machine at the first node that can be the witness of the first that has
+/// told its list, and takes that back; `None` where there is none.
+fn register(
+    lists: &[Answer],
+    credentials: &Credentials,
+    net_name: &str,
+    share_name: &str,
+    mapper: u16,
+) -> Option<Result<(), String>> {
+    let list = lists.iter().find(|list| list.error.is_none())?;
+    let is_candidate = |it: &&Interface| it.may_be_witness && it.state == "available";
+    let candidate = list.interfaces.iter().find(is_candidate)?;
+    let node = *candidate.addresses.first()?;
+    let share = Some(share_name).filter(|share| !share.is_empty());
+    let served_by = list.asked;
+    let register = call::Registering { net_name, share, served_by, version: candidate.version() };
+    let registered = call::register(node, mapper, credentials, &register);
+    Some(registered.map(drop).map_err(|error| error.to_string()))
 }
 
 impl Service {

@@ -1,6 +1,8 @@
 //! `swnctl check`: why a mount does, or would not, fail over. Each row looks at facts that
 //! were collected before.
 
+mod clock;
+mod cluster;
 mod daemon;
 mod facts;
 mod family;
@@ -10,12 +12,18 @@ mod network;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{Facts, Port, Service, Tickets};
+pub use facts::{Clock, Facts, Port, Service, Tickets};
 
 use serde::Serialize;
 
+/// Whether the kernel keeps the module's messages from other users; `None` where there is no
+/// family.
+pub fn is_guarded() -> Option<bool> {
+    family::needs_privilege("cifs", facts::NOTIFY)
+}
+
 /// How a row ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// As it should be.
@@ -93,8 +101,13 @@ pub fn rows(facts: &Facts) -> Vec<Row> {
     rows.push(network::mapper(facts));
     rows.push(network::service_port(facts));
     rows.push(network::bind(facts));
+    rows.push(cluster::clock(facts));
+    rows.push(cluster::service_principal(facts));
     rows.push(network::interfaces(facts));
+    rows.push(cluster::net_name(facts));
+    rows.push(cluster::address(facts));
     rows.push(network::admin_name(facts));
     rows.push(mount::registration(facts));
+    rows.push(mount::kernel(facts));
     rows
 }

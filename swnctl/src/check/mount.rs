@@ -162,6 +162,24 @@ pub(super) fn scale_out(facts: &Facts) -> Row {
     }
 }
 
+/// Whether the kernel takes notifications for the mount.
+pub(super) fn kernel(facts: &Facts) -> Row {
+    const ID: &str = "test.kernel";
+    mounted(facts, ID, |_| match (&facts.kernel, &facts.status) {
+        (Some(Ok(took)), _) => Row::ok(
+            ID,
+            format!("the kernel took a harmless notification in {} µs", took.as_micros()),
+        ),
+        (Some(Err(error)), _) => Row::fail(
+            ID,
+            error.clone(),
+            "unmount and mount again; where it goes on, the kernel's log (dmesg) may say why",
+        ),
+        (None, Err(_)) => Row::skip(ID, "swnd does not run"),
+        (None, Ok(_)) => Row::skip(ID, "only root may try, and a mount that swnd knows"),
+    })
+}
+
 /// Whether the daemon has registered the mount.
 pub(super) fn registration(facts: &Facts) -> Row {
     const ID: &str = "mount.registration";

@@ -3,7 +3,9 @@
 use super::*;
 use crate::mounts;
 use crate::witness::answer::{Answer, Interface};
+use dcerpc_proto::security::kerberos::KerberosErrorKind;
 use std::net::IpAddr;
+use std::time::Duration;
 use swnd::control::interface::{Daemon, Registration, State, Status};
 use swnd::settings::Sources;
 use witness_sim::net::{RunningCluster, unused_subnet};
@@ -36,7 +38,7 @@ fn list(asked: &str, state: &'static str) -> Answer {
         version: "0x00020000".into(),
         may_be_witness: address != asked,
     });
-    Answer { asked, interfaces: interfaces.into(), error: None, refused: false }
+    Answer { asked, interfaces: interfaces.into(), error: None, refused: false, kerberos: None }
 }
 
 /// Where all is well.
@@ -76,6 +78,9 @@ fn facts() -> Facts {
         addresses: Ok(vec![address]),
         ports: vec![port(445), port(135)],
         services: vec![Service { address, port: Ok(49_153), answers: Ok(()) }],
+        registered: Some(Ok(())),
+        clocks: vec![Clock { address, ahead: 1 }],
+        kernel: Some(Ok(Duration::from_micros(40))),
         lists: Some(vec![list("10.0.0.11", "available"), list("10.0.0.12", "available")]),
         guarded: Some(true),
         same_namespace: Some(true),
@@ -172,9 +177,11 @@ fn each_option_that_is_wrong_is_found() {
 #[test]
 fn what_is_not_mounted_is_checked_as_far_as_it_can_be() {
     let rows = wrong(|facts| facts.mount = None);
-    let is_of_a_mount = |id: &str| id.starts_with("mount.") || id == "krb.source";
+    let is_of_a_mount = |id: &str| {
+        id.starts_with("mount.") || ["krb.source", "krb.spn", "test.kernel"].contains(&id)
+    };
     assert!(rows.iter().all(|row| row.1 == Skip && is_of_a_mount(row.0)), "{rows:?}");
-    assert_eq!(rows.len(), 7);
+    assert_eq!(rows.len(), 9);
 }
 
 #[test]
@@ -236,7 +243,8 @@ fn a_mount_that_is_not_registered_is_found_with_its_reason() {
     assert_eq!(wrong(blocked), row);
     let mut facts = facts();
     blocked(&mut facts);
-    assert_eq!(rows(&facts).pop().unwrap().found, "refused the credentials");
+    let row = rows(&facts).into_iter().find(|row| row.id == "mount.registration").unwrap();
+    assert_eq!(row.found, "refused the credentials");
 }
 
 #[test]
@@ -355,4 +363,120 @@ fn credentials_that_are_refused_and_nodes_that_disagree_or_are_alone_are_found()
     let mut other = list("10.0.0.12", "available");
     other.interfaces.truncate(1);
     assert_eq!(of(&[first, other]), [("node.interfaces", Warn)]);
+}
+
+/// Returns what a row has found and its advice.
+fn row(facts: &Facts, id: &str) -> (String, &'static str) {
+    let row = rows(facts).into_iter().find(|row| row.id == id).unwrap();
+    (row.found, row.advice.unwrap_or_default())
+}
+
+/// The daemon's registration is not there, for this reason.
+fn failed(reason: &str) -> impl Fn(&mut Facts) {
+    let reason = reason.to_owned();
+    move |facts| {
+        let status = facts.status.as_mut().unwrap();
+        let registration = status.registrations.first_mut().unwrap();
+        registration.state = State::Waiting;
+        registration.reason = Some(reason.clone());
+        facts.registered = None;
+    }
+}
+
+#[test]
+fn a_name_and_an_address_that_the_cluster_does_not_know_are_found() {
+    for (reason, status, id, found, advice) in [
+        (
+            "unknown_net_name",
+            "ERROR_INVALID_PARAMETER",
+            "name.cluster",
+            "the cluster does not go by the name cluster",
+            "mount by the cluster's own name",
+        ),
+        (
+            "unknown_address",
+            "ERROR_INVALID_STATE",
+            "address.public",
+            "cluster is served by an address that is none of the cluster's",
+            "have the name resolve to the cluster's public addresses",
+        ),
+    ] {
+        let other = if id == "name.cluster" { "address.public" } else { "name.cluster" };
+        // By the daemon's word, and by a registration of this program.
+        let mut by_daemon = wrong(failed(reason));
+        by_daemon.sort();
+        let mut rows = [(id, Fail), (other, Skip), ("mount.registration", Fail)];
+        rows.sort();
+        assert_eq!(by_daemon, rows);
+        let refused = |facts: &mut Facts| {
+            facts.registered = Some(Err(format!("10.0.0.12: {status}")));
+        };
+        assert_eq!(wrong(refused), [(id, Fail)]);
+        let mut facts = facts();
+        refused(&mut facts);
+        let row = row(&facts, id);
+        assert!(row.0 == found && row.1.starts_with(advice), "{row:?}");
+    }
+    let unknown = |facts: &mut Facts| {
+        facts.registered = None;
+        facts.status.as_mut().unwrap().registrations.clear();
+    };
+    let rows = wrong(unknown);
+    assert!(rows.contains(&("name.cluster", Skip)) && rows.contains(&("address.public", Skip)));
+}
+
+#[test]
+fn clocks_that_differ_are_found_and_matter_to_kerberos() {
+    let kerberos = OPTIONS.replace("ntlmssp,username=alice", "krb5");
+    let address = "10.0.0.12".parse().unwrap();
+    let differ = |ahead: i64, kerberos: Option<&str>| {
+        let mut facts = facts();
+        facts.clocks.push(Clock { address, ahead });
+        if let Some(options) = kerberos {
+            facts.mount = mounted(options);
+        }
+        let outcome = rows(&facts).into_iter().find(|row| row.id == "auth.clock").unwrap().outcome;
+        (outcome, row(&facts, "auth.clock").0)
+    };
+    let found = |outcome, text: &str| (outcome, text.to_owned());
+    assert_eq!(differ(59, None), found(Outcome::Ok, "the clocks agree to a minute"));
+    let six = "this clock is 6 min behind 10.0.0.12";
+    assert_eq!(differ(360, None), found(Warn, six));
+    assert_eq!(differ(360, Some(&kerberos)), found(Fail, six));
+    let ahead = "this clock is 3 h ahead of 10.0.0.12";
+    assert_eq!(differ(-3 * 3600, Some(&kerberos)), found(Fail, ahead));
+    assert_eq!(differ(-90, Some(&kerberos)).0, Warn);
+
+    let rows = wrong(failed("clock_skew"));
+    assert!(rows.contains(&("auth.clock", Fail)), "{rows:?}");
+    let mut skewed = facts();
+    failed("clock_skew")(&mut skewed);
+    assert!(row(&skewed, "auth.clock").1.contains("chrony"));
+    assert_eq!(wrong(|facts| facts.clocks.clear()), [("auth.clock", Skip)]);
+}
+
+#[test]
+fn a_cluster_that_the_kdc_does_not_know_is_found() {
+    let rows = wrong(failed("unknown_service"));
+    assert!(rows.contains(&("krb.spn", Fail)), "{rows:?}");
+    let asked = |facts: &mut Facts| {
+        let list = facts.lists.as_mut().unwrap().first_mut().unwrap();
+        list.kerberos = Some(KerberosErrorKind::UnknownService);
+    };
+    assert_eq!(wrong(asked), [("krb.spn", Fail)]);
+    let mut facts = facts();
+    asked(&mut facts);
+    let row = row(&facts, "krb.spn");
+    assert_eq!(row.0, "the KDC does not know cifs/cluster");
+    assert!(row.1.contains("setspn"), "{row:?}");
+}
+
+#[test]
+fn a_kernel_that_does_not_take_a_notification_is_found() {
+    let mut facts = facts();
+    facts.kernel = Some(Err("the kernel refused the notification: EINVAL".into()));
+    let row = row(&facts, "test.kernel");
+    assert_eq!(row.0, "the kernel refused the notification: EINVAL");
+    assert!(row.1.starts_with("unmount and mount again"), "{row:?}");
+    assert_eq!(wrong(|facts| facts.kernel = None), [("test.kernel", Skip)]);
 }

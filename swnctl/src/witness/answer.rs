@@ -1,10 +1,14 @@
 //! What a cluster says: its lists, and what it tells.
 
+use dcerpc_proto::security::kerberos::KerberosErrorKind;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 use swnclient::{Event, Notification, ResourceState};
-use swnclient_proto::wire;
+use swnclient_proto::wire::{self, Version};
+
+/// The version from which a node takes the second way to register.
+const VERSION_2: &str = "0x00020000";
 
 /// What one node says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +22,9 @@ pub struct Answer {
     /// Whether the node was reached and has refused to answer.
     #[serde(skip)]
     pub(crate) refused: bool,
+    /// What Kerberos says.
+    #[serde(skip)]
+    pub(crate) kerberos: Option<KerberosErrorKind>,
 }
 
 /// One interface of a list.
@@ -43,6 +50,16 @@ impl From<wire::Interface> for Interface {
             state: state_name(interface.state),
             version: format!("{:#010x}", interface.version),
             may_be_witness: interface.witness,
+        }
+    }
+}
+
+impl Interface {
+    /// Returns the version by which a client registers at this node.
+    pub(crate) fn version(&self) -> Version {
+        match self.version.as_str() >= VERSION_2 {
+            true => Version::V2,
+            false => Version::V1,
         }
     }
 }

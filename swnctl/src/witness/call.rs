@@ -1,19 +1,21 @@
 //! One call to one node, step by step, waiting for each.
 
-use dcerpc_proto::association::{Association, AssociationConfig, Event};
+use dcerpc_proto::association::{Association, AssociationConfig, AssociationError, Event};
 use dcerpc_proto::epm::{self, EptMap};
-use dcerpc_proto::security::Handshake;
-use dcerpc_proto::security::kerberos::KerberosInitiator;
+use dcerpc_proto::security::kerberos::{KerberosErrorKind, KerberosInitiator};
 use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
 use dcerpc_proto::security::spnego::SpnegoInitiator;
+use dcerpc_proto::security::{Handshake, SecurityError};
 use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use swnclient::Credentials;
-use swnclient_proto::wire::{self, GetInterfaceList, Interface};
+use swnclient_proto::wire::{
+    self, GetInterfaceList, Interface, Register, RegisterEx, UnRegister, Version,
+};
 use zeroize::Zeroizing;
 
 /// How long a connection may take, and each answer.
@@ -61,8 +63,42 @@ pub enum CallFailed {
         /// The node.
         address: IpAddr,
         /// Why.
-        error: String,
+        error: Refusal,
     },
+}
+
+/// Why a call was not answered as it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    text: String,
+    kerberos: Option<KerberosErrorKind>,
+}
+
+impl Refusal {
+    fn new(error: &dyn Display) -> Self {
+        Self { text: error.to_string(), kerberos: None }
+    }
+
+    /// Returns what Kerberos says, where it is that.
+    pub(super) fn kerberos(&self) -> Option<KerberosErrorKind> {
+        self.kerberos
+    }
+}
+
+impl Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<AssociationError> for Refusal {
+    fn from(error: AssociationError) -> Self {
+        let kerberos = match &error {
+            AssociationError::Security(SecurityError::Kerberos(error)) => Some(error.kind()),
+            _ => None,
+        };
+        Self { kerberos, ..Self::new(&error) }
+    }
 }
 
 /// Asks a node's endpoint mapper for the port of its witness service.
@@ -75,7 +111,7 @@ pub fn service_port(address: IpAddr, mapper: u16) -> Result<u16, CallFailed> {
     let stream = connect(address, mapper).map_err(failed)?;
     let config = AssociationConfig::new(epm::INTERFACE);
     invoke(stream, config, None, &EptMap::new(wire::INTERFACE))
-        .map_err(|error| CallFailed::NoService { address, error })
+        .map_err(|error| CallFailed::NoService { address, error: error.text })
 }
 
 /// Whether a node's witness service takes a connection.
@@ -102,7 +138,8 @@ pub fn interfaces(
 ) -> Result<Vec<Interface>, CallFailed> {
     let stream = connect_service(address, service_port(address, mapper)?)?;
     let failed = |error| CallFailed::Service { address, error };
-    let handshake = handshake(credentials, net_name).map_err(failed)?;
+    let handshake =
+        handshake(credentials, net_name).map_err(|error| failed(Refusal::new(&error)))?;
     let config = AssociationConfig::new(wire::INTERFACE);
     invoke(stream, config, Some(handshake), &GetInterfaceList).map_err(failed)
 }
@@ -135,43 +172,116 @@ fn handshake(credentials: &Credentials, net_name: &str) -> Result<Box<dyn Handsh
     })
 }
 
+/// What is registered.
+#[derive(Debug, Clone, Copy)]
+pub struct Registering<'a> {
+    /// The cluster's name.
+    pub net_name: &'a str,
+    /// The share's.
+    pub share: Option<&'a str>,
+    /// The address that serves it, and is to be watched.
+    pub served_by: IpAddr,
+    /// The protocol's version.
+    pub version: Version,
+}
+
+/// Registers at a node, as a client that `served_by` serves, and unregisters. Returns how
+/// long the first took.
+///
+/// # Errors
+/// Where the call has failed, and why.
+pub fn register(
+    address: IpAddr,
+    mapper: u16,
+    credentials: &Credentials,
+    registering: &Registering<'_>,
+) -> Result<Duration, CallFailed> {
+    let stream = connect_service(address, service_port(address, mapper)?)?;
+    let failed = |error| CallFailed::Service { address, error };
+    let handshake = handshake(credentials, registering.net_name)
+        .map_err(|error| failed(Refusal::new(&error)))?;
+    let config = AssociationConfig::new(wire::INTERFACE);
+    let mut calls = Calls::new(stream, config, Some(handshake)).map_err(failed)?;
+    let started = Instant::now();
+    let version = registering.version;
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let register = Register {
+        version: version.to_wire(),
+        net_name: Some(registering.net_name.into()),
+        share_name: registering.share.map(Into::into),
+        ip_address: Some(registering.served_by.to_string().into()),
+        client_name: Some(host.into()),
+        ip_notify: true,
+        keep_alive: 60,
+    };
+    let handle = match version {
+        Version::V1 => calls.invoke(&register),
+        Version::V2 => calls.invoke(&RegisterEx(register)),
+    };
+    let handle = handle.map_err(failed)?;
+    let took = started.elapsed();
+    calls.invoke(&UnRegister(handle)).map_err(failed)?;
+    Ok(took)
+}
+
 /// Makes one call by an association of its own.
 fn invoke<O: Operation>(
-    mut stream: TcpStream,
+    stream: TcpStream,
     config: AssociationConfig,
     handshake: Option<Box<dyn Handshake>>,
     operation: &O,
-) -> Result<O::Output, String>
+) -> Result<O::Output, Refusal>
 where
     ResponseError<O::Status>: Display,
 {
-    let text = |error: &dyn Display| error.to_string();
-    let mut association = Association::new(config, handshake).map_err(|error| text(&error))?;
-    association.invoke(operation).map_err(|error| text(&error))?;
-    let mut buffer = [0; 4096];
-    loop {
-        while let Some(event) = association.poll_event() {
-            match event {
-                Event::Bound => {}
-                Event::Authenticate(job) => {
-                    association.authenticated(job.run()).map_err(|error| text(&error))?;
-                }
-                Event::Reply { reply, .. } => {
-                    let reply = reply.map_err(|error| text(&error))?;
-                    return reply.decode::<O>().map_err(|error| text(&error));
+    Calls::new(stream, config, handshake)?.invoke(operation)
+}
+
+/// An association on a connection, for one call after the other.
+struct Calls {
+    stream: TcpStream,
+    association: Association,
+}
+
+impl Calls {
+    fn new(
+        stream: TcpStream,
+        config: AssociationConfig,
+        handshake: Option<Box<dyn Handshake>>,
+    ) -> Result<Self, Refusal> {
+        Ok(Self { stream, association: Association::new(config, handshake)? })
+    }
+
+    fn invoke<O: Operation>(&mut self, operation: &O) -> Result<O::Output, Refusal>
+    where
+        ResponseError<O::Status>: Display,
+    {
+        let Self { stream, association } = self;
+        association.invoke(operation)?;
+        let mut buffer = [0; 4096];
+        loop {
+            while let Some(event) = association.poll_event() {
+                match event {
+                    Event::Bound => {}
+                    Event::Authenticate(job) => association.authenticated(job.run())?,
+                    Event::Reply { reply, .. } => {
+                        let reply = reply.map_err(|error| Refusal::new(&error))?;
+                        return reply.decode::<O>().map_err(|error| Refusal::new(&error));
+                    }
                 }
             }
+            let failed = |error: io::Error| match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    Refusal::new(&format_args!("no answer within {} s", LIMIT.as_secs()))
+                }
+                _ => Refusal::new(&error),
+            };
+            stream.write_all(&association.take_transmit()).map_err(failed)?;
+            let length = match stream.read(&mut buffer).map_err(failed)? {
+                0 => return Err(Refusal::new(&"the server has closed the connection")),
+                length => length,
+            };
+            association.receive(buffer.get_mut(..length).unwrap_or_default())?;
         }
-        stream.write_all(&association.take_transmit()).map_err(|error| text(&error))?;
-        let length = match stream.read(&mut buffer) {
-            Ok(0) => return Err("the server has closed the connection".into()),
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(format!("no answer within {} s", LIMIT.as_secs()));
-            }
-            Err(error) => return Err(error.to_string()),
-        };
-        let received = buffer.get_mut(..length).unwrap_or_default();
-        association.receive(received).map_err(|error| text(&error))?;
     }
 }

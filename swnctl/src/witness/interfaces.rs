@@ -60,12 +60,17 @@ pub(crate) fn ask(
         }
         // What refuses a password counts, and locks the account in the end.
         let refused = matches!(error, Some(CallFailed::Service { .. }));
+        let kerberos = match &error {
+            Some(CallFailed::Service { error, .. }) => error.kerberos(),
+            _ => None,
+        };
         let is_last = refused || (error.is_none() && !every_node);
         answers.push(Answer {
             asked: node,
             interfaces: list.into_iter().map(Interface::from).collect(),
             error: error.map(|error| error.to_string()),
             refused,
+            kerberos,
         });
         if is_last {
             break;

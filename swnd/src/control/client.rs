@@ -1,9 +1,8 @@
 //! One client of the socket: its calls, one after the other.
 
-use super::Context;
-use super::interface::Reloaded;
-use super::interface::{self, Daemon, Monitored, Registration, Status};
+use super::interface::{self, Counted, Daemon, Monitored, Registration, Reloaded, Status, Tested};
 use super::wire::{Call, Connection, Failure};
+use super::{Context, TestError};
 use serde_json::json;
 use std::io;
 use std::sync::Arc;
@@ -62,6 +61,8 @@ async fn monitor(connection: &mut Connection, context: &Context) -> io::Result<(
 enum Answer {
     Status(Status),
     Reloaded(Reloaded),
+    Counted(Counted),
+    Tested(Tested),
     Service(serde_json::Value),
 }
 
@@ -81,9 +82,18 @@ async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answe
             may_change()?;
             let id: u32 = call.parameter("id")?;
             if !context.source.retry(id) {
-                return Err(Failure::new("org.swnclient.Witness.NotFound", json!({ "id": id })));
+                return Err(Failure::not_found(id));
             }
             done
+        }
+        "org.swnclient.Witness.Counters" => {
+            Answer::Counted(Counted::new(context.monitors.counters()))
+        }
+        "org.swnclient.Witness.TestNotify" => {
+            may_change()?;
+            let id: u32 = call.parameter("id")?;
+            let reconnect: bool = call.parameter("reconnect")?;
+            Answer::Tested(test(context, caller, id, reconnect).await?)
         }
         "org.swnclient.Witness.SetLogLevel" => {
             may_change()?;
@@ -137,6 +147,26 @@ async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answe
             });
         }
     })
+}
+
+async fn test(
+    context: &Context,
+    caller: &Caller,
+    id: u32,
+    reconnect: bool,
+) -> Result<Tested, Failure> {
+    let source = Arc::clone(&context.source);
+    let what = if reconnect { "a reconnect" } else { "a harmless notification" };
+    log::info!("user {} tests registration {id} of the kernel by {what}", caller.uid);
+    let tested = spawn_blocking(move || source.test_notify(id, reconnect)).await;
+    match tested.unwrap_or(Err(TestError::NoAnswer)) {
+        Ok(took) => Ok(Tested { micros: interface::microseconds(took) }),
+        Err(TestError::NotFound) => Err(Failure::not_found(id)),
+        Err(error) => {
+            let parameters = json!({ "reason": error.to_string() });
+            Err(Failure::new("org.swnclient.Witness.TestFailed", parameters))
+        }
+    }
 }
 
 async fn status(context: &Context) -> Status {
@@ -193,6 +223,10 @@ mod tests {
             panic!("a policy was set");
         }
 
+        fn test_notify(&self, _: u32, _: bool) -> Result<Duration, TestError> {
+            panic!("the kernel was told");
+        }
+
         fn reload(&self) -> Result<Reloaded, Vec<String>> {
             panic!("the configuration was read");
         }
@@ -215,6 +249,7 @@ mod tests {
             r#"{"method":"org.swnclient.Witness.Retry","parameters":{"id":1}}"#,
             r#"{"method":"org.swnclient.Witness.SetLogLevel","parameters":{"level":"trace"}}"#,
             r#"{"method":"org.swnclient.Witness.Reload"}"#,
+            r#"{"method":"org.swnclient.Witness.TestNotify","parameters":{"id":1,"reconnect":false}}"#,
         ] {
             let refused = answer(&call(text), &caller, &context).await.err();
             assert_eq!(refused, Some(Failure::permission_denied()), "{text}");

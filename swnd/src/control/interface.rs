@@ -2,8 +2,10 @@
 
 use crate::report::{Kind, Report};
 use crate::table::{MountState, MountView};
+use crate::{counters, logging};
 use log::{Level, LevelFilter};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -82,6 +84,71 @@ pub enum State {
     Blocked,
     /// The mount has no credentials that can be used.
     Unusable,
+}
+
+/// The reply to `Counters`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// What was counted.
+    pub counters: Counters,
+}
+
+/// What was counted since the daemon's start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// How often each kind of thing has happened, by its kind and, behind a dot, reason.
+    pub events: BTreeMap<String, u64>,
+    /// How many notifications witnesses have sent, by type.
+    pub notifications: BTreeMap<String, u64>,
+    /// How long it took to tell the kernel.
+    pub delivery: Times,
+    /// How long it took until the kernel had a connection again.
+    pub failover: Times,
+    /// How many lines of the log found no room.
+    pub log_lines_dropped: u64,
+}
+
+/// How many times lie in each class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// The upper bounds of the classes, in microseconds.
+    pub bounds_us: Vec<u64>,
+    /// How many there are in each, and above all bounds.
+    pub counts: Vec<u64>,
+    /// The sum of all, in microseconds.
+    pub sum_us: u64,
+}
+
+impl From<counters::Times> for Times {
+    fn from(times: counters::Times) -> Self {
+        let counters::Times { bounds_us, counts, sum_us } = times;
+        Self { bounds_us, counts, sum_us }
+    }
+}
+
+impl Counted {
+    /// Describes the counters.
+    pub fn new(counters: &counters::Counters) -> Self {
+        let named = |counts: BTreeMap<&'static str, u64>| {
+            counts.into_iter().map(|(name, count)| (name.into(), count)).collect()
+        };
+        let view = counters.view();
+        let counters = Counters {
+            events: named(view.events),
+            notifications: named(view.notifications),
+            delivery: view.delivery.into(),
+            failover: view.failover.into(),
+            log_lines_dropped: logging::lines_dropped(),
+        };
+        Self { counters }
+    }
+}
+
+/// The reply to `TestNotify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    /// How long the kernel took, in microseconds.
+    pub micros: u64,
 }
 
 /// One reply to `Monitor`.
@@ -164,6 +231,11 @@ impl Registration {
         };
         described
     }
+}
+
+/// A duration in whole microseconds.
+pub(super) fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A duration in whole milliseconds.

@@ -15,6 +15,7 @@ use crate::status::Status;
 use crate::table::MountView;
 use interface::Reloaded;
 use log::LevelFilter;
+use rustix::io::Errno;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -48,6 +49,10 @@ pub trait Source: Send + Sync + 'static {
     fn retry(&self, id: u32) -> bool;
     /// Changes how mounts authenticate from now on.
     fn set_policy(&self, policy: Policy);
+    /// Gives the kernel a notification for one of its registrations: one that it takes and
+    /// ignores, or, with `reconnect`, one that has it reconnect. Returns how long that took.
+    /// May block.
+    fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError>;
     /// Changes what is logged.
     fn set_log_level(&self, level: LevelFilter) {
         log::set_max_level(level);
@@ -56,6 +61,23 @@ pub trait Source: Send + Sync + 'static {
     fn reload(&self) -> Result<Reloaded, Vec<String>> {
         Err(vec!["this daemon has no configuration".into()])
     }
+}
+
+/// Why the kernel has not taken a test's notification.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TestError {
+    /// The kernel has no registration of that number.
+    #[error("the kernel has no such registration")]
+    NotFound,
+    /// It could not be sent.
+    #[error("the kernel could not be told: {0}")]
+    NotSent(String),
+    /// The kernel refused it.
+    #[error("the kernel refused the notification: {0}")]
+    Refused(Errno),
+    /// There was no answer.
+    #[error("the kernel has not answered the notification")]
+    NoAnswer,
 }
 
 /// What each client's task has.

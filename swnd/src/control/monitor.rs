@@ -1,6 +1,7 @@
 //! The clients that are told each event. The event loop never waits for one.
 
 use super::interface::Event;
+use crate::counters::Counters;
 use crate::report::Report;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -13,13 +14,17 @@ struct Monitor {
     lost: u64,
 }
 
-/// The clients of `Monitor`. Clones share them.
+/// The clients of `Monitor`, and what was counted for those of `Counters`. Clones share
+/// them.
 #[derive(Clone, Default)]
-pub struct Monitors(Arc<Mutex<Vec<Monitor>>>);
+pub struct Monitors {
+    all: Arc<Mutex<Vec<Monitor>>>,
+    counters: Arc<Counters>,
+}
 
 impl Monitors {
     fn all(&self) -> MutexGuard<'_, Vec<Monitor>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a client, until its receiver is dropped.
@@ -31,8 +36,14 @@ impl Monitors {
         receiver
     }
 
-    /// Tells each client, where there is one and it has room.
+    /// Returns the counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Counts it, and tells each client, where there is one and it has room.
     pub fn report(&self, report: &Report) {
+        self.counters.report(report);
         let mut all = self.all();
         if all.is_empty() {
             return;

@@ -49,6 +49,10 @@ impl Failure {
         Self::new("org.varlink.service.InvalidParameter", json!({ "parameter": parameter }))
     }
 
+    pub(super) fn not_found(id: u32) -> Self {
+        Self::new("org.swnclient.Witness.NotFound", json!({ "id": id }))
+    }
+
     pub(super) fn permission_denied() -> Self {
         Self::new("org.varlink.service.PermissionDenied", json!({}))
     }

@@ -191,7 +191,8 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
         }
         let registration = books.table.registration(id);
         let since = Instant::now();
-        let forward = Forward { id, registration, notification: notification.clone(), since };
+        let (told, test) = (notification.clone(), None);
+        let forward = Forward { id, registration, notification: told, since, test };
         let prepared = books.link.prepare(id, &notification, forward);
         drop(books);
         match prepared {

@@ -7,6 +7,7 @@ use super::line::{Line, now};
 use crate::report::Kind;
 use log::{Level, Log, Metadata, Record};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ const ROOM: usize = 256 << 10;
 const RETAINED_CAPACITY: usize = 16;
 /// How long [`Log::flush`] waits.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+
+/// How many lines have found no room, of all queues.
+pub(super) static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Where lines are written to. May block.
 pub(super) trait Output {
@@ -40,6 +44,7 @@ impl State {
     fn offer(&mut self, line: Line) {
         if self.size + line.size() > ROOM {
             self.dropped += 1;
+            DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
         }
         if let Some(missing) = self.missing() {

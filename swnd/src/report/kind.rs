@@ -209,7 +209,8 @@ impl From<&Error> for Kind {
             Error::Resolve { .. } => Self::Unresolved,
             Error::Connect { .. }
             | Error::Timeout {
-                awaited: Awaited::MapperConnection | Awaited::WitnessConnection, ..
+                awaited: Awaited::MapperConnection | Awaited::WitnessConnection,
+                ..
             } => Self::Unreachable,
             Error::NoDescriptor { .. } => Self::NoDescriptor,
             Error::Lost { .. } | Error::Timeout { .. } => Self::NoAnswer,

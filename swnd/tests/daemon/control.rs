@@ -191,6 +191,26 @@ async fn a_retry_reaches_the_client_and_an_unknown_number_is_an_error() {
 }
 
 #[tokio::test]
+async fn what_has_happened_is_counted_by_its_kind_and_reason() {
+    let mut bench = Bench::new("counters").await;
+    bench.kernel.mount(&request("cluster", "10.77.0.101"), &auth("alice"));
+    bench.settle().await;
+    let calls = bench.daemon.client().take_calls();
+    let [Call::Register(id, ..)] = calls[..] else { panic!("{calls:?}") };
+    for _ in 0..2 {
+        let failed = Event::Failed { error: Error::NoWitness, retry_in: None };
+        bench.events.event(id, failed);
+    }
+    let reply = bench.connect().call(r#"{"method":"org.swnclient.Witness.Counters"}"#);
+    let counters: interface::Counters =
+        serde_json::from_value(reply["parameters"]["counters"].clone()).unwrap();
+    let of = |name| counters.events.get(name).copied();
+    let expected = [Some(1), Some(2), Some(0), None];
+    assert_eq!(["asked", "failed.no_witness", "registered", "failed"].map(of), expected);
+    assert_eq!(counters.delivery.counts.len(), counters.delivery.bounds_us.len() + 1);
+}
+
+#[tokio::test]
 async fn it_describes_itself_as_every_varlink_service_does() {
     let bench = Bench::new("introspect").await;
     let mut wire = bench.connect();

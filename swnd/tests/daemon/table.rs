@@ -75,7 +75,7 @@ impl Bench {
     ) -> Option<Report> {
         let registration = Some(registration);
         let since = Instant::now();
-        let token = Forward { id, registration, notification: node_down(), since };
+        let token = Forward { id, registration, notification: node_down(), since, test: None };
         self.table.answer(KernelAnswer { token, result }, &self.client)
     }
 }
@@ -186,7 +186,7 @@ fn a_client_move_ends_the_old_registration_and_starts_a_new_one() {
 
     // Whatever the old one still says is not for the new one's number.
     let outcome = bench.reports(old);
-    assert_eq!(outcome.forward, None);
+    assert!(outcome.forward.is_none());
     assert!(matches!(outcome.report, Some(Report::Late { .. })));
     assert!(bench.accepted(old).is_none());
     assert_eq!(bench.table.counts(), (1, 0));
