@@ -4,7 +4,7 @@ use crate::check::{self, Facts, Outcome};
 use crate::connection::{CallError, Connection};
 use crate::exit::{Exit, print_json};
 use crate::mounts;
-use crate::options::{Authentication, Command, Options};
+use crate::options::{Authentication, Command, Json, Options};
 use crate::selection::{is_about, select};
 use crate::{config, metrics, trial, witness};
 use crate::{demo, show};
@@ -49,7 +49,10 @@ pub fn run(options: Options) -> Result<(), Exit> {
         Ok(daemon) => daemon,
         Err(error) => {
             if matches!((&command, &error), (Command::Status { .. }, CallError::NotRunning(_))) {
-                show::mounts_without_daemon(output, &mounts::read(), json)?;
+                match json {
+                    Some(form) => print_json(output, form, &serde_json::json!({ "daemon": null }))?,
+                    None => show::mounts_without_daemon(output, &mounts::read())?,
+                }
             }
             return Err(error.into());
         }
@@ -59,8 +62,8 @@ pub fn run(options: Options) -> Result<(), Exit> {
         Command::List => {
             let registrations = daemon.status()?.registrations;
             match json {
-                true => print_json(output, &registrations),
-                false => Ok(show::list(output, &registrations)?),
+                Some(form) => print_json(output, form, &registrations),
+                None => Ok(show::list(output, &registrations)?),
             }
         }
         Command::Monitor { mounts } => monitor(output, &mut daemon, &mounts, json),
@@ -78,15 +81,15 @@ pub fn run(options: Options) -> Result<(), Exit> {
         Command::LogLevel { level: None } => {
             let level = daemon.status()?.daemon.log_level;
             match json {
-                true => print_json(output, &level),
-                false => Ok(writeln!(output, "{level}")?),
+                Some(form) => print_json(output, form, &level),
+                None => Ok(writeln!(output, "{level}")?),
             }
         }
         Command::Reload => {
             let reloaded = daemon.reload()?;
             match json {
-                true => print_json(output, &reloaded),
-                false => Ok(writeln!(output, "{reloaded}")?),
+                Some(form) => print_json(output, form, &reloaded),
+                None => Ok(writeln!(output, "{reloaded}")?),
             }
         }
         Command::Check { .. } | Command::Metrics(_) | Command::Test(_) | Command::Demo => Ok(()),
@@ -99,7 +102,7 @@ fn status(
     output: &mut impl Write,
     daemon: &mut Connection,
     names: &[String],
-    json: bool,
+    json: Option<Json>,
 ) -> Result<(), Exit> {
     let mut status = daemon.status()?;
     let mounted = mounts::read();
@@ -108,8 +111,8 @@ fn status(
             select(&status.registrations, &mounted, names)?.into_iter().cloned().collect();
     }
     match json {
-        true => print_json(output, &status)?,
-        false => show::status(output, &status, &mounted)?,
+        Some(form) => print_json(output, form, &status)?,
+        None => show::status(output, &status, &mounted)?,
     }
     match status.registrations.iter().all(|it| it.state == State::Registered) {
         true => Ok(()),
@@ -122,7 +125,7 @@ fn check(
     socket: &Path,
     target: &str,
     authentication: &Authentication,
-    json: bool,
+    json: Option<Json>,
 ) -> Result<(), Exit> {
     let credentials = match authentication.is_given() {
         true => Some(witness::credentials::get(authentication).map_err(Exit::Failed)?),
@@ -143,8 +146,8 @@ fn check(
     });
     let rows = check::rows(&facts);
     match json {
-        true => print_json(output, &rows)?,
-        false => show::check(output, &rows)?,
+        Some(form) => print_json(output, form, &rows)?,
+        None => show::check(output, &rows)?,
     }
     match rows.iter().any(|row| row.outcome == Outcome::Fail) {
         true => Err(Exit::NotWell),
@@ -156,7 +159,7 @@ fn monitor(
     output: &mut impl Write,
     daemon: &mut Connection,
     names: &[String],
-    json: bool,
+    json: Option<Json>,
 ) -> Result<(), Exit> {
     let mounted = mounts::read();
     daemon.monitor()?;
@@ -166,8 +169,8 @@ fn monitor(
             continue;
         }
         match json {
-            true => print_json(output, &event)?,
-            false => show::event(output, &event)?,
+            Some(form) => print_json(output, form, &event)?,
+            None => show::event(output, &event)?,
         }
     }
 }

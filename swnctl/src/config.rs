@@ -1,7 +1,7 @@
 //! `swnctl config`: the daemon's configuration, as its files have it.
 
 use crate::exit::{Exit, print_json};
-use crate::options::{ConfigCommand, ConfigFile};
+use crate::options::{ConfigCommand, ConfigFile, Json};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -11,21 +11,21 @@ use swnd::settings::{FILE, Origin, Problem, Setting, Settings, SettingsError, So
 pub(crate) fn run(
     output: &mut impl Write,
     command: &ConfigCommand,
-    json: bool,
+    json: Option<Json>,
 ) -> Result<(), Exit> {
     match command {
         ConfigCommand::Check(ConfigFile { file }) => match (load(file), json) {
-            (Ok(_), true) => print_json(output, &json!([])),
-            (Ok(_), false) => Ok(writeln!(output, "{}: ok", file.display())?),
-            (Err(problems), true) => {
+            (Ok(_), Some(form)) => print_json(output, form, &json!([])),
+            (Ok(_), None) => Ok(writeln!(output, "{}: ok", file.display())?),
+            (Err(problems), Some(form)) => {
                 let problems = problems.iter().map(|problem| {
                     let (file, line) = place(&problem.origin);
                     json!({ "file": file, "line": line, "problem": problem.what })
                 });
-                print_json(output, &problems.collect::<Vec<_>>())?;
+                print_json(output, form, &problems.collect::<Vec<_>>())?;
                 Err(Exit::NotWell)
             }
-            (Err(problems), false) => {
+            (Err(problems), None) => {
                 for problem in problems {
                     writeln!(output, "{problem}")?;
                 }
@@ -42,8 +42,8 @@ pub(crate) fn run(
             all.sort_by(|one, other| one.cluster.cmp(&other.cluster));
             let all = all.into_iter();
             match json {
-                true => print_json(output, &all.map(described).collect::<Vec<_>>()),
-                false => {
+                Some(form) => print_json(output, form, &all.map(described).collect::<Vec<_>>()),
+                None => {
                     let mut cluster = None;
                     for setting in all {
                         if setting.cluster != cluster {

@@ -1,6 +1,7 @@
 //! How a command ends.
 
 use crate::connection::CallError;
+use crate::options::Json;
 use serde::Serialize;
 use std::io::{self, ErrorKind, Write};
 
@@ -68,9 +69,17 @@ impl From<io::Error> for Exit {
     }
 }
 
-/// Writes a value as one line of JSON.
-pub(crate) fn print_json(output: &mut impl Write, value: &impl Serialize) -> Result<(), Exit> {
-    serde_json::to_writer(&mut *output, value).map_err(io::Error::from)?;
+/// Writes a value as JSON, on one line or for people.
+pub(crate) fn print_json(
+    output: &mut impl Write,
+    form: Json,
+    value: &impl Serialize,
+) -> Result<(), Exit> {
+    let written = match form {
+        Json::Short => serde_json::to_writer(&mut *output, value),
+        Json::Pretty => serde_json::to_writer_pretty(&mut *output, value),
+    };
+    written.map_err(io::Error::from)?;
     writeln!(output)?;
     Ok(output.flush()?)
 }

@@ -15,5 +15,6 @@ pub mod options;
 mod out;
 mod selection;
 mod show;
+mod terminal;
 mod trial;
 pub mod witness;

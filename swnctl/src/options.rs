@@ -17,9 +17,9 @@ use swnd::settings::FILE;
     disable_help_subcommand = true
 )]
 pub struct Options {
-    /// JSON instead of text
-    #[arg(long, global = true)]
-    pub json: bool,
+    /// JSON instead of text: short, the default, or pretty
+    #[arg(long, global = true, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "short", hide_possible_values = true)]
+    pub json: Option<Json>,
 
     /// The daemon's control socket
     #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
@@ -28,6 +28,15 @@ pub struct Options {
     /// What to do.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// How JSON is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Json {
+    /// A value on one line.
+    Short,
+    /// For people, on many lines.
+    Pretty,
 }
 
 /// What to do.

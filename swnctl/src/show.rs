@@ -2,6 +2,7 @@
 
 use crate::check::{Outcome, Row};
 use crate::mounts::CifsMount;
+use crate::terminal::{Colour, Terminal};
 use crate::trial::step::Step;
 use crate::witness::answer::{Answer, Happened};
 use std::fmt::Display;
@@ -17,6 +18,12 @@ pub(crate) fn status(
     let daemon = &status.daemon;
     let cifs = if daemon.cifs { "listening" } else { "not loaded" };
     let uptime = duration(daemon.uptime_ms);
+    let terminal = Terminal::of_output();
+    let is_well = status.registrations.iter().all(|it| it.state == State::Registered);
+    if terminal.colour {
+        let colour = if is_well { Colour::Good } else { Colour::Bad };
+        write!(output, "{} ", terminal.paint("●", colour))?;
+    }
     writeln!(
         output,
         "swnd {}, up {uptime}, PID {}; cifs module: {cifs}",
@@ -47,7 +54,8 @@ pub(crate) fn status(
     table(output, &rows)?;
     for it in &status.registrations {
         if it.problem.is_some() {
-            writeln!(output, "  {}: {}", share(it), problem(it))?;
+            let text = format!("{}: {}", share(it), problem(it));
+            writeln!(output, "  {}", terminal.wrap(&text, 2))?;
         }
     }
     Ok(())
@@ -69,7 +77,16 @@ pub(crate) fn event(output: &mut impl Write, event: &Event) -> io::Result<()> {
     if event.lost > 0 {
         writeln!(output, "({} events lost)", event.lost)?;
     }
-    writeln!(output, "{} {:<7} {}", time(event.time_us), event.level, printable(&event.text))?;
+    let terminal = Terminal::of_output();
+    let level = format!("{:<7}", event.level);
+    let level = match event.level.as_str() {
+        "error" => terminal.paint(&level, Colour::Bad),
+        "warning" => terminal.paint(&level, Colour::Doubtful),
+        _ => terminal.paint(&level, Colour::Quiet),
+    };
+    // The time and the level before it.
+    let text = terminal.wrap(&printable(&event.text), 22);
+    writeln!(output, "{} {level} {text}", time(event.time_us))?;
     output.flush()
 }
 
@@ -115,11 +132,7 @@ fn time(time_us: u64) -> String {
 pub(crate) fn mounts_without_daemon(
     output: &mut impl Write,
     mounted: &[CifsMount],
-    json: bool,
 ) -> io::Result<()> {
-    if json {
-        return writeln!(output, "{}", serde_json::json!({ "daemon": null }));
-    }
     let count = mounted.iter().filter(|mount| mount.has("witness")).count();
     writeln!(output, "{count} of {} cifs mounts have the option witness", mounted.len())?;
     for mount in mounted {
@@ -130,18 +143,24 @@ pub(crate) fn mounts_without_daemon(
     Ok(())
 }
 
+/// Where a row of a check has what was found.
+const INDENT: usize = 26;
+
 /// Shows what was checked.
 pub(crate) fn check(output: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    let terminal = Terminal::of_output();
     for row in rows {
-        let outcome = match row.outcome {
-            Outcome::Ok => "ok",
-            Outcome::Warn => "warn",
-            Outcome::Fail => "FAIL",
-            Outcome::Skip => "skip",
+        let (outcome, colour) = match row.outcome {
+            Outcome::Ok => ("ok", Colour::Good),
+            Outcome::Warn => ("warn", Colour::Doubtful),
+            Outcome::Fail => ("FAIL", Colour::Bad),
+            Outcome::Skip => ("skip", Colour::Quiet),
         };
-        writeln!(output, "{outcome:<5} {:<18}  {}", row.id, printable(&row.found))?;
+        let outcome = terminal.paint(&format!("{outcome:<5}"), colour);
+        let found = terminal.wrap(&printable(&row.found), INDENT);
+        writeln!(output, "{outcome} {:<18}  {found}", row.id)?;
         if let Some(advice) = row.advice {
-            writeln!(output, "{:<26}{advice}", "")?;
+            writeln!(output, "{:<INDENT$}{}", "", terminal.wrap(advice, INDENT))?;
         }
     }
     Ok(())
@@ -149,9 +168,13 @@ pub(crate) fn check(output: &mut impl Write, rows: &[Row]) -> io::Result<()> {
 
 /// Shows a step of a test.
 pub(crate) fn step(output: &mut impl Write, step: &Step) -> io::Result<()> {
-    let outcome = if step.ok { "ok" } else { "FAIL" };
+    let terminal = Terminal::of_output();
+    let outcome = match step.ok {
+        true => terminal.paint("ok   ", Colour::Good),
+        false => terminal.paint("FAIL ", Colour::Bad),
+    };
     let took = step.micros.map_or_else(String::new, micros);
-    writeln!(output, "{outcome:<5} {took:>9}  {}", printable(&step.text))?;
+    writeln!(output, "{outcome} {took:>9}  {}", printable(&step.text))?;
     output.flush()
 }
 
@@ -241,12 +264,33 @@ fn table<const N: usize>(output: &mut impl Write, rows: &[[String; N]]) -> io::R
             *width = cell.chars().count().max(*width);
         }
     }
+    let terminal = Terminal::of_output();
+    let widths = terminal.fit(widths, BETWEEN.len());
     for row in rows {
         let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(output, "{}", cells.join("  ").trim_end())?;
+            row.iter().zip(widths).map(|(cell, width)| self::cell(terminal, cell, width)).collect();
+        writeln!(output, "{}", cells.join(BETWEEN).trim_end())?;
     }
     Ok(())
+}
+
+/// What is between two columns.
+const BETWEEN: &str = "  ";
+
+/// Cuts or fills a cell, and colours a state.
+fn cell(terminal: Terminal, text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length > width {
+        let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+        return kept + "…";
+    }
+    let filled = format!("{text:<width$}");
+    match text.split(' ').next() {
+        Some("registered") => terminal.paint(&filled, Colour::Good),
+        Some("registering" | "waiting") => terminal.paint(&filled, Colour::Doubtful),
+        Some("blocked" | "unusable") => terminal.paint(&filled, Colour::Bad),
+        _ => filled,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ pub(crate) mod step;
 use crate::connection::{CallError, Connection};
 use crate::exit::{Exit, print_json};
 use crate::mounts::{self, CifsMount};
-use crate::options::Test;
+use crate::options::{Json, Test};
 use crate::selection::{is_about, select};
 use crate::show;
 use crate::witness::call;
@@ -27,7 +27,7 @@ const RECONNECT_LIMIT: Duration = Duration::from_secs(120);
 /// Shows each step, and remembers whether all went well.
 struct Shown<'a, W> {
     output: &'a mut W,
-    json: bool,
+    json: Option<Json>,
     well: bool,
 }
 
@@ -35,8 +35,8 @@ impl<W: Write> Shown<'_, W> {
     fn step(&mut self, step: &Step) -> Result<(), Exit> {
         self.well &= step.ok;
         match self.json {
-            true => print_json(self.output, step),
-            false => Ok(show::step(self.output, step)?),
+            Some(form) => print_json(self.output, form, step),
+            None => Ok(show::step(self.output, step)?),
         }
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn run(
     output: &mut impl Write,
     socket: &Path,
     options: &Test,
-    json: bool,
+    json: Option<Json>,
 ) -> Result<(), Exit> {
     let mut daemon = Connection::open(socket)?;
     let mounted = mounts::read();
@@ -191,7 +191,7 @@ fn wait_move(
     let deadline = Instant::now() + Duration::from_secs(options.timeout.into());
     let mut events = Connection::open(socket)?;
     events.monitor()?;
-    if !shown.json {
+    if shown.json.is_none() {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         for registration in selected {
             show::how_to_move(shown.output, registration, &host)?;

@@ -4,7 +4,7 @@ use super::answer::{Answer, Interface};
 use super::call::{self, CallFailed};
 use super::{addresses, credentials};
 use crate::exit::{Exit, print_json};
-use crate::options::Interfaces;
+use crate::options::{Interfaces, Json};
 use crate::show;
 use std::io::Write;
 use std::net::IpAddr;
@@ -15,20 +15,24 @@ use swnclient_proto::wire;
 const NODES_MAX: usize = 64;
 
 /// Runs the command.
-pub(crate) fn run(output: &mut impl Write, command: &Interfaces, json: bool) -> Result<(), Exit> {
+pub(crate) fn run(
+    output: &mut impl Write,
+    command: &Interfaces,
+    json: Option<Json>,
+) -> Result<(), Exit> {
     let Interfaces { cluster, address, every_node, authentication } = command;
     let candidates = addresses(cluster, *address).map_err(Exit::Failed)?;
     let credentials = credentials::get(authentication).map_err(Exit::Failed)?;
     let answers = ask(cluster, candidates, *every_node, &credentials, authentication.mapper_port);
     match json {
-        true => print_json(output, &answers)?,
-        false => show::interfaces(output, &answers)?,
+        Some(form) => print_json(output, form, &answers)?,
+        None => show::interfaces(output, &answers)?,
     }
     let is_failed = match every_node {
         true => answers.iter().any(|answer| answer.error.is_some()),
         false => answers.iter().all(|answer| answer.error.is_some()),
     };
-    if !json && differ(&answers) {
+    if json.is_none() && differ(&answers) {
         writeln!(output, "The lists differ in addresses or states.")?;
     }
     match is_failed || differ(&answers) {

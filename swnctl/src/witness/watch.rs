@@ -3,7 +3,7 @@
 use super::answer::Happened;
 use super::{addresses, credentials};
 use crate::exit::{Exit, print_json};
-use crate::options::Watch;
+use crate::options::{Json, Watch};
 use crate::show;
 use std::io::Write;
 use std::time::Duration;
@@ -14,7 +14,11 @@ use tokio::runtime::Builder;
 const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs the command, until it is interrupted or the registration can't be made.
-pub(crate) fn run(output: &mut impl Write, command: &Watch, json: bool) -> Result<(), Exit> {
+pub(crate) fn run(
+    output: &mut impl Write,
+    command: &Watch,
+    json: Option<Json>,
+) -> Result<(), Exit> {
     let Watch { cluster, share, address, authentication } = command;
     let address = addresses(cluster, *address).map_err(Exit::Failed)?.into_iter().next();
     let credentials = credentials::get(authentication).map_err(Exit::Failed)?;
@@ -45,8 +49,8 @@ pub(crate) fn run(output: &mut impl Write, command: &Watch, json: bool) -> Resul
             let is_final = matches!(event, Event::Failed { retry_in: None, .. });
             let shown = match (Happened::new(&event, address), json) {
                 (None, _) => Ok(()),
-                (Some(value), true) => print_json(output, &value),
-                (Some(value), false) => show::watched(output, &value).map_err(Exit::from),
+                (Some(value), Some(form)) => print_json(output, form, &value),
+                (Some(value), None) => show::watched(output, &value).map_err(Exit::from),
             };
             match (shown, is_final) {
                 (Ok(()), false) => {}
