@@ -5,6 +5,7 @@
 
 mod association;
 mod client;
+mod control;
 mod handshake;
 mod kernel;
 mod script;

@@ -1,6 +1,6 @@
 //! The targets.
 
-use crate::{association, client, handshake, kernel, script, seeds};
+use crate::{association, client, control, handshake, kernel, script, seeds};
 use dcerpc_proto::Operation;
 use dcerpc_proto::epm::EptMap;
 use dcerpc_proto::ndr::{Endian, Reader};
@@ -27,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "spnego_token", run: handshake::spnego_token, seeds: seeds::spnego_token },
     Target { name: "kernel_message", run: kernel::kernel_message, seeds: seeds::kernel_message },
     Target { name: "kernel_link", run: kernel::kernel_link, seeds: kernel::link_seeds },
+    Target { name: "control", run: control::control, seeds: control::seeds },
     Target { name: "client", run: client::client, seeds: client::seeds },
     Target { name: "script", run: script::script, seeds: script::seeds },
 ];

@@ -105,6 +105,7 @@ bounded! {
     spnego_token
     kernel_message
     kernel_link
+    control
     client
     script
 }

@@ -171,6 +171,21 @@ fn listen(path: &Path) -> io::Result<Listener> {
     Ok(listener)
 }
 
+/// Serves one connection to its end, as the socket does with each that it accepts.
+///
+/// # Errors
+/// The client was dropped, for the reason given.
+pub async fn serve_connection(
+    stream: tokio::net::UnixStream,
+    privileged: bool,
+    source: Arc<dyn Source>,
+    monitors: Monitors,
+) -> io::Result<()> {
+    let context = Context { source, monitors, started: Instant::now(), own_uid: 0 };
+    let caller = client::Caller { uid: if privileged { 0 } else { 1000 }, privileged };
+    client::serve(stream, caller, &context).await
+}
+
 async fn serve(listener: Listener, context: Arc<Context>) {
     let listener = match UnixListener::from_std(listener) {
         Ok(listener) => listener,
