@@ -136,8 +136,8 @@ pub struct Association<P = ()> {
     frames: Frames,
     transmit: Vec<u8>,
     events: VecDeque<Event<P>>,
-    /// Sorted by call id; short, since the calls per association are limited.
-    calls: Vec<Call<P>>,
+    /// Sorted by call id; short, since the calls per association are limited. Mostly the first is answered first.
+    calls: VecDeque<Call<P>>,
     queue: VecDeque<Queued<P>>,
     /// The length of all stubs that lack fragments, in bytes.
     incomplete: usize,
@@ -176,7 +176,7 @@ impl<P> Association<P> {
             frames: Frames::default(),
             transmit: Vec::new(),
             events: VecDeque::new(),
-            calls: Vec::new(),
+            calls: VecDeque::new(),
             queue: VecDeque::new(),
             incomplete: 0,
             last_call: BIND_CALL,
@@ -389,7 +389,9 @@ impl<P> Association<P> {
         index: usize,
         reply: Result<Reply, FaultStatus>,
     ) -> Result<(), AssociationError> {
-        let Call { id: call, stub, purpose } = self.calls.remove(index);
+        let Some(Call { id: call, stub, purpose }) = self.calls.remove(index) else {
+            return Ok(());
+        };
         self.incomplete -= stub.len();
         if let Some(purpose) = purpose {
             self.events.push_back(Event::Reply { call, purpose, reply });
