@@ -18,6 +18,9 @@ use crate::{
 const WATCHED: Duration = Duration::from_secs(10);
 /// A writer that has not got on for so long stalls.
 const STALLS: Duration = Duration::from_millis(500);
+/// CTDB's KeepaliveInterval: a dead node is found out at one of these ticks. The steps before have a fixed distance to
+/// them, and another one with a daemon than without, so what happens is a random part of one later.
+const KEEPALIVE: Duration = Duration::from_secs(1);
 /// How much the first writer writes before anything happens.
 const WELL_BEFORE: u64 = 100 * 4096;
 /// How long registering may take: a witness that isn't there has to be found out, and the clients come back over 15 s.
@@ -186,6 +189,7 @@ impl<'a> Stage<'a> {
             assert!(self.writer().reaches(well, self.setup.limit), "the writer doesn't get on");
         }
         let before = self.guest.connections();
+        sleep(KEEPALIVE.mul_f64(fastrand::f64()));
         let (at, since) = (unix_ms(), Instant::now());
         strike(&self);
         let probe = Probe::start(self.address, since);
