@@ -22,6 +22,7 @@ mod paths;
 pub mod privileges;
 pub mod reload;
 pub mod report;
+pub mod seccomp;
 pub mod service_manager;
 pub mod settings;
 mod status;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use swnd::report::Kind;
 use swnd::settings::{SettingsError, Sources};
-use swnd::{daemon, descriptors, event_loop, hardening, logging, panics, privileges};
+use swnd::{daemon, descriptors, event_loop, hardening, logging, panics, privileges, seccomp};
 
 fn main() -> ExitCode {
     panics::abort_on_panic();
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let hardening = hardening::harden(options.allow_core_dumps);
     // Before there is a thread.
     let privileges = privileges::reduce();
+    let filter = seccomp::install(options.seccomp);
     if let Err(error) = logging::init(options.log, options.level()) {
         eprintln!("swnd: {error}");
         return ExitCode::FAILURE;
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
     descriptors::raise_limit();
     if let Err(error) = privileges {
         log::warn!("more may be done than is needed: {error}");
+    }
+    if let Err(error) = filter {
+        log::warn!("any system call may be made: no seccomp filter: {error}");
     }
     let served = async {
         panics::panic_if_told();

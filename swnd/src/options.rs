@@ -89,6 +89,15 @@ pub struct Options {
     #[arg(long, value_name = "PATH", default_value = crate::paths::SOCKET)]
     pub control: PathBuf,
 
+    /// What becomes of system calls that swnd does not need: they fail, or end it
+    #[arg(
+        long,
+        value_name = "refuse|kill|off",
+        default_value = "refuse",
+        hide_possible_values = true
+    )]
+    pub seccomp: Seccomp,
+
     /// Let core dumps and debuggers see the passwords of mounts
     #[arg(long, value_name = "true|false", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true)]
     pub allow_core_dumps: bool,
@@ -112,6 +121,17 @@ pub enum FailoverMode {
     Verified,
     /// The kernel is given each notification as it comes.
     Forward,
+}
+
+/// What becomes of a system call that is not on swnd's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Seccomp {
+    /// It fails.
+    Refuse,
+    /// It ends the process.
+    Kill,
+    /// It is made: there is no filter.
+    Off,
 }
 
 impl Options {

@@ -94,6 +94,8 @@ impl Transport for Remote {
 async fn child(mechanisms: &[String]) {
     // As swnd does, but for the one thing that would keep the parent out.
     swnd::hardening::harden(true);
+    swnd::privileges::reduce().unwrap();
+    swnd::seccomp::install(swnd::options::Seccomp::Kill).unwrap();
     swnd::logging::init(Some(LogTarget::Stderr), log::LevelFilter::Trace).unwrap();
     let socket: OwnedFd = io::stdin().as_fd().try_clone_to_owned().unwrap();
     let socket = StdDatagram::from(socket);

@@ -52,6 +52,8 @@ impl Service {
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         command.args(["-d", "10", "--log", "stderr"]).env("NOTIFY_SOCKET", &path);
+        // What is not on the list ends it.
+        command.env("SWND_SECCOMP", "kill");
         let child = command.spawn().unwrap();
         Self { socket, child, _directory: directory }
     }
@@ -291,18 +293,50 @@ fn it_may_have_as_many_files_open_as_its_hard_limit_allows() {
     assert_eq!(files, ["3000", "3000", "files"]);
 }
 
+/// `/proc/PID/status` of each of its threads.
+fn statuses(service: &Service) -> impl Iterator<Item = String> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", service.child.id())).unwrap();
+    threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap())
+}
+
+fn value<'a>(status: &'a str, name: &str) -> &'a str {
+    status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim()
+}
+
+#[test]
+fn a_filter_of_system_calls_holds_for_each_of_its_threads_unless_it_is_off() {
+    if !privileged() {
+        return;
+    }
+    // SECCOMP_MODE_FILTER, beside those that this process has.
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    let own: u32 = value(&own, "Seccomp_filters:").parse().unwrap();
+    for (option, expected) in [(None, 1), (Some("off"), 0)] {
+        let mut command = swnd();
+        command.args(option.map(|it| format!("--seccomp={it}")));
+        let mut service = Service::start_as("filter", command);
+        assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+        let mut threads = 0;
+        for status in statuses(&service) {
+            let filters: u32 = value(&status, "Seccomp_filters:").parse().unwrap();
+            assert_eq!(filters - own, expected);
+            assert_eq!(value(&status, "Seccomp:") == "2", own + expected > 0);
+            threads += 1;
+        }
+        assert!(threads > 1, "{threads}");
+    }
+}
+
 /// The capabilities of each of its threads: inheritable, permitted, effective, bounding
 /// and ambient.
 fn capabilities(service: &Service) -> Vec<[u64; 5]> {
-    let threads = std::fs::read_dir(format!("/proc/{}/task", service.child.id())).unwrap();
-    let of = |thread: std::io::Result<std::fs::DirEntry>| {
-        let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
-        let value = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+    let of = |status: String| {
+        let value = |name| value(&status, name);
         assert_eq!(value("NoNewPrivs:"), "1");
         ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"]
             .map(|name| u64::from_str_radix(value(name), 16).unwrap())
     };
-    threads.map(of).collect()
+    statuses(service).map(of).collect()
 }
 
 #[test]
@@ -354,7 +388,10 @@ fn a_panic_wherever_it_is_ends_it_with_a_line_in_the_log() {
     const SIGABRT: i32 = 6;
     for place in ["turn", "task", "thread"] {
         let mut command = swnd();
-        command.args(["-d", "0", "--log", "stderr"]).env("SWND_TEST_PANIC", place);
+        command
+            .args(["-d", "0", "--log", "stderr"])
+            .env("SWND_TEST_PANIC", place)
+            .env("SWND_SECCOMP", "kill");
         let output = command.output().unwrap();
         assert_eq!(output.status.signal(), Some(SIGABRT), "{place}: {}", output.status);
         let log = String::from_utf8(output.stderr).unwrap();

@@ -102,6 +102,7 @@ fn starts_and_ends(name: &str) {
     let notify = UnixDatagram::bind(directory.0.join("notify")).unwrap();
     notify.set_read_timeout(Some(START_LIMIT)).unwrap();
     command.env("NOTIFY_SOCKET", directory.0.join("notify")).stdin(Stdio::null());
+    command.env("SWND_SECCOMP", "kill");
     let mut running = Running(command.args(["-d", "10", "--log", name]).spawn().unwrap());
 
     let mut buffer = [0; 64];

@@ -85,7 +85,7 @@ fn each_option_can_be_set_in_a_file() {
         "debuglevel = 6\nlog = \"syslog\"\nauth = [\"kerberos\", \"ntlm\"]\n\
         ccache = \"FILE:/run/cc\"\nkeytab = \"/etc/kt\"\nprincipal = \"HOST$\"\nspnego = true\n\
         allow-unsigned-headers = true\nkeep-alive = 1\ncall-timeout = 2\ndead-after = 5\n\
-        failover = \"forward\"\nloss-spread = 0\ncontrol = \"none\"\nallow-core-dumps = true\n",
+        failover = \"forward\"\nloss-spread = 0\ncontrol = \"none\"\nseccomp = \"off\"\nallow-core-dumps = true\n",
     )]);
     let settings = files.sources(&["--spnego=false"], &[]).load().unwrap();
     let of_files = |it: &&Setting| matches!(it.origin, Origin::File(..));

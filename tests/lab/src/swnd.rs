@@ -39,7 +39,7 @@ impl<'a> Swnd<'a> {
     ) -> Swnd<'a> {
         let program = program.display();
         Swnd(guest.spawn(&format!(
-            "RUST_BACKTRACE=1 {environment} exec '{program}' --log stderr -d 10 {options}"
+            "RUST_BACKTRACE=1 SWND_SECCOMP=kill {environment} exec '{program}' --log stderr -d 10 {options}"
         )))
     }
 
@@ -62,6 +62,16 @@ impl<'a> Swnd<'a> {
             let log = self.log();
             log.lines().find(|line| wanted(line)).map(str::to_owned).ok_or(log)
         })
+    }
+
+    /// What the guest's kernel says of each of its threads.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn thread_statuses(&self, guest: &Guest) -> Vec<String> {
+        let all =
+            guest.ok("for s in /proc/$(pidof -s swnd)/task/*/status; do cat $s; echo =; done");
+        all.split("=\n").filter(|it| !it.is_empty()).map(str::to_owned).collect()
     }
 
     /// The warnings and errors so far, without the time.

@@ -55,6 +55,12 @@ fn a_mount_is_registered_moves_while_it_is_written_to_and_is_unregistered() {
     let registration = wait_registered(&cluster, from, PROMPTLY);
     assert_eq!(registration.net_name, CLUSTER_NAME);
     assert_eq!(registration.share_name.as_deref(), Some(SHARE));
+    for status in swnd.thread_statuses(&guest) {
+        // CAP_NET_ADMIN alone.
+        for line in ["CapEff:\t0000000000001000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
+            assert!(status.lines().any(|it| it == line), "{line}: {status}");
+        }
+    }
     assert_eq!(registration.account_name, USER);
     assert_ne!(
         registration.witness, from,
