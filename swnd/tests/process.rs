@@ -7,6 +7,7 @@
 )]
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -50,6 +51,8 @@ impl Service {
         let directory = Directory::new(name);
         let path = directory.0.join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
+        // Whoever it runs as.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         command.args(["-d", "10", "--log", "stderr"]).env("NOTIFY_SOCKET", &path);
         // What is not on the list ends it.
@@ -171,7 +174,7 @@ fn it_reads_its_configuration_again_at_sighup_and_goes_on_with_a_wrong_one() {
 
 #[test]
 fn its_control_socket_is_there_while_it_runs_and_for_everyone() {
-    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    use std::os::unix::fs::FileTypeExt;
     if !privileged() {
         return ends_after("TERM");
     }
@@ -355,6 +358,28 @@ fn it_keeps_one_capability_and_gets_no_new_ones() {
             assert_eq!(kept, [0, NET_ADMIN, NET_ADMIN, NET_ADMIN, 0], "{all:x?}");
         }
     }
+}
+
+#[test]
+fn it_runs_as_another_user_than_root_that_has_one_capability() {
+    if !privileged() {
+        return;
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command.args(["--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin"]);
+    command.args([env!("CARGO_BIN_EXE_swnd"), "--control", "none"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut service = Service::start_as("other-user", command);
+    assert_eq!(service.notified().as_deref(), Some("READY=1\n"));
+    for status in statuses(&service) {
+        assert_eq!(value(&status, "CapEff:"), "0000000000001000");
+        assert_eq!(value(&status, "NoNewPrivs:"), "1");
+    }
+    service.signal("TERM");
+    let (code, log) = service.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains(" warning "), "{log}");
 }
 
 #[test]
