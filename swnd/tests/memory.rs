@@ -10,21 +10,18 @@
     reason = "a test that panics fails, which is what it is for"
 )]
 
+mod apart;
+
+use apart::{Running, pump};
 use kernel_sim::StandInKernel;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixDatagram as StdDatagram;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use swnclient::{Client, Config, KerberosCredentials, RegistrationRequest, Secret};
 use swnd::authentication::{Mechanism, Policy};
 use swnd::daemon::{Daemon, LogObserver, Mode};
-use swnd::kernel::link::Datagram;
-use swnd::kernel::{KernelAuth, Link, Transport};
+use swnd::kernel::KernelAuth;
 use swnd::options::LogTarget;
 use tokio::net::UnixDatagram;
 use witness_sim::net::{RunningCluster, unused_subnet};
@@ -37,7 +34,6 @@ const NT_HASH: [u8; 16] = [
     0x12, 0x00, 0x1b, 0xe9, 0xdd, 0x56, 0xed, 0x6f, 0xac, 0xbd, 0x5b, 0x6e, 0x85, 0xdb, 0x3b, 0xe6,
 ];
 const MAPPER_PORT: u16 = 13_501;
-const LIMIT: Duration = Duration::from_secs(20);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -62,47 +58,13 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// The daemon's socket in the child. The first byte of what it sends says
-/// whether a message for the kernel follows or the number of a group to join.
-struct Remote {
-    receiver: UnixDatagram,
-    sender: StdDatagram,
-}
-
-const MESSAGE: u8 = 0;
-const JOIN: u8 = 1;
-
-impl Transport for Remote {
-    async fn readable(&self) -> io::Result<()> {
-        self.receiver.readable().await
-    }
-
-    fn receive(&self, buffer: &mut [u8]) -> io::Result<Datagram> {
-        let length = self.receiver.try_recv(buffer)?;
-        Ok(Datagram { length, sender: Some(0) })
-    }
-
-    fn send(&self, message: &[u8]) -> io::Result<()> {
-        self.sender.send(&[&[MESSAGE], message].concat()).map(drop)
-    }
-
-    fn join(&self, group: u32) -> io::Result<()> {
-        self.sender.send(&[&[JOIN][..], &group.to_le_bytes()].concat()).map(drop)
-    }
-}
-
 async fn child(mechanisms: &[String]) {
     // As swnd does, but for the one thing that would keep the parent out.
     swnd::hardening::harden(true);
     swnd::privileges::reduce().unwrap();
     swnd::seccomp::install(swnd::options::Seccomp::Kill).unwrap();
     swnd::logging::init(Some(LogTarget::Stderr), log::LevelFilter::Trace).unwrap();
-    let socket: OwnedFd = io::stdin().as_fd().try_clone_to_owned().unwrap();
-    let socket = StdDatagram::from(socket);
-    socket.set_nonblocking(true).unwrap();
-    let sender = socket.try_clone().unwrap();
-    let receiver = UnixDatagram::from_std(socket).unwrap();
-    let link = Link::open(Remote { receiver, sender }).unwrap();
+    let link = apart::link();
     let mechanisms: Vec<Mechanism> = mechanisms
         .iter()
         .map(|name| if name == "ntlm" { Mechanism::Ntlm } else { Mechanism::Kerberos })
@@ -134,7 +96,7 @@ async fn parent(mechanisms: &[&str]) -> Found {
     let _cluster = RunningCluster::start(config).await.unwrap();
 
     let (ours, theirs) = StdDatagram::pair().unwrap();
-    let mut daemon = Running::start(theirs, mechanisms);
+    let daemon = Running::start(theirs, mechanisms);
     let kernel = StandInKernel::with_module();
     ours.set_nonblocking(true).unwrap();
     let pump = tokio::spawn(pump(kernel.clone(), UnixDatagram::from_std(ours).unwrap()));
@@ -144,7 +106,7 @@ async fn parent(mechanisms: &[&str]) -> Found {
     // The kernel repeats the message, password included, at each echo.
     kernel.echo();
     daemon.wait_log("the kernel asks again").await;
-    let found = daemon.search();
+    let found = search(&daemon);
     pump.abort();
 
     let log = daemon.log();
@@ -156,121 +118,47 @@ async fn parent(mechanisms: &[&str]) -> Found {
     found
 }
 
-/// Carries datagrams between the stand-in kernel and the child's socket.
-async fn pump(kernel: StandInKernel, socket: UnixDatagram) {
-    let mut buffer = vec![0; 65536];
-    loop {
-        tokio::select! {
-            ready = kernel.readable() => {
-                ready.unwrap();
-                while let Ok(datagram) = kernel.receive(&mut buffer) {
-                    socket.send(&buffer[..datagram.length]).await.unwrap();
-                }
-            }
-            length = socket.recv(&mut buffer) => {
-                let length = length.unwrap();
-                match (buffer[0], &buffer[1..length]) {
-                    (MESSAGE, message) => kernel.send(message).unwrap(),
-                    (_, group) => {
-                        kernel.join(u32::from_le_bytes(group.try_into().unwrap())).unwrap();
-                    }
-                }
-            }
+/// Every place in the child's memory.
+fn search(daemon: &Running) -> Found {
+    let directory = PathBuf::from(format!("/proc/{}", daemon.process.id()));
+    let maps = std::fs::read_to_string(directory.join("maps")).unwrap();
+    let memory = File::open(directory.join("mem")).unwrap();
+    let utf16: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut found = Found::default();
+    let mut control = 0;
+    for map in maps.lines() {
+        let mut fields = map.split_whitespace();
+        let (range, access) = (fields.next().unwrap(), fields.next().unwrap());
+        // The program itself has the password, for its parent's sake.
+        let of_file = fields.nth(2).is_some_and(|inode| inode != "0");
+        let name = fields.next().unwrap_or("anonymous memory");
+        if !access.starts_with("rw") || (of_file && name.starts_with('/') && !access.contains('w'))
+        {
+            continue;
+        }
+        let (start, end) = range.split_once('-').unwrap();
+        let number = |text| u64::from_str_radix(text, 16).unwrap();
+        let (start, end) = (number(start), number(end));
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        if memory.read_exact_at(&mut bytes, start).is_err() {
+            continue;
+        }
+        control += places(&bytes, USER.as_bytes()).count();
+        for (what, needle) in [
+            ("the password", PASSWORD.as_bytes()),
+            ("the password", &utf16),
+            ("the NT hash", &NT_HASH),
+        ] {
+            let at = places(&bytes, needle).map(|at| {
+                let context = &bytes[at.saturating_sub(32)..(at + 48).min(bytes.len())];
+                (what, format!("{name} + {at:#x}: {}", context.escape_ascii()))
+            });
+            found.0.extend(at);
         }
     }
-}
-
-struct Running {
-    process: Child,
-    log: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Running {
-    fn start(socket: StdDatagram, mechanisms: &[&str]) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .arg("child")
-            .args(mechanisms)
-            // No realm: Kerberos fails at once, and NTLM takes over.
-            .env("KRB5_CONFIG", "/dev/null")
-            .stdin(Stdio::from(OwnedFd::from(socket)))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::<Mutex<Vec<u8>>>::default();
-        let mut stderr = process.stderr.take().unwrap();
-        let sink = Arc::clone(&log);
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(length @ 1..) = stderr.read(&mut buffer) {
-                sink.lock().unwrap().extend_from_slice(&buffer[..length]);
-            }
-        });
-        Self { process, log }
-    }
-
-    fn log(&self) -> String {
-        String::from_utf8_lossy(&self.log.lock().unwrap()).into_owned()
-    }
-
-    async fn wait_log(&mut self, text: &str) {
-        let found = tokio::time::timeout(LIMIT, async {
-            while !self.log().contains(text) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-        assert!(found.await.is_ok(), "no line with {text:?}\n{}", self.log());
-    }
-
-    /// Every place in the child's memory.
-    fn search(&self) -> Found {
-        let directory = PathBuf::from(format!("/proc/{}", self.process.id()));
-        let maps = std::fs::read_to_string(directory.join("maps")).unwrap();
-        let memory = File::open(directory.join("mem")).unwrap();
-        let utf16: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let mut found = Found::default();
-        let mut control = 0;
-        for map in maps.lines() {
-            let mut fields = map.split_whitespace();
-            let (range, access) = (fields.next().unwrap(), fields.next().unwrap());
-            // The program itself has the password, for its parent's sake.
-            let of_file = fields.nth(2).is_some_and(|inode| inode != "0");
-            let name = fields.next().unwrap_or("anonymous memory");
-            if !access.starts_with("rw")
-                || (of_file && name.starts_with('/') && !access.contains('w'))
-            {
-                continue;
-            }
-            let (start, end) = range.split_once('-').unwrap();
-            let number = |text| u64::from_str_radix(text, 16).unwrap();
-            let (start, end) = (number(start), number(end));
-            let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-            if memory.read_exact_at(&mut bytes, start).is_err() {
-                continue;
-            }
-            control += places(&bytes, USER.as_bytes()).count();
-            for (what, needle) in [
-                ("the password", PASSWORD.as_bytes()),
-                ("the password", &utf16),
-                ("the NT hash", &NT_HASH),
-            ] {
-                let at = places(&bytes, needle).map(|at| {
-                    let context = &bytes[at.saturating_sub(32)..(at + 48).min(bytes.len())];
-                    (what, format!("{name} + {at:#x}: {}", context.escape_ascii()))
-                });
-                found.0.extend(at);
-            }
-        }
-        // The search finds what is there.
-        assert_ne!(control, 0, "not even the user's name was found");
-        found
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    // The search finds what is there.
+    assert_ne!(control, 0, "not even the user's name was found");
+    found
 }
 
 fn places<'a>(bytes: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {

@@ -20,6 +20,10 @@ const IP_CHANGE: u32 = 4;
 /// More resource changes in one response are not taken as they come: a response has
 /// room for 131,000 of them.
 const CHANGES_MAX: usize = 64;
+/// In UTF-16 units: a DNS name has 255 characters at most, a node's field for it 260.
+const NAME_MAX: usize = 1024;
+/// As many as a list of interfaces may have.
+const ADDRESSES_MAX: usize = 512;
 /// The length of one IPADDR_INFO, in bytes.
 const ADDRESS_LEN: usize = 4 + 4 + 16;
 
@@ -178,24 +182,26 @@ fn keep_last_states(changes: &mut Vec<(&[u8], ResourceState)>) {
     *changes = last;
 }
 
-/// Returns a name up to its NUL, if it has one.
+/// Returns a name up to its NUL, if it has one, and up to [`NAME_MAX`].
 fn read_name(name: &[u8]) -> SmolStr {
     let units: Vec<u16> = name
         .chunks_exact(2)
         .map_while(|unit| unit.first_chunk().copied().map(u16::from_le_bytes))
         .take_while(|unit| *unit != 0)
+        .take(NAME_MAX)
         .collect();
     String::from_utf16_lossy(&units).into()
 }
 
 /// IPADDR_INFO_LIST ([MS-SWN] 2.2.2.5): length, reserved, count, entries. The
-/// length bounds the entries, not the count.
+/// length bounds the entries, not the count. Those beyond [`ADDRESSES_MAX`] are left out.
 fn read_address_lists(block: &[u8]) -> Option<Vec<AddressInfo>> {
-    let mut addresses = Vec::with_capacity(block.len() / ADDRESS_LEN);
+    let mut addresses = Vec::with_capacity((block.len() / ADDRESS_LEN).min(ADDRESSES_MAX));
     read_each(block, |message| {
         let entries = message.get(8..)?;
         let entries = (entries.len() % ADDRESS_LEN == 0).then_some(entries)?;
-        addresses.extend(entries.chunks_exact(ADDRESS_LEN).filter_map(read_address));
+        let left = ADDRESSES_MAX.saturating_sub(addresses.len());
+        addresses.extend(entries.chunks_exact(ADDRESS_LEN).filter_map(read_address).take(left));
         Some(())
     })?;
     Some(addresses)

@@ -165,6 +165,23 @@ fn names_end_where_they_end() {
 }
 
 #[test]
+fn a_name_is_read_up_to_a_length_and_a_list_of_addresses_up_to_a_number() {
+    let name = vec![u16::from(b'n'); 300_000];
+    let length = 8 + 2 * 300_000;
+    match block(1, 1, &change(length, 0xff, &name)).unwrap() {
+        NotifyMessages::ResourceChange(changes) => {
+            assert_eq!((changes.len(), changes[0].0.len()), (1, 1024));
+        }
+        other => panic!("{other:?}"),
+    }
+    let lists = list(12 + 24 * 250, 250, 250).repeat(3);
+    let NotifyMessages::ClientMove(addresses) = block(2, 3, &lists).unwrap() else {
+        panic!("it is a move");
+    };
+    assert_eq!(addresses.len(), 512);
+}
+
+#[test]
 fn messages_of_odd_lengths_follow_each_other_without_alignment() {
     let mut both = change(10, 1, &[0x41]);
     both.extend(change(12, 0xff, &[0x42, 0]));

@@ -1,7 +1,7 @@
 //! Moves bytes between the sockets and the cluster, and tells it the time.
 
-use super::StartError;
 use super::listeners::Listeners;
+use super::{StartError, Way};
 use crate::{Cluster, ConnId, Connect, Event, Output, Time};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +21,7 @@ pub(super) enum Command {
     Job(Job),
     Subscribe(Subscription),
     Wait(Wish),
+    Forge(Vec<u8>),
 }
 
 /// Somebody who watches.
@@ -57,6 +58,7 @@ pub(super) struct Driver {
     from_sockets: mpsc::UnboundedReceiver<FromSocket>,
     subscriptions: Vec<Subscription>,
     wishes: Vec<Wish>,
+    way: Way,
 }
 
 impl Driver {
@@ -64,6 +66,7 @@ impl Driver {
         cluster: Cluster,
         started: Instant,
         commands: mpsc::UnboundedReceiver<Command>,
+        way: Way,
     ) -> Result<Self, StartError> {
         let mut listeners = Listeners::default();
         listeners.reconcile(&cluster.topology().listeners())?;
@@ -79,6 +82,7 @@ impl Driver {
             from_sockets,
             subscriptions: Vec::new(),
             wishes: Vec::new(),
+            way,
         })
     }
 
@@ -101,6 +105,12 @@ impl Driver {
                         self.subscriptions.push(subscription);
                     }
                     Some(Command::Wait(wish)) => self.wishes.push(wish),
+                    Some(Command::Forge(bytes)) => {
+                        for socket in self.sockets.values() {
+                            // As in `flush`.
+                            drop(socket.send(ToSocket::Write(bytes.clone())));
+                        }
+                    }
                 },
                 (address, stream) = accept => self.accepted(address, stream),
                 Some(message) = self.from_sockets.recv() => {
@@ -133,7 +143,7 @@ impl Driver {
             Connect::Accepted(conn) => {
                 let (sender, commands) = mpsc::unbounded_channel();
                 self.sockets.insert(conn, sender);
-                tokio::spawn(serve(conn, stream, commands, self.to_driver.clone()));
+                tokio::spawn(serve(conn, stream, self.way, commands, self.to_driver.clone()));
             }
             // The kernel has accepted it already: the nearest thing.
             Connect::Refused => reset(stream),
@@ -187,23 +197,33 @@ impl Driver {
 async fn serve(
     conn: ConnId,
     mut stream: TcpStream,
+    way: Way,
     mut commands: mpsc::UnboundedReceiver<ToSocket>,
     to_driver: mpsc::UnboundedSender<FromSocket>,
 ) {
     let mut buffer = vec![0; 8192];
+    let mut left = match way {
+        Way::Unread { after } => after,
+        Way::Plain | Way::ByteByByte => usize::MAX,
+    };
     loop {
         tokio::select! {
             command = commands.recv() => match command {
                 Some(ToSocket::Write(bytes)) => {
-                    if stream.write_all(&bytes).await.is_err() {
-                        break;
+                    let step = if way == Way::ByteByByte { 1 } else { bytes.len().max(1) };
+                    for part in bytes.chunks(step) {
+                        if stream.write_all(part).await.is_err() {
+                            drop(to_driver.send(FromSocket::Closed(conn)));
+                            return;
+                        }
                     }
                 }
                 Some(ToSocket::Reset) => return reset(stream),
                 Some(ToSocket::Close) | None => return,
             },
-            read = stream.read(&mut buffer) => match read {
+            read = stream.read(&mut buffer), if left > 0 => match read {
                 Ok(len) if len > 0 => {
+                    left = left.saturating_sub(len);
                     let bytes = buffer.get(..len).unwrap_or_default().to_vec();
                     drop(to_driver.send(FromSocket::Received(conn, bytes)));
                 }

@@ -117,6 +117,22 @@ pub struct RunningCluster {
     started: Instant,
 }
 
+/// How bytes go between the nodes and their clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Way {
+    /// As they come.
+    #[default]
+    Plain,
+    /// To the client one at a time, each in a segment of its own.
+    ByteByByte,
+    /// Of what a client sends on a connection, no more is read once there have been so
+    /// many bytes, and its window closes.
+    Unread {
+        /// In bytes.
+        after: usize,
+    },
+}
+
 /// A condition was not met in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cluster did not come to the expected state within {0:?}")]
@@ -128,11 +144,19 @@ impl RunningCluster {
     /// # Errors
     /// [`StartError`] where an address cannot be bound. IPv6 addresses that
     /// this machine doesn't have are left out; they exist on paper.
-    #[allow(clippy::unused_async)] // It needs the runtime, which `async` says.
     pub async fn start(config: ClusterConfig) -> Result<Self, StartError> {
+        Self::start_behind(config, Way::Plain).await
+    }
+
+    /// As [`RunningCluster::start`], behind another way.
+    ///
+    /// # Errors
+    /// As there.
+    #[allow(clippy::unused_async)] // It needs the runtime, which `async` says.
+    pub async fn start_behind(config: ClusterConfig, way: Way) -> Result<Self, StartError> {
         let (commands, inbox) = mpsc::unbounded_channel();
         let started = Instant::now();
-        let driver = Driver::start(Cluster::new(config), started, inbox)?;
+        let driver = Driver::start(Cluster::new(config), started, inbox, way)?;
         tokio::spawn(driver.run());
         Ok(Self { commands, started })
     }
@@ -167,6 +191,14 @@ impl RunningCluster {
     /// Runs a script from now on.
     pub async fn play(&self, script: Script) {
         self.with(move |cluster, now| cluster.play(now, &script)).await;
+    }
+
+    /// Sends bytes on each connection, as if from its node: what someone on the way can.
+    ///
+    /// # Panics
+    /// As [`RunningCluster::with`].
+    pub fn forge(&self, bytes: Vec<u8>) {
+        self.command(Command::Forge(bytes));
     }
 
     /// What happens from now on.
