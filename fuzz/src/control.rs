@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use swnd::adoption::Rules;
 use swnd::authentication::Policy;
 use swnd::control::interface::Reloaded;
 use swnd::control::{Monitors, Source, TestError, serve_connection};
@@ -28,6 +29,8 @@ impl Source for Idle {
     }
 
     fn set_policy(&self, _: Policy) {}
+
+    fn set_rules(&self, _: Rules) {}
 
     fn test_notify(&self, id: u32, _: bool) -> Result<Duration, TestError> {
         match id {

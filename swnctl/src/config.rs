@@ -5,7 +5,7 @@ use crate::options::{ConfigCommand, ConfigFile, Json};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
-use swnd::settings::{FILE, Origin, Problem, Setting, Settings, SettingsError, Sources};
+use swnd::settings::{FILE, Origin, Problem, Section, Setting, Settings, SettingsError, Sources};
 
 /// Runs one of its commands.
 pub(crate) fn run(
@@ -38,18 +38,18 @@ pub(crate) fn run(
                 Exit::Failed(problems.join("\nswnctl: "))
             })?;
             let mut all: Vec<_> = settings.all.iter().filter(|it| it.key != "config").collect();
-            // A cluster's together.
-            all.sort_by(|one, other| one.cluster.cmp(&other.cluster));
+            // A section's together.
+            all.sort_by(|one, other| one.section.cmp(&other.section));
             let all = all.into_iter();
             match json {
                 Some(form) => print_json(output, form, &all.map(described).collect::<Vec<_>>()),
                 None => {
-                    let mut cluster = None;
+                    let mut section = &None;
                     for setting in all {
-                        if setting.cluster != cluster {
-                            cluster.clone_from(&setting.cluster);
-                            let name = quoted_string(cluster.as_deref().unwrap_or_default());
-                            writeln!(output, "[cluster.{name}]")?;
+                        if setting.section != *section {
+                            section = &setting.section;
+                            let (kind, name) = section.as_ref().map_or(("", ""), Section::parts);
+                            writeln!(output, "[{kind}.{}]", quoted_string(name))?;
                         }
                         writeln!(output, "{}", line(setting))?;
                     }
@@ -84,7 +84,12 @@ fn place(origin: &Origin) -> (Option<String>, Option<usize>) {
 
 fn described(setting: &Setting) -> serde_json::Value {
     let (file, line) = place(&setting.origin);
-    json!({ "cluster": setting.cluster, "key": setting.key, "values": setting.values, "file": file, "line": line })
+    let of = |wanted: &str| {
+        let parts = setting.section.as_ref().map(Section::parts);
+        parts.filter(|(kind, _)| *kind == wanted).map(|(_, name)| name)
+    };
+    let (cluster, mount) = (of("cluster"), of("mount"));
+    json!({ "cluster": cluster, "mount": mount, "key": setting.key, "values": setting.values, "file": file, "line": line })
 }
 
 /// A line that a configuration file may have, with where it is from.

@@ -52,11 +52,12 @@ fn is_named(net_name: &str, share: Option<&str>, mounted: &[CifsMount], name: &s
 mod tests {
     use super::*;
     use crate::mounts;
-    use swnd::control::interface::State;
+    use swnd::control::interface::{MountKind, State};
 
     fn registration(id: u32, net_name: &str, share: &str) -> Registration {
         Registration {
             id,
+            kind: MountKind::Kernel,
             net_name: net_name.into(),
             share_name: Some(share.into()),
             address: None,

@@ -1,13 +1,13 @@
 //! The text for people.
 
 use crate::check::{Outcome, Row};
-use crate::mounts::CifsMount;
+use crate::mounts::{self, CifsMount};
 use crate::terminal::{Colour, Terminal};
 use crate::trial::step::Step;
 use crate::witness::answer::{Answer, Happened};
 use std::fmt::Display;
 use std::io::{self, Write};
-use swnd::control::interface::{Event, Registration, State, Status};
+use swnd::control::interface::{Event, MountKind, Registration, State, Status};
 
 /// Shows the daemon and its mounts.
 pub(crate) fn status(
@@ -16,7 +16,12 @@ pub(crate) fn status(
     mounted: &[CifsMount],
 ) -> io::Result<()> {
     let daemon = &status.daemon;
-    let cifs = if daemon.cifs { "listening" } else { "not loaded" };
+    let has_adopted = status.registrations.iter().any(|it| it.kind == MountKind::Adopted);
+    let cifs = match (daemon.cifs, has_adopted) {
+        (true, _) => "listening",
+        (false, true) => "asks for no witness",
+        (false, false) => "not loaded",
+    };
     let uptime = duration(daemon.uptime_ms);
     let terminal = Terminal::of_output();
     let is_well = status.registrations.iter().all(|it| it.state == State::Registered);
@@ -38,7 +43,7 @@ pub(crate) fn status(
     for it in &status.registrations {
         let paths: Vec<&str> = mounted
             .iter()
-            .filter(|mount| mount.is_of(it))
+            .filter(|mount| mounts::is_of(mount, it))
             .map(|mount| mount.path.as_str())
             .collect();
         rows.push([
@@ -214,6 +219,14 @@ pub(crate) fn problem(registration: &Registration) -> String {
 }
 
 fn state(registration: &Registration) -> String {
+    let state = how_far(registration);
+    match registration.kind {
+        MountKind::Kernel => state,
+        MountKind::Adopted => format!("{state} (adopted)"),
+    }
+}
+
+fn how_far(registration: &Registration) -> String {
     match (registration.state, registration.retry_in_ms) {
         (State::Registered, _) => "registered".into(),
         (State::Registering, _) => "registering".into(),

@@ -1,5 +1,6 @@
 //! What a mount's credentials become at a witness.
 
+use crate::account::Account;
 use crate::kernel::KernelAuth;
 use clap::ValueEnum;
 use smol_str::SmolStr;
@@ -15,7 +16,7 @@ pub enum Mechanism {
 }
 
 /// Why a mount's credentials are of no use at a witness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// The mount is anonymous or a guest's.
     #[error(
@@ -35,13 +36,27 @@ pub enum Unusable {
          install a swnd with Kerberos"
     )]
     KerberosNotBuilt,
+    /// The mount is adopted, and swnd has nothing of its own to authenticate with.
+    #[error(
+        "swnd has no account for it: Kerberos is ruled out (auth is ntlm) or not built in; set auth \
+         otherwise, see swnd.conf(5)"
+    )]
+    NoAccount,
+    /// The mount is adopted, and the file with its credentials can't be used.
+    #[error("its credentials can't be used: {0}")]
+    Account(SmolStr),
 }
+
+/// An account that was to be read from a file; `Err`: why it can't be used.
+pub type Read = Result<Account, SmolStr>;
 
 /// What the administrator allows.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// Where tickets come from for a mount that has none to give.
     kerberos: KerberosCredentials,
+    /// Where tickets come from for a mount that is adopted.
+    machine: KerberosCredentials,
     /// How a mount with a user and a password authenticates.
     with_password: Allowed,
     /// Whether a mount with Kerberos may use it.
@@ -73,7 +88,14 @@ impl Policy {
             (false, _) => Allowed::Ntlm,
         };
         let kerberos_allowed = mechanisms.is_empty() || allows(Mechanism::Kerberos);
-        Self { kerberos, with_password, kerberos_allowed, clusters: Vec::new() }
+        let machine = kerberos.clone();
+        Self { kerberos, machine, with_password, kerberos_allowed, clusters: Vec::new() }
+    }
+
+    /// Lets mounts that are adopted use other tickets than those whose owner asks for them.
+    #[must_use]
+    pub fn with_machine(self, machine: KerberosCredentials) -> Self {
+        Self { machine, ..self }
     }
 
     /// Allows something else for single clusters.
@@ -100,6 +122,27 @@ impl Policy {
                 Ok(self.with_password(user, domain, password))
             }
             KernelAuth::Ntlm { .. } => Err(Unusable::NoPassword),
+        }
+    }
+
+    /// What a mount authenticates with that is adopted: the account that was read for it, or
+    /// else the machine's tickets.
+    pub fn adopted(&self, account: Option<Read>) -> Result<Credentials, Unusable> {
+        if let Some(account) = account {
+            let Account { user, domain, password } = account.map_err(Unusable::Account)?;
+            let (Some(user), Some(password)) = (user, password) else {
+                return Err(Unusable::NoPassword);
+            };
+            let (of_user, name) = match user.split_once(['\\', '/']) {
+                Some((domain, name)) => (domain, name),
+                None => ("", user.as_str()),
+            };
+            let domain = domain.as_deref().unwrap_or(of_user);
+            return Ok(self.with_password(name, domain, &Secret::new(&password)));
+        }
+        match self.kerberos_allowed && cfg!(feature = "kerberos") {
+            true => Ok(Credentials::Kerberos(self.machine.clone())),
+            false => Err(Unusable::NoAccount),
         }
     }
 
@@ -165,6 +208,38 @@ mod tests {
             policy(&[Ntlm]).credentials(&KernelAuth::Kerberos),
             Err(Unusable::KerberosRuledOut)
         );
+    }
+
+    #[test]
+    fn an_adopted_mount_uses_the_machines_tickets_where_kerberos_is_allowed() {
+        let machine = KerberosCredentials::from_keytab("/etc/krb5.keytab", Some("HOST$"));
+        let of = |mechanisms| policy(mechanisms).with_machine(machine.clone()).adopted(None);
+        for mechanisms in [&[][..], &[Kerberos], &[Kerberos, Ntlm]] {
+            let expected = match cfg!(feature = "kerberos") {
+                true => Ok(Credentials::Kerberos(machine.clone())),
+                false => Err(Unusable::NoAccount),
+            };
+            assert_eq!(of(mechanisms), expected, "{mechanisms:?}");
+        }
+        assert_eq!(of(&[Ntlm]), Err(Unusable::NoAccount));
+    }
+
+    #[test]
+    fn an_adopted_mount_with_an_account_uses_it() {
+        let account = |text: &str| Some(Ok(Account::parse(text)));
+        let ntlm = NtlmCredentials::from_password("jane", "WORK", "hidden")
+            .with_uppercase(Uppercase::Linux);
+        for text in [
+            "username=jane\ndomain=WORK\npassword=hidden\n",
+            "username=WORK\\jane\npassword=hidden\n",
+            "username=OTHER/jane\npassword=hidden\ndomain=WORK\n",
+        ] {
+            let expected = Ok(Credentials::Ntlm(ntlm.clone()));
+            assert_eq!(policy(&[Ntlm]).adopted(account(text)), expected, "{text}");
+        }
+        let unreadable = Err("/x: No such file".into());
+        let expected = Unusable::Account("/x: No such file".into());
+        assert_eq!(policy(&[]).adopted(Some(unreadable)), Err(expected));
     }
 
     #[cfg(not(feature = "kerberos"))]

@@ -1,9 +1,12 @@
 //! The daemon's event loop: the kernel's messages in, the witness's events out.
 
-use crate::authentication::Policy;
-use crate::control::{Control, Monitors, Source, TestError};
+use crate::adoption::mounts::{MountTable, OpenMounts};
+use crate::adoption::{Adoption, Change, Rules};
+use crate::authentication::{Policy, Read};
+use crate::control::{Control, Monitors, Source};
 use crate::failover::Failover;
 use crate::failover::driver::{Network, System};
+use crate::host;
 use crate::kernel::absence::Absence;
 use crate::kernel::message::DecodeError;
 use crate::kernel::socket::NetlinkSocket;
@@ -14,23 +17,22 @@ use crate::report::{Report, fields};
 use crate::service_manager;
 use crate::settings::{Settings, Sources};
 pub use crate::status::Status;
-use crate::table::{Forward, MountView, Outcome, Registrar, Table};
-use smol_str::SmolStr;
+use crate::table::{Forward, Outcome, Registrar, Table};
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, Event, EventSink, Notification, RegistrationId, ResourceState};
+use swnclient::{Client, Config, Event, EventSink, Notification, RegistrationId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
+mod adopted;
+mod source;
 mod work;
 
 /// How long unregistering at every witness may hold up the exit.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
-/// How long the kernel's answer to a test may be under way after it has acted.
-const TEST_LIMIT: Duration = Duration::from_secs(5);
 /// How many different undecodable messages are remembered as reported.
 const REPORTED_MAX: usize = 16;
 
@@ -112,6 +114,8 @@ struct Shared<T, O> {
     books: Mutex<Books<T>>,
     /// Something for the failover to do.
     wake: Notify,
+    /// Which mounts are adopted, or how, has changed.
+    adopt: Notify,
     /// The link has failed while a client's event was handled.
     failed: Notify,
 }
@@ -119,6 +123,7 @@ struct Shared<T, O> {
 struct Books<T> {
     link: Link<T, Forward>,
     table: Table,
+    adoption: Adoption,
     /// `None`: notifications are handed on as they come.
     failover: Option<Failover>,
     up: bool,
@@ -186,6 +191,26 @@ impl<T: Transport> Books<T> {
                 Some(Report::Undecodable { error, again })
             }
         }
+    }
+
+    /// Handles a change of the mounts that are adopted.
+    fn on_adopted(
+        &mut self,
+        change: Change,
+        account: Option<Read>,
+        client: &impl Registrar,
+        wake: &Notify,
+    ) -> Option<Report> {
+        if let Some(failover) = &mut self.failover {
+            match &change {
+                Change::Register { id, request, .. } => {
+                    failover.requested(*id, request, Instant::now());
+                }
+                Change::Unregister { id } => failover.unmounted(*id),
+            }
+            wake.notify_one();
+        }
+        self.table.adopted(change, account, client)
     }
 
     /// Handles an event of the client.
@@ -286,6 +311,7 @@ pub struct Daemon<T, O, C> {
     shared: Arc<Shared<T, O>>,
     client: Arc<C>,
     network: Option<Arc<dyn Network>>,
+    mounts: OpenMounts,
 }
 
 impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
@@ -308,6 +334,7 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
             books: Mutex::new(Books {
                 link,
                 table: Table::new(policy),
+                adoption: Adoption::default(),
                 failover,
                 up: false,
                 status: None,
@@ -315,12 +342,21 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
                 failure: None,
             }),
             wake: Notify::new(),
+            adopt: Notify::new(),
             failed: Notify::new(),
         });
         let client = Arc::new_cyclic(|client| {
             start(Forwarder { shared: Arc::clone(&shared), client: Weak::clone(client) })
         });
-        Self { shared, client, network }
+        Self { shared, client, network, mounts: Arc::new(MountTable::open) }
+    }
+
+    /// Adopts mounts by these rules, which count where failovers are verified, from the
+    /// list that `mounts` opens.
+    #[must_use]
+    pub fn adopting(self, rules: Rules, mounts: OpenMounts) -> Self {
+        self.shared.books().adoption = Adoption::new(rules);
+        Self { mounts, ..self }
     }
 
     /// Returns the client.
@@ -336,7 +372,7 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
     /// Returns what the control socket needs; it does not keep the client alive.
     pub fn source(&self) -> Arc<dyn Source> {
         let (shared, client) = (Arc::clone(&self.shared), Arc::downgrade(&self.client));
-        Arc::new(SharedSource { shared, client })
+        Arc::new(source::SharedSource { shared, client })
     }
 
     /// Serves the kernel until the link fails. Cancelling loses nothing.
@@ -346,6 +382,7 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
             biased;
             error = self.serve_kernel() => error,
             error = work::run(&self.shared, &*self.client, network) => error,
+            never = adopted::run(&self.shared, &*self.client, &self.mounts) => match never {},
         }
     }
 
@@ -364,60 +401,6 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
                 }
                 () = shared.failed.notified() => {}
             }
-        }
-    }
-}
-
-/// The daemon as the control socket sees it, from another thread.
-struct SharedSource<T, O, C> {
-    shared: Arc<Shared<T, O>>,
-    client: Weak<C>,
-}
-
-impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
-    fn status(&self) -> Status {
-        self.shared.books().current_status()
-    }
-
-    fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView> {
-        self.shared.books().table.mounts_after(after, limit)
-    }
-
-    fn retry(&self, id: u32) -> bool {
-        let client = self.client.upgrade();
-        client.is_some_and(|client| self.shared.books().table.retry(id, &*client))
-    }
-
-    fn set_policy(&self, policy: Policy) {
-        self.shared.books().table.set_policy(policy);
-    }
-
-    fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {
-        let state = match reconnect {
-            true => ResourceState::Unavailable,
-            false => ResourceState::Unknown,
-        };
-        let (answered, answer) = mpsc::sync_channel(1);
-        let since = Instant::now();
-        let mut books = self.shared.books();
-        let mount = books.table.mount(id).ok_or(TestError::NotFound)?;
-        let name = mount.net_name().clone();
-        let notification = Notification::ResourceChange { name, state };
-        let registration = books.table.registration(id);
-        let test = Some(answered);
-        let forward = Forward { id, registration, notification: notification.clone(), since, test };
-        let prepared = books.link.prepare(id, &notification, forward);
-        drop(books);
-        let prepared = prepared.map_err(|error| TestError::NotSent(error.to_string()))?;
-        if let Err(error) = prepared.send(&*self.shared.transport) {
-            self.shared.books().link.not_sent(&prepared);
-            return Err(TestError::NotSent(error.to_string()));
-        }
-        // The event loop reads the answer, which the kernel has given by now.
-        match answer.recv_timeout(TEST_LIMIT) {
-            Ok(Ok(())) => Ok(since.elapsed()),
-            Ok(Err(errno)) => Err(TestError::Refused(errno)),
-            Err(_) => Err(TestError::NoAnswer),
         }
     }
 }
@@ -447,11 +430,6 @@ async fn reload_at(signal: &mut Signal, source: &Arc<Reloading>) -> Infallible {
     }
 }
 
-/// What the cluster's administrator sees in the list of registrations.
-fn host_name() -> SmolStr {
-    rustix::system::uname().nodename().to_string_lossy().into()
-}
-
 /// Runs the daemon on the kernel's socket until SIGTERM or SIGINT, with the settings of
 /// `sources`, which SIGHUP has read again.
 pub async fn serve(settings: Settings, sources: Sources) -> Result<(), LinkError> {
@@ -464,16 +442,18 @@ pub async fn serve(settings: Settings, sources: Sources) -> Result<(), LinkError
         return Err(LinkError::NotPermitted);
     }
     let options = &settings.options;
-    let config = Config { client_name: host_name(), ..options.config() };
+    // What the cluster's administrator sees in the list of registrations.
+    let config = Config { client_name: host::name(), ..options.config() };
     let mode = match options.failover {
         FailoverMode::Verified => Mode::Verified(Arc::new(System::open())),
         FailoverMode::Forward => Mode::Forward,
     };
-    let (policy, control) = (settings.policy(), options.control.clone());
+    let (policy, rules, control) = (settings.policy(), settings.rules(), options.control.clone());
     let link = Link::open(socket)?;
     let monitors = Monitors::default();
     let observers = Observers(monitors.clone());
     let daemon = Daemon::new(link, observers, policy, mode, |sink| Client::start(config, sink));
+    let daemon = daemon.adopting(rules, Arc::new(MountTable::open));
     let source = Arc::new(Reloading::new(daemon.source(), sources, settings));
     let _control = Control::start_or_warn(&control, source.clone(), monitors);
     service_manager::ready();

@@ -5,6 +5,8 @@
 //! A library only so that the binary, the tests and the demonstration (`swnctl`)
 //! share it; nothing here is an interface for others.
 
+pub mod account;
+pub mod adoption;
 pub mod authentication;
 pub mod control;
 pub mod counters;
@@ -13,9 +15,11 @@ pub mod descriptors;
 pub mod event_loop;
 pub mod failover;
 pub mod hardening;
+mod host;
 pub mod kernel;
 pub mod logging;
 mod mount;
+pub mod mountinfo;
 pub mod options;
 pub mod panics;
 mod paths;

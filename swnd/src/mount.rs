@@ -5,6 +5,26 @@ use smol_str::SmolStr;
 use std::fmt;
 use swnclient::RegistrationRequest;
 
+/// The first number of a mount that swnd adopts. The kernel's numbers are signed integers,
+/// from 1.
+pub const FIRST_ADOPTED: u32 = 1 << 31;
+
+/// Who asks for a mount to be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountKind {
+    /// The kernel, which can be told what the witness says.
+    Kernel,
+    /// swnd itself.
+    Adopted,
+}
+
+impl MountKind {
+    /// Returns whose a number is.
+    pub fn of(id: u32) -> Self {
+        if id < FIRST_ADOPTED { Self::Kernel } else { Self::Adopted }
+    }
+}
+
 /// A mount as people write it, `\\net\share`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mount {

@@ -81,6 +81,10 @@ pub struct Options {
     )]
     pub failover: FailoverMode,
 
+    /// Watch also mounts without the option witness: those listed in the file, or all
+    #[arg(long, value_name = "listed|all", default_value = "listed", hide_possible_values = true)]
+    pub adopt: Adopt,
+
     /// Over how long the clients of a witness that is lost come back
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = value_parser!(u32).range(0..=600))]
     pub loss_spread: u32,
@@ -134,11 +138,27 @@ pub enum Seccomp {
     Off,
 }
 
+/// Which mounts without the option `witness` are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Adopt {
+    /// Those that the configuration has a section for.
+    Listed,
+    /// All that may have a witness.
+    All,
+}
+
 impl Options {
     /// Says which options contradict each other, and how.
     pub fn contradiction(&self) -> Option<(&'static [&'static str], String)> {
         if self.principal.is_some() && self.keytab.is_none() {
             return Some((&["principal"], "a principal needs a keytab".into()));
+        }
+        if self.adopt == Adopt::All && self.failover == FailoverMode::Forward {
+            return Some((
+                &["adopt", "failover"],
+                "to adopt mounts takes failover = \"verified\": the kernel can't be told about them"
+                    .into(),
+            ));
         }
         let error = self.config().validate().err()?;
         Some((&["keep-alive", "call-timeout"], error.to_string()))
@@ -160,7 +180,11 @@ impl Options {
             (Some(only), None) | (None, Some(only)) => only,
             (None, None) => KerberosCredentials::from_environment(),
         };
-        Policy::new(&self.auth, tickets)
+        let machine = match self.ccache.is_some() || self.keytab.is_some() {
+            true => tickets.clone(),
+            false => tickets.clone().or(machine_account(&crate::host::name())),
+        };
+        Policy::new(&self.auth, tickets).with_machine(machine)
     }
 
     /// How the client behaves.
@@ -186,6 +210,15 @@ impl Options {
             _ => LevelFilter::Trace,
         }
     }
+}
+
+/// The machine's account, as a member of a domain has it.
+fn machine_account(host_name: &str) -> KerberosCredentials {
+    // An account's name is the host's without its domain ([MS-ADA3] 2.222), and up to 15
+    // characters of it.
+    let name = host_name.split('.').next().unwrap_or_default();
+    let name: String = name.to_uppercase().chars().take(15).collect();
+    KerberosCredentials::from_keytab("/etc/krb5.keytab", Some(&format!("{name}$")))
 }
 
 #[cfg(test)]
@@ -270,6 +303,26 @@ mod tests {
         }
         assert!(parse(&["--spnego", "false"]).is_err());
         assert!(parse(&["--spnego=maybe"]).is_err());
+    }
+
+    #[test]
+    fn mounts_are_adopted_where_a_failover_is_verified() {
+        assert_eq!(parse(&[]).unwrap().adopt, Adopt::Listed);
+        assert_eq!(parse(&["--adopt=all"]).unwrap().adopt, Adopt::All);
+        assert!(parse(&["--adopt=none"]).is_err());
+        assert!(parse(&["--adopt=all", "--failover=forward"]).is_err());
+    }
+
+    #[test]
+    fn the_machines_account_is_its_name_in_capitals() {
+        for (host_name, account) in [
+            ("node", "NODE$"),
+            ("web-7.work.example", "WEB-7$"),
+            ("a-very-long-host-name", "A-VERY-LONG-HOS$"),
+        ] {
+            let expected = KerberosCredentials::from_keytab("/etc/krb5.keytab", Some(account));
+            assert_eq!(machine_account(host_name), expected);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Reads the settings again while the daemon runs.
 
+use crate::adoption::Rules;
 use crate::authentication::Policy;
 use crate::control::interface::Reloaded;
 use crate::control::{Source, TestError};
@@ -11,8 +12,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What changes without a restart: what is logged, and how mounts authenticate.
-pub const AT_RUN_TIME: [&str; 5] = ["debuglevel", "auth", "ccache", "keytab", "principal"];
+/// What changes without a restart: what is logged, how mounts authenticate, and which are
+/// adopted.
+pub const AT_RUN_TIME: [&str; 8] =
+    ["debuglevel", "auth", "ccache", "keytab", "principal", "adopt", "watch", "credentials"];
 
 /// A daemon with its settings.
 pub struct Reloading {
@@ -31,9 +34,10 @@ impl Reloading {
     fn apply(&self, settings: Settings) -> Reloaded {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut reloaded, mut next) = (Reloaded::default(), Vec::new());
-        let (policy, level) = (settings.policy(), settings.options.level());
+        let (policy, rules) = (settings.policy(), settings.rules());
+        let level = settings.options.level();
         let is_same =
-            |one: &Setting, other: &Setting| one.key == other.key && one.cluster == other.cluster;
+            |one: &Setting, other: &Setting| one.key == other.key && one.section == other.section;
         for before in in_use.iter() {
             if !settings.all.iter().any(|now| is_same(before, now)) {
                 reloaded.changed.push(name(before));
@@ -56,15 +60,16 @@ impl Reloading {
         self.daemon.set_log_level(level);
         if reloaded.changed.iter().any(|key| key != "debuglevel") {
             self.daemon.set_policy(policy);
+            self.daemon.set_rules(rules);
         }
         reloaded
     }
 }
 
-/// Names a setting, with the cluster that it is for.
+/// Names a setting, with what it is for.
 fn name(setting: &Setting) -> String {
-    match &setting.cluster {
-        Some(cluster) => format!("{} of {cluster}", setting.key),
+    match &setting.section {
+        Some(section) => format!("{} of {section}", setting.key),
         None => setting.key.clone(),
     }
 }
@@ -94,6 +99,10 @@ impl Source for Reloading {
 
     fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {
         self.daemon.test_notify(id, reconnect)
+    }
+
+    fn set_rules(&self, rules: Rules) {
+        self.daemon.set_rules(rules);
     }
 
     /// Reads files: may block.
@@ -162,6 +171,8 @@ mod tests {
         fn set_policy(&self, policy: Policy) {
             *self.0.lock().unwrap() = Some(policy);
         }
+
+        fn set_rules(&self, _: Rules) {}
     }
 
     struct File(PathBuf);

@@ -4,10 +4,12 @@
 //! the witness client go in; calls to the client, reports and notifications for
 //! the kernel come out.
 
-use crate::authentication::{Policy, Unusable};
+use crate::adoption::Change;
+use crate::authentication::{Policy, Read, Unusable};
 use crate::failover::Failover;
 use crate::failover::driver::Answer;
-use crate::kernel::{KernelAnswer, KernelAuth, KernelMessage, NotifyError};
+use crate::kernel::{KernelAnswer, KernelMessage, NotifyError};
+use crate::mount::FIRST_ADOPTED;
 use crate::report::{Mount, Report};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,7 @@ use swnclient::{
 
 mod state;
 
+pub use crate::mount::MountKind;
 pub use state::{MountState, MountView};
 
 /// How many different failures of one mount are remembered as reported. Each
@@ -166,7 +169,8 @@ impl Table {
     pub fn message(&mut self, message: KernelMessage, client: &impl Registrar) -> Report {
         match message {
             KernelMessage::Register { id, request, auth } => {
-                self.register(id, request, &auth, client)
+                let credentials = self.policy.of(&request.net_name).credentials(&auth);
+                self.register(id, request, credentials, client)
             }
             KernelMessage::Unregister { id } => match self.release(id, client) {
                 Some(mount) => Report::Released { mount },
@@ -175,16 +179,33 @@ impl Table {
         }
     }
 
+    /// Handles a change of the mounts that are adopted.
+    pub fn adopted(
+        &mut self,
+        change: Change,
+        account: Option<Read>,
+        client: &impl Registrar,
+    ) -> Option<Report> {
+        match change {
+            Change::Register { id, request, .. } => {
+                let credentials = self.policy.of(&request.net_name).adopted(account);
+                Some(self.register(id, request, credentials, client))
+            }
+            Change::Unregister { id } => {
+                self.release(id, client).map(|mount| Report::Unmounted { mount })
+            }
+        }
+    }
+
     fn register(
         &mut self,
         id: u32,
         request: RegistrationRequest,
-        auth: &KernelAuth,
+        credentials: Result<Credentials, Unusable>,
         client: &impl Registrar,
     ) -> Report {
         let mount = Mount::from(&request);
         let address = request.ip_address;
-        let credentials = self.policy.of(&request.net_name).credentials(auth);
         let known = self.entries.get(&id);
         let same = known.is_some_and(|entry| entry.request == request);
         let moved = known.is_some_and(|entry| Mount::from(&entry.request) == mount);
@@ -215,7 +236,10 @@ impl Table {
                     entry.failures.clear();
                 }
                 client.request_again(registration, credentials);
-                Report::AskedAgain { mount }
+                match MountKind::of(id) {
+                    MountKind::Kernel => Report::AskedAgain { mount },
+                    MountKind::Adopted => Report::Renewed { mount },
+                }
             }
             (Ok(credentials), None) => {
                 entry.credentials = Some(credentials.clone());
@@ -236,7 +260,7 @@ impl Table {
                 if registration.is_none() {
                     entry.enter(MountState::Unusable, Instant::now());
                 }
-                let again = entry.unusable.replace(reason) == Some(reason);
+                let again = entry.unusable.replace(reason.clone()).as_ref() == Some(&reason);
                 Report::Unusable { mount, reason, again }
             }
         }
@@ -252,13 +276,12 @@ impl Table {
         Some(Mount::from(&entry.request))
     }
 
-    /// Ends every registration: the module is gone, and every mount with it.
+    /// Ends every registration of the kernel's: it is not there any more to tell what
+    /// becomes of them.
     pub fn clear(&mut self, client: &impl Registrar) {
-        self.registered.clear();
-        for (_, entry) in std::mem::take(&mut self.entries) {
-            if let Some(registration) = entry.registration {
-                client.unregister(registration);
-            }
+        let kernels: Vec<u32> = self.entries.range(..FIRST_ADOPTED).map(|(id, _)| *id).collect();
+        for id in kernels {
+            self.release(id, client);
         }
     }
 

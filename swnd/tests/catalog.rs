@@ -135,6 +135,13 @@ fn lines() -> Vec<(Kind, String)> {
         failed(refused(5023)),
         failed(refused(8)),
         Report::Unusable { mount: mount.clone(), reason: Unusable::NoPassword, again: false },
+        Report::Unusable {
+            mount: mount.clone(),
+            reason: Unusable::Account("/x: No such file".into()),
+            again: false,
+        },
+        failover(Line::NotByName { target: address }),
+        failover(Line::Powerless),
         failover(Line::MoveFailed),
         failover(Line::TargetSilent { target: address }),
         failover(Line::GaveUp),

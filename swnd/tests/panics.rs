@@ -163,9 +163,9 @@ impl Network for Panicking {
         Vec::new()
     }
 
-    fn observe(&self, _: bool) -> Observed {
+    fn observe(&self, _: bool, _: bool) -> Observed {
         self.0.reach(Blocking);
-        Observed::Look(Look { connections: Vec::new(), debug_data: None })
+        Observed::Look(Look::default())
     }
 
     fn end(&self, _: &Connection, _: Option<(u8, Duration)>) -> End {

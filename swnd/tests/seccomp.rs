@@ -17,6 +17,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use swnclient::{Client, Config, RegistrationRequest, Secret};
+use swnd::account::Account;
+use swnd::adoption::mounts::MountTable;
+use swnd::adoption::{CredentialsFrom, Rules};
 use swnd::authentication::Policy;
 use swnd::control::{Control, Monitors};
 use swnd::daemon::{Daemon, LogObserver, Mode};
@@ -141,6 +144,8 @@ async fn serve() {
     let mode = Mode::Verified(system.clone());
     let daemon =
         Daemon::new(link, LogObserver, Policy::default(), mode, |sink| Client::start(client, sink));
+    let rules = Rules { all: true, ..Rules::default() };
+    let daemon = daemon.adopting(rules, Arc::new(MountTable::open));
     let directory = std::env::temp_dir().join(format!("swnd-seccomp-{}", std::process::id()));
     let path = directory.join("socket");
     let control = Control::start(&path, daemon.source(), monitors).unwrap();
@@ -161,7 +166,11 @@ async fn serve() {
         cluster.run(Step::NodeDown { node: NodeId(1), silent: false }).await;
         let is_told = |what: &Happening| matches!(what, Happening::Notified { .. });
         while !is_told(&events.recv().await.unwrap().what) {}
-        assert!(matches!(system.observe(true), Observed::Look(_) | Observed::Blind(_)));
+        assert!(matches!(system.observe(true, true), Observed::Look(_) | Observed::Blind(_)));
+        // A file of credentials, for a mount that is adopted.
+        let read = || CredentialsFrom::Fstab.read("cluster", "data").is_ok();
+        assert!(!tokio::task::spawn_blocking(read).await.unwrap());
+        assert!(Account::of_private_file("/proc/self/stat".as_ref()).is_err());
         let found = system.look_up("localhost".into()).await;
         assert!(!found.is_empty());
         system.look_up("no-such-host.invalid".into()).await;

@@ -72,7 +72,7 @@ fn knowing(connection: &Connection) -> Failover {
     failover.mounted(1, &mount, connection.address(), false, now);
     while failover.poll_action().is_some() {}
     let connections = vec![connection.clone()];
-    failover.observed(Look { connections, debug_data: None }, now);
+    failover.observed(Look { connections, ..Look::default() }, now);
     while failover.poll_action().is_some() {}
     failover
 }

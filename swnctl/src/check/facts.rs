@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 use swnclient::Credentials;
-use swnd::control::interface::{Registration, State, Status};
+use swnd::control::interface::{MountKind, Registration, State, Status};
 use swnd::settings::{Settings, Sources};
 
 /// How long a port may take to answer.
@@ -113,6 +113,17 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether swnd watches the share without being asked by the kernel.
+    pub fn is_adopted(&self) -> bool {
+        let mut registrations = self.status.iter().flat_map(|status| &status.registrations);
+        registrations.any(|it| {
+            let share = it.share_name.as_deref().unwrap_or_default();
+            it.kind == MountKind::Adopted
+                && it.net_name.eq_ignore_ascii_case(&self.net_name)
+                && share.eq_ignore_ascii_case(&self.share_name)
+        })
+    }
+
     /// Collects the facts about a directory or `//CLUSTER/SHARE`; `None` where the
     /// directory is no cifs mount.
     pub fn collect(
@@ -199,7 +210,8 @@ impl Facts {
     /// `None`: it may not.
     pub fn test_kernel(&mut self, test: impl FnOnce(u32) -> Option<Result<Duration, String>>) {
         let registrations = self.status.iter().flat_map(|status| &status.registrations);
-        let is_of_mount = |it: &&Registration| self.mount.as_ref().is_some_and(|of| of.is_of(it));
+        let is_of_mount =
+            |it: &&Registration| self.mount.as_ref().is_some_and(|of| mounts::is_of(of, it));
         let id = registrations.filter(is_of_mount).map(|it| it.id).next();
         self.kernel = id.and_then(test);
     }

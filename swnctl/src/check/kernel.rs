@@ -25,10 +25,14 @@ pub(super) fn witness(facts: &Facts) -> Row {
         .next();
     match listed.or_else(|| is_set(facts, "CONFIG_CIFS_SWN_UPCALL")) {
         Some(true) => Row::ok(ID, "this kernel has CONFIG_CIFS_SWN_UPCALL"),
+        Some(false) if facts.is_adopted() => {
+            Row::ok(ID, "this kernel lacks CONFIG_CIFS_SWN_UPCALL, and swnd has adopted the mount")
+        }
         Some(false) => Row::fail(
             ID,
             "this kernel lacks CONFIG_CIFS_SWN_UPCALL",
-            "use a kernel that has it; the mount option witness cannot work with this one",
+            "let swnd adopt the mount, see swnd.conf(5), or use a kernel that has it; the mount \
+             option witness cannot work with this one",
         ),
         None => Row::skip(ID, "neither the module nor a file in /boot says what the kernel has"),
     }
@@ -39,6 +43,9 @@ pub(super) fn group(facts: &Facts) -> Row {
     const ID: &str = "kernel.group";
     match (&facts.status, &facts.debug_data) {
         (Ok(status), _) if status.daemon.cifs => Row::ok(ID, "swnd hears the cifs module"),
+        (Ok(_), _) if facts.is_adopted() => {
+            Row::ok(ID, "swnd has adopted the mount, which takes no word of the cifs module")
+        }
         (Ok(_), Some(_)) => Row::fail(
             ID,
             "the cifs module is loaded, and swnd does not hear it",

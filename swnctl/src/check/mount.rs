@@ -1,7 +1,7 @@
 //! The mount, and what the server says of the share.
 
 use super::{Facts, Row};
-use crate::mounts::CifsMount;
+use crate::mounts::{self, CifsMount};
 use std::net::IpAddr;
 use swnd::control::interface::State;
 
@@ -21,12 +21,14 @@ pub(super) fn mounted(
 /// Whether it is mounted with `witness`.
 pub(super) fn option(facts: &Facts) -> Row {
     const ID: &str = "mount.option";
-    mounted(facts, ID, |mount| match mount.has("witness") {
-        true => Row::ok(ID, "mounted with witness"),
-        false => Row::fail(
+    mounted(facts, ID, |mount| match (mount.has("witness"), facts.is_adopted()) {
+        (true, _) => Row::ok(ID, "mounted with witness: the kernel asks for one"),
+        (false, true) => Row::ok(ID, "mounted without witness, and adopted by swnd"),
+        (false, false) => Row::fail(
             ID,
-            "mounted without the option witness",
-            "unmount it, and mount it again with -o witness; a remount does not add it",
+            "mounted without the option witness, and not adopted by swnd",
+            "let swnd adopt it, see swnd.conf(5), or mount it again with -o witness, where the \
+             kernel can; a remount does not add it",
         ),
     })
 }
@@ -62,6 +64,9 @@ pub(super) fn name(facts: &Facts) -> Row {
 /// Whether swnd can authenticate as the mount does.
 pub(super) fn credentials(facts: &Facts) -> Row {
     const ID: &str = "mount.credentials";
+    if facts.is_adopted() {
+        return Row::ok(ID, "adopted: swnd has credentials of its own for it");
+    }
     mounted(facts, ID, |mount| match (mount.value("sec"), mount.value("username")) {
         (Some(sec), _) if sec.starts_with("krb5") => Row::ok(ID, "Kerberos"),
         (sec, Some(user)) if sec != Some("none") && !user.is_empty() => {
@@ -78,6 +83,9 @@ pub(super) fn credentials(facts: &Facts) -> Row {
 /// How soon the daemon hears of the mount again, after a restart of its own.
 pub(super) fn echo(facts: &Facts) -> Row {
     const ID: &str = "mount.echo";
+    if facts.is_adopted() {
+        return Row::ok(ID, "adopted: after a restart swnd finds it at once");
+    }
     mounted(facts, ID, |mount| {
         let seconds = mount.value("echo_interval").and_then(|value| value.parse::<u32>().ok());
         match seconds.unwrap_or(ECHO_DEFAULT) {
@@ -185,8 +193,11 @@ pub(super) fn registration(facts: &Facts) -> Row {
     const ID: &str = "mount.registration";
     let Ok(status) = &facts.status else { return Row::skip(ID, "swnd does not run") };
     mounted(facts, ID, |mount| {
-        let found: Vec<_> =
-            status.registrations.iter().filter(|registration| mount.is_of(registration)).collect();
+        let found: Vec<_> = status
+            .registrations
+            .iter()
+            .filter(|registration| mounts::is_of(mount, registration))
+            .collect();
         if found.is_empty() {
             return Row::fail(
                 ID,

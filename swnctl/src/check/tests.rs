@@ -6,7 +6,7 @@ use crate::witness::answer::{Answer, Interface};
 use dcerpc_proto::security::kerberos::KerberosErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
-use swnd::control::interface::{Daemon, Registration, State, Status};
+use swnd::control::interface::{Daemon, MountKind, Registration, State, Status};
 use swnd::settings::Sources;
 use witness_sim::net::{RunningCluster, unused_subnet};
 use witness_sim::{ClusterConfig, NodeId, Profile};
@@ -61,6 +61,7 @@ fn facts() -> Facts {
             },
             registrations: vec![Registration {
                 id: 1,
+                kind: MountKind::Kernel,
                 net_name: "cluster".into(),
                 share_name: Some("data".into()),
                 address: Some(address),
@@ -106,6 +107,25 @@ fn wrong(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Outcome)> {
 }
 
 use Outcome::{Fail, Skip, Warn};
+
+#[test]
+fn a_mount_that_is_adopted_needs_no_witness_of_the_kernels() {
+    let mut facts = facts();
+    facts.mount = mounted("rw,vers=3.1.1,hard,username=alice,sec=ntlmssp,echo_interval=600");
+    facts.debug_data = Some(DEBUG_DATA.replace(",WITNESS", ""));
+    let failing = |facts: &Facts| -> Vec<&str> {
+        let rows = rows(facts).into_iter().filter(|row| row.outcome != Outcome::Ok);
+        rows.filter(|row| row.outcome != Skip).map(|row| row.id).collect()
+    };
+    let before = failing(&facts);
+    for id in ["kernel.witness", "mount.option", "mount.echo"] {
+        assert!(before.contains(&id), "{before:?}");
+    }
+    let status = facts.status.as_mut().unwrap();
+    status.daemon.cifs = false;
+    status.registrations[0].kind = MountKind::Adopted;
+    assert_eq!(failing(&facts), Vec::<&str>::new());
+}
 
 #[test]
 fn where_all_is_well_each_row_says_so() {

@@ -237,11 +237,12 @@ pub fn write_file(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use swnd::control::interface::{Daemon, Times};
+    use swnd::control::interface::{Daemon, MountKind, Times};
 
     fn registration(id: u32, share: &str, state: State) -> Registration {
         Registration {
             id,
+            kind: MountKind::Kernel,
             net_name: "clu\"ster".into(),
             share_name: Some(share.into()),
             address: Some("10.0.0.11".parse().unwrap()),

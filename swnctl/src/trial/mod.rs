@@ -66,7 +66,7 @@ pub(crate) fn run(
     }
     if options.reconnect {
         for registration in &selected {
-            let mount = mounted.iter().find(|mount| mount.is_of(registration));
+            let mount = mounted.iter().find(|mount| mounts::is_of(mount, registration));
             if !options.yes && !is_confirmed(&show::share(registration))? {
                 return Err(Exit::Failed("nothing is reconnected".into()));
             }

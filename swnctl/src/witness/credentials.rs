@@ -3,13 +3,13 @@
 
 use crate::options::Authentication;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::Path;
 use swnclient::{Credentials, KerberosCredentials, NtlmCredentials};
+use swnd::account::{self, Account};
 use zeroize::Zeroizing;
 
-/// How long a file with credentials, or a password, may be, in bytes.
+/// How long a password may be, in bytes.
 const LENGTH_MAX: u64 = 16 << 10;
 
 /// Returns the credentials that the options name, and asks for a password where one is
@@ -19,7 +19,7 @@ const LENGTH_MAX: u64 = 16 << 10;
 /// What is missing, or can't be read.
 pub(crate) fn get(options: &Authentication) -> Result<Credentials, String> {
     if let Some(path) = &options.credentials {
-        let text = read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = account::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let account = Account::parse(&text);
         let user = account.user.ok_or_else(|| format!("{}: no username=", path.display()))?;
         let password = match account.password {
@@ -52,40 +52,6 @@ fn ntlm(user: &str, domain: Option<&str>, password: &str) -> Credentials {
     };
     let domain = domain.or(of_user).unwrap_or_default();
     Credentials::Ntlm(NtlmCredentials::from_password(name, domain, password))
-}
-
-/// What a file in the format of mount.cifs(8) says.
-#[derive(Default)]
-struct Account {
-    user: Option<String>,
-    password: Option<Zeroizing<String>>,
-    domain: Option<String>,
-}
-
-impl Account {
-    fn parse(text: &str) -> Self {
-        let mut account = Self::default();
-        for line in text.lines() {
-            let Some((key, value)) = line.trim_start().split_once('=') else { continue };
-            match key.trim_end() {
-                "username" | "user" => account.user = Some(value.trim().into()),
-                // May begin and end with blanks.
-                "password" | "pass" => account.password = Some(Zeroizing::new(value.into())),
-                "domain" | "dom" | "workgroup" => account.domain = Some(value.trim().into()),
-                _ => {}
-            }
-        }
-        account
-    }
-}
-
-fn read(path: &Path) -> io::Result<Zeroizing<String>> {
-    let length = fs::metadata(path)?.len().min(LENGTH_MAX);
-    // At once, so that no part of it is left where it was before.
-    let capacity = usize::try_from(length).unwrap_or_default() + 1;
-    let mut text = Zeroizing::new(String::with_capacity(capacity));
-    File::open(path)?.take(LENGTH_MAX).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 /// Returns a user's password: from the descriptor that PASSWD_FD names, else from the
@@ -126,14 +92,6 @@ fn ask(mut terminal: &File, user: &str) -> io::Result<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_of_mount_cifs_is_read() {
-        let account = Account::parse("# x\nusername=alice\n password= a b=c \ndomain = EXAMPLE\n");
-        assert_eq!(account.user.as_deref(), Some("alice"));
-        assert_eq!(account.password.as_ref().map(|it| it.as_str()), Some(" a b=c "));
-        assert_eq!(account.domain.as_deref(), Some("EXAMPLE"));
-    }
 
     #[test]
     fn a_user_may_name_the_domain() {

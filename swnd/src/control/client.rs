@@ -199,6 +199,7 @@ async fn status(context: &Context) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adoption::Rules;
     use crate::authentication::Policy;
     use crate::control::{Monitors, Source};
     use crate::table::MountView;
@@ -225,6 +226,10 @@ mod tests {
 
         fn test_notify(&self, _: u32, _: bool) -> Result<Duration, TestError> {
             panic!("the kernel was told");
+        }
+
+        fn set_rules(&self, _: Rules) {
+            panic!("rules were set");
         }
 
         fn reload(&self) -> Result<Reloaded, Vec<String>> {

@@ -1,7 +1,7 @@
 //! The interface `org.swnclient.Witness` as types, which `swnctl` reads too.
 
 use crate::report::{Kind, Report};
-use crate::table::{MountState, MountView};
+use crate::table::{self, MountState, MountView};
 use crate::{counters, logging};
 use log::{Level, LevelFilter};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub const DESCRIPTION: &str = include_str!("org.swnclient.Witness.varlink");
 pub struct Status {
     /// The daemon.
     pub daemon: Daemon,
-    /// The kernel's registrations by their numbers.
+    /// The mounts by their numbers.
     pub registrations: Vec<Registration>,
 }
 
@@ -43,11 +43,13 @@ pub struct Daemon {
     pub log_level: String,
 }
 
-/// One of the kernel's registrations.
+/// A mount's registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    /// The kernel's number.
+    /// Its number: the kernel's, or from 2^31 on one of swnd's own.
     pub id: u32,
+    /// Who asks for it.
+    pub kind: MountKind,
     /// The server's name as it was mounted.
     pub net_name: String,
     /// The share's name.
@@ -68,6 +70,16 @@ pub struct Registration {
     pub problem: Option<String>,
     /// Why, as one of the names that the events have.
     pub reason: Option<String>,
+}
+
+/// Who asks for a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MountKind {
+    /// The kernel, for a mount with the option `witness`.
+    Kernel,
+    /// swnd itself, for a mount without.
+    Adopted,
 }
 
 /// The state of a registration.
@@ -202,6 +214,10 @@ impl Registration {
     pub fn new(view: &MountView, now: Instant) -> Self {
         let mut described = Self {
             id: view.id,
+            kind: match view.kind {
+                table::MountKind::Kernel => MountKind::Kernel,
+                table::MountKind::Adopted => MountKind::Adopted,
+            },
             net_name: view.net_name.to_string(),
             share_name: view.share_name.as_ref().map(ToString::to_string),
             address: view.address,

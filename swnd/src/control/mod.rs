@@ -9,6 +9,7 @@ mod wire;
 pub use crate::paths::SOCKET;
 pub use monitor::Monitors;
 
+use crate::adoption::Rules;
 use crate::authentication::Policy;
 use crate::report::Kind;
 use crate::status::Status;
@@ -53,6 +54,8 @@ pub trait Source: Send + Sync + 'static {
     /// ignores, or, with `reconnect`, one that has it reconnect. Returns how long that took.
     /// May block.
     fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError>;
+    /// Changes which mounts are adopted.
+    fn set_rules(&self, rules: Rules);
     /// Changes what is logged.
     fn set_log_level(&self, level: LevelFilter) {
         log::set_max_level(level);

@@ -119,9 +119,10 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
                 let after = self.network.look(&before);
                 self.with(|failover| failover.looked(&before, &after, Instant::now()));
             }
-            Action::Observe { debug_data } => {
+            Action::Observe { debug_data, mounts } => {
                 let network = Arc::clone(self.network);
-                self.tasks.spawn_blocking(move || Done::Observed(network.observe(debug_data)));
+                let observe = move || Done::Observed(network.observe(debug_data, mounts));
+                self.tasks.spawn_blocking(observe);
             }
             Action::Probe(address) => {
                 let probe = self.network.probe(address);

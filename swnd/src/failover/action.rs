@@ -17,6 +17,8 @@ pub enum Action {
     Observe {
         /// And read `/proc/fs/cifs/DebugData`.
         debug_data: bool,
+        /// And read where mounts are served that are adopted.
+        mounts: bool,
     },
     /// Connect to port 445 of an address.
     Probe(IpAddr),

@@ -15,6 +15,19 @@ pub struct DebugData {
     pub registrations: BTreeMap<u32, IpAddr>,
     /// The SMB connections, without the further channels of a session.
     pub servers: Vec<Server>,
+    /// The shares in use.
+    pub shares: Vec<Share>,
+}
+
+/// A share, and what its server says it can do ([MS-SMB2] 2.2.10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The share's name with the server's, `\\server\share`.
+    name: String,
+    /// A cluster offers it: there may be a witness.
+    pub clustered: bool,
+    /// Each node of the cluster serves it.
+    pub scale_out: bool,
 }
 
 /// One SMB connection.
@@ -57,6 +70,18 @@ impl DebugData {
                 let address = after(line, ") Address: ").and_then(word);
                 server.addresses.extend(address.and_then(parse_address));
             }
+            let share = line.trim_start().split_once(") ").map(|(_, rest)| rest);
+            let share = share.and_then(|rest| rest.split_once(" Mounts: "));
+            if let Some((name, _)) = share.filter(|(name, _)| name.starts_with('\\')) {
+                let name = name.into();
+                data.shares.push(Share { name, clustered: false, scale_out: false });
+            }
+            let abilities = line.trim_start().strip_prefix("Share Capabilities:");
+            if let (Some(abilities), Some(share)) = (abilities, data.shares.last_mut()) {
+                let abilities = abilities.split('\t').next().unwrap_or_default();
+                let has = |wanted| abilities.split(',').any(|it| it.trim() == wanted);
+                (share.clustered, share.scale_out) = (has("CLUSTER"), has("SCALEOUT"));
+            }
             // "(y)" or "(n)" follows without a space. The names before it can be anything.
             let id = line.strip_prefix("Id: ").and_then(number);
             let address = line.rsplit_once("Ip address: ").and_then(|(_, rest)| word(rest));
@@ -66,6 +91,12 @@ impl DebugData {
             }
         }
         data
+    }
+
+    /// What is known of a share.
+    pub fn share(&self, net_name: &str, share: &str) -> Option<&Share> {
+        let name = format!(r"\\{net_name}\{share}");
+        self.shares.iter().find(|it| it.name.eq_ignore_ascii_case(&name))
     }
 
     /// The connections with a session at `address`.
@@ -124,6 +155,23 @@ mod tests {
         let registrations = [(7, address), (8, "fe80::1".parse().unwrap())];
         assert_eq!(data.registrations, registrations.into_iter().collect());
         assert_eq!(data.at(address).count(), 1);
+    }
+
+    #[test]
+    fn shares_are_read_with_what_they_can_do() {
+        const TEXT: &str = "\t1) IPC: \\\\WITCLU\\IPC$ Mounts: 1 DevInfo: 0x0\n\
+            \tShare Capabilities: None\tShare Flags: 0x0\n\
+            \t2) \\\\WITCLU\\data Mounts: 1 DevInfo: 0x20 Attributes: 0x1006f\n\
+            \tPathComponentMax: 255 Status: 1 type: DISK Serial Number: 0x1\n\
+            \tShare Capabilities: CONTINUOUS AVAILABILITY, SCALEOUT, CLUSTER,\tShare Flags: 0x0\n\
+            \t3) \\\\nas\\data Mounts: 1\n\tShare Capabilities: None\tShare Flags: 0x0\n";
+        let data = DebugData::parse(TEXT);
+        let abilities = |net_name: &str| {
+            data.share(net_name, "DATA").map(|share| (share.clustered, share.scale_out))
+        };
+        assert_eq!(abilities("witclu"), Some((true, true)));
+        assert_eq!(abilities("nas"), Some((false, false)));
+        assert_eq!(abilities("other"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::debug_data::DebugData;
 use super::sock_diag::{Inode, SockDiag};
 use super::view::Look;
 use super::{End, pace};
+use crate::mountinfo;
 use crate::report::Kind;
 use rustix::io::Errno;
 use smol_str::SmolStr;
@@ -27,9 +28,9 @@ pub trait Network: Send + Sync + 'static {
     /// microseconds.
     fn look(&self, connections: &[Connection]) -> Vec<Connection>;
 
-    /// Looks at all connections. May take milliseconds. The connections are `None`
-    /// where they can't be seen.
-    fn observe(&self, debug_data: bool) -> Observed;
+    /// Looks at all connections, and where it is asked to at `DebugData` and the mounts.
+    /// May take milliseconds. The connections are `None` where they can't be seen.
+    fn observe(&self, debug_data: bool, mounts: bool) -> Observed;
 
     /// Ends a connection; with `if_dead`, only where it is as dead as that.
     fn end(&self, connection: &Connection, if_dead: Option<(u8, Duration)>) -> End;
@@ -127,12 +128,13 @@ impl Network for System {
         connections.iter().filter_map(|it| sock_diag.look(it).ok().flatten()).collect()
     }
 
-    fn observe(&self, debug_data: bool) -> Observed {
+    fn observe(&self, debug_data: bool, mounts: bool) -> Observed {
         let found = self.sock_diag.as_ref().map(|sockets| sockets.all.list());
         match found {
             Some(Ok(found)) => Observed::Look(Look {
                 connections: self.kernels(found),
                 debug_data: debug_data.then(DebugData::read),
+                mounts: mounts.then(mountinfo::read).and_then(Result::ok),
             }),
             Some(Err(error)) => {
                 log::debug!("sock_diag: {error}");

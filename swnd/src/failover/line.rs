@@ -51,6 +51,14 @@ pub enum Line {
         /// The address.
         target: IpAddr,
     },
+    /// A mount without the option `witness` can't be moved there: its name stands for
+    /// another address first.
+    NotByName {
+        /// The address.
+        target: IpAddr,
+    },
+    /// Nothing can be done for mounts without the option `witness`.
+    Powerless,
     /// The kernel was given the plain notification.
     Told,
     /// No server was found.
@@ -63,9 +71,12 @@ impl Line {
     /// How much it matters.
     pub fn level(&self) -> log::Level {
         match self {
-            Self::MoveFailed | Self::TargetSilent { .. } | Self::GaveUp | Self::Hidden => {
-                log::Level::Warn
-            }
+            Self::MoveFailed
+            | Self::TargetSilent { .. }
+            | Self::NotByName { .. }
+            | Self::Powerless
+            | Self::GaveUp
+            | Self::Hidden => log::Level::Warn,
             Self::Reconnecting | Self::GoesOn => log::Level::Debug,
             _ => log::Level::Info,
         }
@@ -107,6 +118,15 @@ impl fmt::Display for Line {
             Self::TargetSilent { target } => write!(
                 f,
                 "not moved: {target} does not answer on port 445; check that node and the firewall"
+            ),
+            Self::NotByName { target } => write!(
+                f,
+                "not moved to {target}: without the mount option witness the kernel connects to \
+                 the first address that the cluster's name stands for, and that is another one"
+            ),
+            Self::Powerless => f.write_str(
+                "nothing can be done: the kernel's connection can't be ended from here, and it \
+                 can't be told without the mount option witness; it looks by itself",
             ),
             Self::Told => f.write_str("told the kernel, which looks within seven seconds"),
             Self::GaveUp => f.write_str(

@@ -16,6 +16,7 @@
 
 mod action;
 pub mod connection;
+mod context;
 pub mod debug_data;
 pub mod driver;
 mod incident;
@@ -27,84 +28,20 @@ mod view;
 
 pub use action::{Action, End};
 pub use connection::{Connection, TcpState};
-pub use debug_data::DebugData;
+pub use context::Sight;
+pub use debug_data::{DebugData, Share};
 pub use line::Line;
 pub use view::{Look, View};
 
 use crate::kernel::KernelMessage;
-use crate::mount::Mount;
+use crate::mount::{FIRST_ADOPTED, Mount};
+use context::{Context, Mounted};
 use incident::{Cause, Incident, Verdict};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
-use swnclient::ResourceState;
-
-/// What can be seen of the kernel's connections, and done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sight {
-    /// They can be seen and ended.
-    #[default]
-    Full,
-    /// They can be seen only: the kernel lacks `CONFIG_INET_DIAG_DESTROY`.
-    NoEnd,
-    /// Neither.
-    None,
-}
-
-/// One of the kernel's registrations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Mounted {
-    mount: Mount,
-    address: IpAddr,
-    scale_out: bool,
-}
-
-/// What an incident sees and does.
-#[derive(Debug)]
-struct Context<'a> {
-    mounts: &'a BTreeMap<u32, Mounted>,
-    ids: &'a BTreeMap<Mount, u32>,
-    view: &'a View,
-    sight: Sight,
-    probing: &'a mut BTreeMap<IpAddr, Instant>,
-    actions: &'a mut VecDeque<Action>,
-}
-
-impl Context<'_> {
-    fn mounted(&self, mount: &Mount) -> Option<(u32, &Mounted)> {
-        let id = *self.ids.get(mount)?;
-        Some((id, self.mounts.get(&id)?))
-    }
-
-    fn act(&mut self, action: Action) {
-        self.actions.push_back(action);
-    }
-
-    /// Asks an address, unless another incident has just asked it: all get the answer.
-    fn probe(&mut self, address: IpAddr, now: Instant) {
-        let last = self.probing.insert(address, now);
-        match last.filter(|at| now.saturating_duration_since(*at) < pace::PROBE_SHARED) {
-            Some(at) => {
-                self.probing.insert(address, at);
-            }
-            None => self.act(Action::Probe(address)),
-        }
-    }
-
-    fn report(&mut self, mount: &Mount, others: usize, line: Line) {
-        self.act(Action::Report { mount: mount.clone(), others, line });
-    }
-
-    /// Says where a mount is served, unless that is known.
-    fn relocate(&mut self, mount: &Mount, address: IpAddr) {
-        if let Some((id, mounted)) = self.mounted(mount) {
-            if mounted.address != address {
-                self.act(Action::Relocate { id, address });
-            }
-        }
-    }
-}
+use swnclient::{RegistrationRequest, ResourceState};
 
 /// The decisions. Take the actions with [`Failover::poll_action`] after each call.
 #[derive(Debug, Default)]
@@ -132,22 +69,31 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// The kernel's module is gone, and every mount with it. Actions that are under
-    /// way may give their results still.
+    /// The kernel's module is gone, and every mount of its own with it. Actions that are
+    /// under way may give their results still.
     pub fn clear(&mut self) {
-        let (sight, looking) = (self.sight, self.looking);
-        *self = Self { sight, looking, ..Self::default() };
+        let kernels: Vec<u32> = self.mounts.range(..FIRST_ADOPTED).map(|(id, _)| *id).collect();
+        for id in kernels {
+            self.unmounted(id);
+        }
+        if self.mounts.is_empty() {
+            let (sight, looking) = (self.sight, self.looking);
+            *self = Self { sight, looking, ..Self::default() };
+        }
     }
 
     /// Takes a message of the kernel.
     pub fn kernel_message(&mut self, message: &KernelMessage, now: Instant) {
         match message {
-            KernelMessage::Register { id, request, .. } => {
-                if let Some(address) = request.ip_address {
-                    self.mounted(*id, &Mount::from(request), address, request.ip_notify, now);
-                }
-            }
+            KernelMessage::Register { id, request, .. } => self.requested(*id, request, now),
             KernelMessage::Unregister { id } => self.unmounted(*id),
+        }
+    }
+
+    /// A registration is asked for.
+    pub fn requested(&mut self, id: u32, request: &RegistrationRequest, now: Instant) {
+        if let Some(address) = request.ip_address {
+            self.mounted(id, &Mount::from(request), address, request.ip_notify, now);
         }
     }
 
@@ -279,7 +225,8 @@ impl Failover {
                 }
             }
         }
-        let look = Look { connections: Vec::new(), debug_data: Some(debug_data) };
+        let debug_data = Some(debug_data);
+        let look = Look { debug_data, ..Look::default() };
         self.observed(look, now);
     }
 
@@ -475,7 +422,8 @@ impl Failover {
         }
         if !std::mem::replace(&mut self.looking, true) {
             self.wants_look = false;
-            self.actions.push_back(Action::Observe { debug_data });
+            let mounts = debug_data && self.mounts.range(FIRST_ADOPTED..).next().is_some();
+            self.actions.push_back(Action::Observe { debug_data, mounts });
         }
     }
 

@@ -2,6 +2,8 @@
 
 use super::connection::Connection;
 use super::debug_data::DebugData;
+use crate::mount::Mount;
+use crate::mountinfo::CifsMount;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -12,6 +14,8 @@ pub struct Look {
     pub connections: Vec<Connection>,
     /// `/proc/fs/cifs/DebugData`, where it was read; `None` in it where it can't be.
     pub debug_data: Option<Option<DebugData>>,
+    /// The cifs mounts, where they were read.
+    pub mounts: Option<Vec<CifsMount>>,
 }
 
 /// What was last seen.
@@ -19,6 +23,7 @@ pub struct Look {
 pub struct View {
     connections: Vec<Connection>,
     debug_data: Option<(Instant, DebugData)>,
+    mounts: Option<(Instant, Vec<CifsMount>)>,
     /// The last look has read it.
     is_of_this_look: bool,
     /// It can't be read.
@@ -30,6 +35,7 @@ impl View {
     pub(super) fn replace(&mut self, look: Look, now: Instant) {
         self.connections = look.connections;
         self.is_of_this_look = false;
+        self.mounts = look.mounts.map(|mounts| (now, mounts)).or(self.mounts.take());
         match look.debug_data {
             Some(Some(data)) => {
                 self.debug_data = Some((now, data));
@@ -56,6 +62,22 @@ impl View {
     /// The connections to an address.
     pub fn at(&self, address: IpAddr) -> impl Iterator<Item = &Connection> {
         self.connections.iter().filter(move |it| it.address() == address)
+    }
+
+    /// The address that serves a share, or that the kernel tries for it, if that was read
+    /// after `since`. Of several, `usual` is preferred.
+    pub(super) fn served_since(
+        &self,
+        since: Instant,
+        mount: &Mount,
+        usual: IpAddr,
+    ) -> Option<IpAddr> {
+        let (_, mounts) = self.mounts.as_ref().filter(|(at, _)| *at >= since)?;
+        let share = mount.share_name().map_or("", |name| name.as_str());
+        let of_it = mounts.iter().filter(|it| it.is_share(mount.net_name(), share));
+        let mut addresses = of_it.filter_map(CifsMount::address).peekable();
+        let first = *addresses.peek()?;
+        Some(addresses.find(|it| *it == usual).unwrap_or(first))
     }
 
     /// `DebugData`, if it was read after `since`.

@@ -1,6 +1,7 @@
 //! The messages of the kernel's family `cifs` (`linux/cifs/cifs_netlink.h`).
 
 use super::wire::{BadLength, EncodeError, Generic, MessageWriter};
+use crate::mount::MountKind;
 use neli::consts::nl::NlmF;
 use neli::neli_enum;
 use smol_str::SmolStr;
@@ -211,7 +212,10 @@ impl<'a> Fields<'a> {
 /// Reads what the kernel multicasts, from what follows the netlink header.
 pub fn decode(payload: &[u8]) -> Result<KernelMessage, DecodeError> {
     let fields = Fields::new(payload)?;
-    let id = || fields.integer(Attribute::RegistrationId);
+    let id = || match fields.integer(Attribute::RegistrationId)? {
+        id if MountKind::of(id) == MountKind::Kernel => Ok(id),
+        id => Err(DecodeError::Value(Attribute::RegistrationId, id)),
+    };
     match Command::from(fields.command) {
         Command::Register => Ok(KernelMessage::Register {
             id: id()?,

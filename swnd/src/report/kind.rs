@@ -98,6 +98,8 @@ kinds! {
     NoRandom = "failed.no_random", "117058a09cf247d1af1f975968f98bc2";
     /// The mount's credentials are of no use.
     Unusable = "unusable", "65b7598bbde9431db4dbdb5ee3d914fb";
+    /// The file with the credentials of a mount that is adopted can't be used.
+    AccountUnusable = "unusable.account", "d5e3392157ce423a8616b3ed9b650829";
     /// A notification came, and the failover looks what it means.
     Told = "told", "5037f545a91c44f482ae5abef73ad51b";
     /// The kernel accepted a notification.
@@ -122,6 +124,10 @@ kinds! {
     MoveFailed = "failover.move_failed", "3526decf838f42cab7b30b5a59c501e4";
     /// The target of an ordered move does not answer.
     TargetSilent = "failover.target_silent", "8f2d667e4c21444094098fbe2a6995e2";
+    /// A mount that is adopted can't be moved there.
+    NotByName = "failover.not_by_name", "d72585c73c2d4d638c8f2e90eb53c778";
+    /// Nothing can be done for a mount that is adopted.
+    Powerless = "failover.powerless", "dd64d62d8f47442ab35c815529bf9ad9";
     /// The kernel was given the plain notification.
     KernelTold = "failover.told", "f1b0a7f0451740658fb071e73c31ff83";
     /// No server was found.
@@ -130,6 +136,10 @@ kinds! {
     Hidden = "failover.hidden", "1df83cfedd8b4fe193b1f36480215aa9";
     /// The kernel wants no witness any more.
     Released = "released", "4231ed6864b34143986e3443833ca5c3";
+    /// A mount that is adopted is gone.
+    Unmounted = "unmounted", "1305f3969b8c4242aa0c8fb64152b9bb";
+    /// A mount that is adopted has other credentials.
+    Renewed = "renewed", "e13ef37125d148c2910962248bc70fea";
     /// A registration has ended.
     Unregistered = "unregistered", "d979e5177ca746f5a3dd59e280d9fecf";
     /// The kernel unregisters what is not registered.
@@ -193,6 +203,8 @@ impl From<&Report> for Kind {
             Report::Failover { line, .. } => line.into(),
             Report::Late { .. } => Self::Late,
             Report::Released { .. } => Self::Released,
+            Report::Unmounted { .. } => Self::Unmounted,
+            Report::Renewed { .. } => Self::Renewed,
             Report::Unregistered { .. } => Self::Unregistered,
             Report::UnknownUnregistered { .. } => Self::UnknownUnregistered,
             Report::Overrun => Self::Overrun,
@@ -242,8 +254,11 @@ impl From<&Error> for Kind {
 }
 
 impl From<&Unusable> for Kind {
-    fn from(_: &Unusable) -> Self {
-        Self::Unusable
+    fn from(reason: &Unusable) -> Self {
+        match reason {
+            Unusable::Account(_) => Self::AccountUnusable,
+            _ => Self::Unusable,
+        }
     }
 }
 
@@ -260,6 +275,8 @@ impl From<&Line> for Kind {
             Line::Steering { .. } | Line::MoveAgain => Self::Moving,
             Line::MoveFailed => Self::MoveFailed,
             Line::TargetSilent { .. } => Self::TargetSilent,
+            Line::NotByName { .. } => Self::NotByName,
+            Line::Powerless => Self::Powerless,
             Line::Told => Self::KernelTold,
             Line::GaveUp => Self::GaveUp,
             Line::Hidden => Self::Hidden,

@@ -124,6 +124,16 @@ pub enum Report {
         /// The mount.
         mount: Mount,
     },
+    /// A mount that is adopted is gone.
+    Unmounted {
+        /// The mount.
+        mount: Mount,
+    },
+    /// A mount that is adopted has other credentials.
+    Renewed {
+        /// The mount.
+        mount: Mount,
+    },
     /// A registration has ended.
     Unregistered {
         /// The mount.
@@ -179,6 +189,8 @@ impl Report {
             Self::AskedAgain { .. }
             | Self::Late { .. }
             | Self::Released { .. }
+            | Self::Unmounted { .. }
+            | Self::Renewed { .. }
             | Self::UnknownUnregistered { .. } => log::Level::Debug,
         }
     }
@@ -203,6 +215,8 @@ impl Report {
             | Self::Told { mount, .. }
             | Self::Failover { mount, .. }
             | Self::Released { mount }
+            | Self::Unmounted { mount }
+            | Self::Renewed { mount }
             | Self::Unregistered { mount, .. } => Some(mount),
             _ => None,
         }
@@ -225,8 +239,8 @@ impl fmt::Display for Report {
             Self::Absent(absence) => f.write_str(match absence {
                 Absence::Module => "waiting for the cifs module, which the first cifs mount loads",
                 Absence::Option => {
-                    "the cifs module is loaded and asks for no witness: use a kernel with \
-                     CONFIG_CIFS_SWN_UPCALL"
+                    "the cifs module is loaded and asks for no witness, for the kernel lacks \
+                     CONFIG_CIFS_SWN_UPCALL: let swnd adopt its mounts, see swnd.conf(5)"
                 }
                 Absence::Namespace => {
                     "the kernel offers the cifs module's messages in the machine's own network \
@@ -293,6 +307,8 @@ impl fmt::Display for Report {
                 write!(f, "{}: dropped, for the registration has ended", Told(notification))
             }
             Self::Released { .. } => f.write_str("the kernel unregisters it"),
+            Self::Unmounted { .. } => f.write_str("not mounted any more"),
+            Self::Renewed { .. } => f.write_str("adopted with credentials that are read again"),
             Self::Unregistered { address, .. } => {
                 write!(f, "unregistered; {} is watched no more", Address(*address))
             }

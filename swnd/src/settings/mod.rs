@@ -1,15 +1,19 @@
 //! The settings: the command line, the environment and the files, in this order. Each is
 //! checked as an option of the command line is.
 
+mod mounts;
 mod problem;
 mod reader;
+mod section;
 #[cfg(test)]
 mod tests;
 
 pub use problem::{Origin, Problem};
+pub use section::Section;
 
+use crate::adoption::{Rule, Rules};
 use crate::authentication::Policy;
-use crate::options::Options;
+use crate::options::{Adopt, Options};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
@@ -36,8 +40,8 @@ const NOT_IN_A_FILE: &str = "config";
 /// One setting as it counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// The cluster that it is for; `None`: for all.
-    pub cluster: Option<String>,
+    /// What it is for; `None`: for all.
+    pub section: Option<Section>,
     /// The option's name.
     pub key: String,
     /// Its values; none where it is not set and has no default.
@@ -53,7 +57,9 @@ pub struct Settings {
     pub options: Options,
     /// The clusters that have settings of their own, by name, each with all of them.
     pub clusters: Vec<(String, Options)>,
-    /// One by one, in the order of the manual page, those for clusters last.
+    /// What is said of mounts to adopt.
+    pub mounts: Vec<Rule>,
+    /// One by one, in the order of the manual page, those of sections last.
     pub all: Vec<Setting>,
 }
 
@@ -62,6 +68,11 @@ impl Settings {
     pub fn policy(&self) -> Policy {
         let clusters = self.clusters.iter().map(|(name, own)| (name.into(), own.policy()));
         self.options.policy().with_clusters(clusters.collect())
+    }
+
+    /// Which mounts are adopted.
+    pub fn rules(&self) -> Rules {
+        Rules { all: self.options.adopt == Adopt::All, rules: self.mounts.clone() }
     }
 }
 
@@ -117,8 +128,8 @@ impl Sources {
         }
         merge.environment(&self.environment);
         let Merge { mut found, mut problems, .. } = merge;
-        let (of_clusters, mut found): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut found).into_iter().partition(|it| it.cluster.is_some());
+        let (of_sections, mut found): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut found).into_iter().partition(|it| it.section.is_some());
         found.retain(|it| !is_on_command_line(&matches, &command, &it.key));
         let mut arguments = self.arguments.clone();
         let others = found.iter().map(|Found { key, value, .. }| format!("--{key}={value}").into());
@@ -133,10 +144,11 @@ impl Sources {
                 None => return Err(Options::error(what).into()),
             }
         }
-        let clusters = clusters(&all, &of_clusters, &mut problems)?;
-        all.extend(of_clusters.into_iter().map(Setting::from));
+        let clusters = clusters(&all, &of_sections, &mut problems)?;
+        let mounts = mounts::rules(&of_sections, options.failover, &mut problems);
+        all.extend(of_sections.into_iter().map(Setting::from));
         match problems.is_empty() {
-            true => Ok(Settings { options, clusters, all }),
+            true => Ok(Settings { options, clusters, mounts, all }),
             false => Err(SettingsError::Configuration(problems)),
         }
     }
@@ -184,7 +196,7 @@ fn settings(command: &Command, matches: &ArgMatches, found: &[Found]) -> Vec<Set
             (None, Some(ValueSource::CommandLine)) => Origin::CommandLine,
             (None, _) => Origin::Default,
         };
-        Setting { cluster: None, key: key.into(), values, origin }
+        Setting { section: None, key: key.into(), values, origin }
     };
     options(command).map(setting).collect()
 }
@@ -196,13 +208,13 @@ fn clusters(
     problems: &mut Vec<Problem>,
 ) -> Result<Vec<(String, Options)>, clap::Error> {
     let mut clusters = Vec::<(String, Options)>::new();
-    for Found { cluster, .. } in found {
-        let Some(name) = cluster.as_ref().filter(|it| clusters.iter().all(|(n, _)| n != *it))
-        else {
+    let of_cluster = |found: &Found| found.section.as_ref()?.cluster().map(str::to_owned);
+    for name in found.iter().filter_map(of_cluster) {
+        if clusters.iter().any(|(known, _)| *known == name) {
             continue;
-        };
+        }
         let own: Vec<&Found> =
-            found.iter().filter(|it| it.cluster.as_ref() == Some(name)).collect();
+            found.iter().filter(|it| of_cluster(it).as_ref() == Some(&name)).collect();
         let is_own = |key: &str| own.iter().any(|it| it.key == key);
         let of_all = all.iter().filter(|it| !is_own(&it.key) && !it.values.is_empty());
         let of_all = of_all.map(|it| format!("--{}={}", it.key, it.values.join(",")));
@@ -216,26 +228,26 @@ fn clusters(
             Some(Problem { origin: wrong.origin.clone(), what })
         });
         problems.extend(contradiction);
-        clusters.push((name.clone(), options));
+        clusters.push((name, options));
     }
     Ok(clusters)
 }
 
 /// A setting of a file or the environment.
 struct Found {
-    cluster: Option<String>,
+    section: Option<Section>,
     key: String,
     value: String,
     origin: Origin,
 }
 
 impl From<Found> for Setting {
-    fn from(Found { cluster, key, value, origin }: Found) -> Self {
+    fn from(Found { section, key, value, origin }: Found) -> Self {
         let values = match key.as_str() {
             "auth" => value.split(',').map(String::from).collect(),
             _ => vec![value],
         };
-        Self { cluster, key, values, origin }
+        Self { section, key, values, origin }
     }
 }
 
@@ -267,19 +279,34 @@ impl Merge {
                     continue;
                 }
             };
-            let is_for_all = entry.cluster.is_none();
-            let is_known = |key: &&String| match is_for_all {
-                true => *key != NOT_IN_A_FILE,
-                false => OF_A_CLUSTER.contains(&key.as_str()),
+            if entry.key.is_empty() {
+                self.begin(entry.section, at(entry.line));
+                continue;
+            }
+            let known: Vec<&str> = match entry.section {
+                None => {
+                    self.keys.iter().map(String::as_str).filter(|it| *it != NOT_IN_A_FILE).collect()
+                }
+                Some(Section::Cluster(_)) => OF_A_CLUSTER.to_vec(),
+                Some(Section::Mount(_)) => mounts::KEYS.to_vec(),
             };
-            let known = self.keys.iter().filter(is_known);
-            match known.clone().any(|key| *key == entry.key) {
-                true => self.set(entry.cluster, entry.key, entry.value, at(entry.line)),
+            match known.contains(&entry.key.as_str()) {
+                true => self.set(entry.section, entry.key, entry.value, at(entry.line)),
                 false => {
-                    let what = problem::unknown(&entry.key, known);
+                    let what = problem::unknown(&entry.key, &known);
                     self.problem(at(entry.line), what);
                 }
             }
+        }
+    }
+
+    /// A section begins: of mounts it may be empty.
+    fn begin(&mut self, section: Option<Section>, origin: Origin) {
+        let Some(Section::Mount(name)) = &section else { return };
+        match mounts::check_name(name) {
+            Err(what) => self.problem(origin, what),
+            Ok(()) if self.found.iter().any(|it| it.section == section) => {}
+            Ok(()) => self.found.push(Found { section, ..mounts::of_empty_section(origin) }),
         }
     }
 
@@ -323,17 +350,18 @@ impl Merge {
         }
     }
 
-    fn set(&mut self, cluster: Option<String>, key: String, value: Value, origin: Origin) {
-        // Names of servers are the same in capitals.
-        let cluster = cluster.map(|name| name.to_lowercase());
+    fn set(&mut self, section: Option<Section>, key: String, value: Value, origin: Origin) {
         let checked = match value {
             Value::Many(_) if key != "auth" => Err("one value is allowed, and no array".into()),
+            value if matches!(section, Some(Section::Mount(_))) => {
+                mounts::check(&key, &value.to_string()).map(|()| value.to_string())
+            }
             value => check(&key, &value.to_string()).map(|()| value.to_string()),
         };
         match checked {
             Ok(value) => {
-                self.found.retain(|it| it.key != key || it.cluster != cluster);
-                self.found.push(Found { cluster, key, value, origin });
+                self.found.retain(|it| it.key != key || it.section != section);
+                self.found.push(Found { section, key, value, origin });
             }
             Err(what) => self.problem(origin, format!("{key}: {what}")),
         }

@@ -39,14 +39,12 @@ pub struct Problem {
 }
 
 /// Says that a key is unknown, and which one may be meant.
-pub(super) fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String> + Clone) -> String {
-    let nearest = known.clone().min_by_key(|name| distance(key, name));
+pub(super) fn unknown(key: &str, known: &[&str]) -> String {
+    let nearest = known.iter().min_by_key(|name| distance(key, name));
     match nearest.filter(|name| distance(key, name) <= key.len().div_ceil(3)) {
         Some(nearest) => format!("unknown key {key}; do you mean {nearest}?"),
-        None => {
-            let known: Vec<_> = known.map(String::as_str).collect();
-            format!("unknown key {key}; there are {}", known.join(", "))
-        }
+        None if known.len() == 1 => format!("unknown key {key}; there is {}", known.join(", ")),
+        None => format!("unknown key {key}; there are {}", known.join(", ")),
     }
 }
 
@@ -90,8 +88,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_names_the_nearest_or_else_all() {
-        let known = ["keep-alive", "keytab", "log"].map(String::from);
-        let unknown = |key| unknown(key, known.iter());
+        let known = ["keep-alive", "keytab", "log"];
+        let unknown = |key| unknown(key, &known);
         assert_eq!(unknown("keep_alive"), "unknown key keep_alive; do you mean keep-alive?");
         assert_eq!(unknown("keytabs"), "unknown key keytabs; do you mean keytab?");
         assert_eq!(unknown("port"), "unknown key port; there are keep-alive, keytab, log");

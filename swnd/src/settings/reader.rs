@@ -1,6 +1,8 @@
 //! Reads the part of TOML that a configuration file needs: `key = value`, a line each,
-//! with strings, integers, booleans and arrays of them, and sections `[cluster.NAME]`.
+//! with strings, integers, booleans and arrays of them, and sections `[cluster.NAME]` and
+//! `[mount.NAME]`.
 
+use super::section::Section;
 use std::fmt;
 
 /// A line of a file that can't be read.
@@ -14,7 +16,8 @@ pub(super) struct SyntaxError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Of whose section it is.
-    pub(super) cluster: Option<String>,
+    pub(super) section: Option<Section>,
+    /// Empty where the section begins.
     pub(super) key: String,
     pub(super) value: Value,
     /// From 1.
@@ -41,28 +44,29 @@ impl fmt::Display for Value {
 /// Reads a file: an entry for each line but those that are empty or a comment.
 pub(super) fn read(text: &str) -> Vec<Result<Entry, SyntaxError>> {
     let mut entries = Vec::<Result<Entry, SyntaxError>>::new();
-    let mut cluster = None;
+    let mut section = None;
     // What follows a section that can't be read is of no known section.
     let mut is_known = true;
     for (line, text) in (1..).zip(text.lines()) {
         let text = text.trim_start();
         if let Some(header) = text.strip_prefix('[') {
-            let name = Line(header).section();
-            is_known = name.is_ok();
-            match name {
-                Ok(name) => cluster = Some(name),
-                Err(what) => entries.push(Err(SyntaxError { line, what })),
-            }
+            let begun = Line(header).section();
+            is_known = begun.is_ok();
+            entries.push(begun.map_err(|what| SyntaxError { line, what }).map(|begun| {
+                section = Some(begun);
+                let value = Value::Many(Vec::new());
+                Entry { section: section.clone(), key: String::new(), value, line }
+            }));
             continue;
         }
         let entry = match Line(text).entry() {
             Ok(None) => continue,
             Ok(Some(_)) if !is_known => continue,
             Ok(Some((key, value))) => {
-                let is_same = |before: &&Entry| before.key == key && before.cluster == cluster;
+                let is_same = |before: &&Entry| before.key == key && before.section == section;
                 match entries.iter().flatten().find(is_same).map(|before| before.line) {
                     Some(before) => Err(format!("{key} is already set in line {before}")),
-                    None => Ok(Entry { cluster: cluster.clone(), key, value, line }),
+                    None => Ok(Entry { section: section.clone(), key, value, line }),
                 }
             }
             Err(what) => Err(what),
@@ -99,7 +103,7 @@ impl Line<'_> {
     }
 
     /// Returns whose section begins, after its `[`.
-    fn section(mut self) -> Result<String, String> {
+    fn section(mut self) -> Result<Section, String> {
         self.skip_blanks();
         let kind = self.word();
         let name = match self.takes('.') {
@@ -110,11 +114,14 @@ impl Line<'_> {
         self.skip_blanks();
         let is_closed = self.takes(']');
         self.skip_blanks();
-        match kind == "cluster" && !name.is_empty() && is_closed && self.is_over() {
-            true => Ok(name),
-            false => {
-                Err("a section is [cluster.\"NAME\"]; all else is set before the first".into())
-            }
+        let is_one = !name.is_empty() && is_closed && self.is_over();
+        // Names are the same in capitals.
+        match (is_one, kind.as_str()) {
+            (true, "cluster") => Ok(Section::Cluster(name.to_lowercase())),
+            (true, "mount") => Ok(Section::Mount(name.to_lowercase())),
+            _ => Err("a section is [cluster.\"NAME\"] or [mount.\"//NAME/SHARE\"]; all else is \
+                set before the first"
+                .into()),
         }
     }
 
@@ -243,7 +250,7 @@ f = \"ü\"
             ("f", one("ü"), 10),
         ];
         let entry =
-            |(key, value, line)| Entry { cluster: None, key: String::from(key), value, line };
+            |(key, value, line)| Entry { section: None, key: String::from(key), value, line };
         let expected = expected.map(entry);
         assert_eq!(entries.unwrap(), expected);
     }
@@ -279,15 +286,18 @@ f = \"ü\"
     }
 
     #[test]
-    fn a_section_is_of_a_cluster() {
+    fn a_section_is_of_a_cluster_or_of_mounts() {
         let text = "spnego = true\n[cluster.a]\nauth = \"ntlm\"\n [ cluster.\"b.c\" ] # x\n\
-            auth = []\n[other]\nauth = 1\n[cluster.a]\nauth = 2\n";
+            auth = []\n[other]\nauth = 1\n[mount.'//C/*']\nwatch = 1\n[cluster.a]\nauth = 2\n";
         let entries = read(text);
         let found: Vec<_> = entries
             .iter()
-            .map(|entry| entry.as_ref().map(|it| it.cluster.as_deref()).map_err(|it| it.line))
+            .filter(|entry| !entry.as_ref().is_ok_and(|it| it.key.is_empty()))
+            .map(|entry| entry.as_ref().map(|it| it.section.clone()).map_err(|it| it.line))
             .collect();
-        assert_eq!(found, [Ok(None), Ok(Some("a")), Ok(Some("b.c")), Err(6), Err(9)]);
+        let cluster = |name: &str| Ok(Some(Section::Cluster(name.into())));
+        let mount = Ok(Some(Section::Mount("//c/*".into())));
+        assert_eq!(found, [Ok(None), cluster("a"), cluster("b.c"), Err(6), mount, Err(11)]);
     }
 
     #[test]

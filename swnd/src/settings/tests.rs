@@ -1,6 +1,7 @@
 //! Files, environment and command line together.
 
 use super::*;
+use crate::adoption::{CredentialsFrom, Watch};
 use crate::authentication::Mechanism;
 use crate::kernel::KernelAuth;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,7 +86,7 @@ fn each_option_can_be_set_in_a_file() {
         "debuglevel = 6\nlog = \"syslog\"\nauth = [\"kerberos\", \"ntlm\"]\n\
         ccache = \"FILE:/run/cc\"\nkeytab = \"/etc/kt\"\nprincipal = \"HOST$\"\nspnego = true\n\
         allow-unsigned-headers = true\nkeep-alive = 1\ncall-timeout = 2\ndead-after = 5\n\
-        failover = \"forward\"\nloss-spread = 0\ncontrol = \"none\"\nseccomp = \"off\"\nallow-core-dumps = true\n",
+        failover = \"forward\"\nadopt = \"listed\"\nloss-spread = 0\ncontrol = \"none\"\nseccomp = \"off\"\nallow-core-dumps = true\n",
     )]);
     let settings = files.sources(&["--spnego=false"], &[]).load().unwrap();
     let of_files = |it: &&Setting| matches!(it.origin, Origin::File(..));
@@ -120,7 +121,7 @@ fn all_that_is_wrong_is_told_with_file_line_and_what_is_allowed() {
         "swnd.conf:8: spnego: \"1\" is not true or false",
         "swnd.conf:9: unknown key config; ",
         "swnd.conf:10: debuglevel: \"11\" is not in 0..=10",
-        "swnd.conf.d/1.conf:1: a section is [cluster.\"NAME\"]; all else is set before the first",
+        "swnd.conf.d/1.conf:1: a section is [cluster.\"NAME\"] or [mount.\"//NAME/SHARE\"]; all else is set before the first",
         "SWND_FAILOVER: failover: \"never\" is not verified or forward",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
@@ -148,7 +149,7 @@ fn a_cluster_has_settings_of_its_own_and_the_others_as_they_are_for_all() {
     let own = &settings.clusters[0].1;
     assert_eq!(own.auth, [Mechanism::Kerberos, Mechanism::Ntlm]);
     assert_eq!((own.keytab.as_deref(), own.principal.as_deref()), (Some("/etc/kt"), Some("NODE$")));
-    let last: Vec<_> = settings.all.iter().filter(|it| it.cluster.is_some()).collect();
+    let last: Vec<_> = settings.all.iter().filter(|it| it.section.is_some()).collect();
     assert_eq!(last.len(), 3);
     let policy = settings.policy();
     let is_kerberos_allowed = |name| policy.of(name).credentials(&KernelAuth::Kerberos).is_ok();
@@ -166,6 +167,60 @@ fn a_cluster_has_settings_of_its_own_and_the_others_as_they_are_for_all() {
         "swnd.conf:5: a principal needs a keytab",
     ];
     assert_eq!(files.problems(&[]), expected);
+}
+
+#[test]
+fn mounts_to_adopt_have_a_section_each() {
+    let files = Files::new(&[
+        (
+            "swnd.conf",
+            "adopt = \"all\"\n[mount.\"//Files.Example/*\"]\n[mount.'//files.example/tmp']\n\
+             watch = \"none\"\n",
+        ),
+        (
+            "swnd.conf.d/1.conf",
+            "[mount.'//FILES.example/*']\n[mount.'//other/data']\ncredentials = \"/etc/x\"\n",
+        ),
+    ]);
+    let settings = files.sources(&[], &[]).load().unwrap();
+    let rule =
+        |pattern: &str, watch| Rule { pattern: pattern.parse().unwrap(), watch, credentials: None };
+    let expected = [
+        rule("//files.example/*", Watch::Witness),
+        rule("//files.example/tmp", Watch::None),
+        Rule {
+            credentials: Some(CredentialsFrom::File("/etc/x".into())),
+            ..rule("//other/data", Watch::Witness)
+        },
+    ];
+    assert_eq!(settings.rules(), Rules { all: true, rules: expected.to_vec() });
+    let of_sections: Vec<_> = settings.all.iter().filter(|it| it.section.is_some()).collect();
+    let first = of_sections.first().unwrap();
+    assert_eq!(first.origin, Origin::File(files.path("swnd.conf"), 2));
+    assert!(files.sources(&["--failover=forward"], &[]).load().is_err());
+}
+
+#[test]
+fn what_is_wrong_with_mounts_to_adopt_is_told() {
+    let files = Files::new(&[(
+        "swnd.conf",
+        "[mount.cluster]\n[mount.\"//cl*/x\"]\n[mount.\"//c/x\"]\nwatch = \"never\"\nauth = \"ntlm\"\n\
+         watch = [\"witness\"]\ncredentials = \"x\"\n",
+    )]);
+    let problems = files.problems(&[("SWND_FAILOVER", "forward")]);
+    let expected = [
+        "swnd.conf:1: \"cluster\": a mount is \"//SERVER/SHARE\", or",
+        "swnd.conf:2: \"//cl*/x\": a mount is",
+        "swnd.conf:4: watch: \"never\" is not witness or none",
+        "swnd.conf:5: unknown key auth; there are watch, credentials",
+        "swnd.conf:6: watch is already set in line 4",
+        "swnd.conf:7: credentials: \"x\" is not an absolute path, or fstab",
+        "swnd.conf:3: to adopt mounts takes failover = \"verified\"",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem}\n{expected}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Entry, Registrar, Table};
 use crate::authentication::Unusable;
+use crate::mount::MountKind;
 use crate::report::{self, Kind};
 use smol_str::SmolStr;
 use std::net::IpAddr;
@@ -43,8 +44,10 @@ impl MountState {
 /// A mount and its registration at one moment.
 #[derive(Debug, Clone)]
 pub struct MountView {
-    /// The kernel's number.
+    /// The mount's number.
     pub id: u32,
+    /// Who asks for it to be watched.
+    pub kind: MountKind,
     /// The server's name as it was mounted.
     pub net_name: SmolStr,
     /// The share's name.
@@ -82,13 +85,14 @@ impl MountView {
         let request = &entry.request;
         Self {
             id,
+            kind: MountKind::of(id),
             net_name: request.net_name.clone(),
             share_name: request.share_name.clone(),
             address: request.ip_address,
             state: entry.state,
             since: entry.since,
             error: entry.last_error.clone(),
-            unusable: entry.unusable,
+            unusable: entry.unusable.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@
     reason = "a test that panics fails, which is what it is for"
 )]
 
+mod adopted;
 mod client;
 mod control;
 mod daemon;

@@ -60,9 +60,9 @@ impl Network for Served {
         connections.to_vec()
     }
 
-    fn observe(&self, debug_data: bool) -> Observed {
+    fn observe(&self, debug_data: bool, _: bool) -> Observed {
         let connections = (1..=MOUNTS).map(Self::connection).collect();
-        Observed::Look(Look { connections, debug_data: debug_data.then_some(None) })
+        Observed::Look(Look { connections, debug_data: debug_data.then_some(None), mounts: None })
     }
 
     fn end(&self, _: &Connection, _: Option<(u8, Duration)>) -> End {

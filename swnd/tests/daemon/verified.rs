@@ -42,7 +42,7 @@ impl Network for Blind {
         Vec::new()
     }
 
-    fn observe(&self, _: bool) -> Observed {
+    fn observe(&self, _: bool, _: bool) -> Observed {
         Observed::Blind(None)
     }
 

@@ -1,5 +1,6 @@
 //! The steps Moving and Landing.
 
+use super::watching::seen_address;
 use super::{Cause, HIDDEN_AFTER, Incident, Step, Verdict};
 use crate::failover::connection::{Connection, TcpState};
 use crate::failover::debug_data::DebugData;
@@ -21,15 +22,23 @@ impl Incident {
         self.moved += 1;
         self.before = ctx.view.connections().iter().map(|it| it.cookie).collect();
         let mut pending = BTreeSet::new();
+        // Where the kernel can't be told, the name leads it there.
+        let mut accepted = 0;
         for (mount, target) in &moves {
-            if let Some((id, _)) = ctx.mounted(mount) {
-                pending.insert(id);
-                let notification = Notification::ClientMove { address: *target };
-                ctx.act(Action::Notify { id, notification });
+            let Some((id, _)) = ctx.mounted(mount) else { continue };
+            if !ctx.can_tell(mount) {
+                accepted += 1;
+                continue;
             }
+            pending.insert(id);
+            let notification = Notification::ClientMove { address: *target };
+            ctx.act(Action::Notify { id, notification });
+        }
+        if pending.is_empty() {
+            self.next_look = now;
         }
         self.moves = moves;
-        self.step = Step::Moving { pending, accepted: 0, asked: now, freed: false, all_sent: None };
+        self.step = Step::Moving { pending, accepted, asked: now, freed: false, all_sent: None };
     }
 
     /// Waits for the kernel's answers. One that does not come may wait for the lock
@@ -121,19 +130,17 @@ impl Incident {
         }
         // A kernel that sleeps between two attempts shows where it has tried last; one
         // that tries another address now has forgotten the target.
-        let debug = ctx.view.debug_since(since);
-        let is_elsewhere = debug.is_some_and(|data| {
-            self.moves.iter().any(|(mount, target)| {
-                let id = ctx.mounted(mount).map(|(id, _)| id);
-                let address = id.and_then(|id| data.registrations.get(&id));
-                let tried = address.filter(|it| *it != target).map(|it| ctx.view.at(*it));
-                tried.is_some_and(|mut it| it.any(|it| !self.before.contains(&it.cookie)))
-            })
+        let is_elsewhere = self.moves.iter().any(|(mount, target)| {
+            let address = seen_address(ctx, mount, since).filter(|it| it != target);
+            let tried = address.map(|it| ctx.view.at(it));
+            tried.is_some_and(|mut it| it.any(|it| !self.before.contains(&it.cookie)))
         });
         if waited < pace::LANDING_LIMIT && !is_elsewhere {
             return Verdict::Open;
         }
-        if self.moved >= pace::MOVES_MAX {
+        // Another attempt would be another loss, and lead where the name leads.
+        let can_repeat = self.moves.keys().any(|mount| ctx.can_tell(mount));
+        if self.moved >= pace::MOVES_MAX || !can_repeat {
             self.report(ctx, Line::MoveFailed);
             self.moved = 0;
             self.give_up_move(now);

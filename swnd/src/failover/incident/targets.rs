@@ -28,7 +28,10 @@ impl Incident {
                     return None;
                 }
                 let mut targets = self.candidates(ctx, mount).into_iter();
-                let target = targets.find(|it| *it != here && self.probes.is_fresh(*it, now))?;
+                let target = targets.find(|it| {
+                    let may_go = || self.can_reach(ctx, mount, *it) == Some(true);
+                    *it != here && self.probes.is_fresh(*it, now) && may_go()
+                })?;
                 Some((mount.clone(), target))
             })
             .collect();
@@ -71,6 +74,9 @@ impl Incident {
         let age = now.saturating_duration_since(self.since);
         let mut wanted: BTreeSet<IpAddr> =
             self.orders.values().map(|(target, _)| *target).collect();
+        if self.orders.keys().any(|mount| !ctx.can_tell(mount)) {
+            self.look_up(ctx, now);
+        }
         let is_watching = matches!(self.step, Step::Watching);
         if is_watching && self.cause != Cause::Order {
             let here = ctx.view.at(self.address);

@@ -55,12 +55,22 @@ impl Incident {
     pub(super) fn tell_unavailable(&self, ctx: &mut Context<'_>) {
         let state = ResourceState::Unavailable;
         let name = SmolStr::new(self.address.to_string());
+        let (mut told, mut untold) = (0, 0);
         for mount in &self.mounts {
-            if let Some((id, _)) = ctx.mounted(mount) {
-                let notification = Notification::ResourceChange { name: name.clone(), state };
-                ctx.act(Action::Notify { id, notification });
+            let Some((id, _)) = ctx.mounted(mount) else { continue };
+            if !ctx.can_tell(mount) {
+                untold += 1;
+                continue;
             }
+            told += 1;
+            let notification = Notification::ResourceChange { name: name.clone(), state };
+            ctx.act(Action::Notify { id, notification });
         }
-        self.report(ctx, Line::Told);
+        if told > 0 {
+            self.report(ctx, Line::Told);
+        }
+        if untold > 0 {
+            self.report(ctx, Line::Powerless);
+        }
     }
 }

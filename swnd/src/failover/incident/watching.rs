@@ -9,6 +9,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+/// The address that the kernel was seen to use or to try for a mount, after `since`.
+pub(super) fn seen_address(ctx: &Context<'_>, mount: &Mount, since: Instant) -> Option<IpAddr> {
+    let (id, mounted) = ctx.mounted(mount)?;
+    match ctx.can_tell(mount) {
+        true => ctx.view.debug_since(since)?.registrations.get(&id).copied(),
+        false => ctx.view.served_since(since, mount, mounted.address),
+    }
+}
+
 impl Incident {
     pub(super) fn watch(&mut self, ctx: &mut Context<'_>, now: Instant) -> Verdict {
         if !self.orders.is_empty() {
@@ -47,7 +56,11 @@ impl Incident {
         for (mount, (target, since)) in &self.orders {
             if self.kernel_address(ctx, mount) == Some(*target) {
                 late.push((mount.clone(), Line::AlreadyAt { address: *target }));
-            } else if self.probes.is_fresh(*target, now) {
+            } else if self.can_reach(ctx, mount, *target) == Some(false) {
+                late.push((mount.clone(), Line::NotByName { target: *target }));
+            } else if self.probes.is_fresh(*target, now)
+                && self.can_reach(ctx, mount, *target).is_some()
+            {
                 moves.insert(mount.clone(), *target);
             } else if now.saturating_duration_since(*since) >= pace::TARGET_LIMIT {
                 late.push((mount.clone(), Line::TargetSilent { target: *target }));
@@ -193,8 +206,22 @@ impl Incident {
 
     /// The address that the kernel uses or tries for a mount.
     pub(super) fn kernel_address(&self, ctx: &Context<'_>, mount: &Mount) -> Option<IpAddr> {
-        let (id, mounted) = ctx.mounted(mount)?;
-        let debug = ctx.view.debug_since(self.started);
-        Some(debug.and_then(|data| data.registrations.get(&id).copied()).unwrap_or(mounted.address))
+        let (_, mounted) = ctx.mounted(mount)?;
+        Some(seen_address(ctx, mount, self.started).unwrap_or(mounted.address))
+    }
+
+    /// Whether the kernel can be brought to use an address for a mount: where it can't be
+    /// told, it takes the first address of the name. `None`: not known yet.
+    pub(super) fn can_reach(
+        &self,
+        ctx: &Context<'_>,
+        mount: &Mount,
+        target: IpAddr,
+    ) -> Option<bool> {
+        if ctx.can_tell(mount) {
+            return Some(true);
+        }
+        let named = self.by_name.get(mount.net_name())?;
+        Some(named.first() == Some(&target))
     }
 }

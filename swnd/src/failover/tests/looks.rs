@@ -16,7 +16,7 @@ fn look(received: u64, unacknowledged: u32, backoff: u8, since_ack: Duration) ->
         since_ack,
         received,
     };
-    Look { connections: vec![connection], debug_data: None }
+    Look { connections: vec![connection], ..Look::default() }
 }
 
 /// A failover with one mount that is served by `ip(1)`, and a word on it.

@@ -1,5 +1,6 @@
 //! The failover in virtual time.
 
+mod adopted;
 mod looks;
 mod random;
 mod world;

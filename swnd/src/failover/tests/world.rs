@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use swnclient::Notification;
 
+mod seen;
+
 pub(super) const ECHO: Duration = Duration::from_secs(5);
 pub(super) const STEP: Duration = Duration::from_millis(10);
 /// `generic_ip_connect` waits so long for an answer, `__cifs_reconnect` sleeps so long
@@ -19,7 +21,7 @@ pub(super) fn ip(last: u8) -> IpAddr {
 }
 
 pub(super) fn mount(share: &str) -> Mount {
-    Mount::from(&swnclient::RegistrationRequest {
+    Mount::from(&RegistrationRequest {
         net_name: NAME.into(),
         share_name: Some(share.into()),
         ip_address: None,
@@ -50,7 +52,7 @@ pub(super) struct Server {
 
 /// What is under way.
 enum Pending {
-    Observe(bool),
+    Observe { debug_data: bool, mounts: bool },
     Probe(IpAddr),
     LookUp(SmolStr),
     List(u32),
@@ -67,6 +69,8 @@ pub(super) struct World {
     pub(super) alive: BTreeMap<IpAddr, u32>,
     /// The name's addresses.
     pub(super) named: Vec<IpAddr>,
+    /// What the kernel takes in place of the first of them.
+    pub(super) kernels_first: Option<IpAddr>,
     /// What the witness lists.
     pub(super) listed: Vec<IpAddr>,
     /// A new holder of an address answers what it doesn't know with a reset.
@@ -106,6 +110,7 @@ impl World {
             registrations: BTreeMap::new(),
             alive: alive.into_iter().collect(),
             named: vec![ip(1)],
+            kernels_first: None,
             listed: Vec::new(),
             resets: true,
             holders: BTreeMap::new(),
@@ -125,6 +130,16 @@ impl World {
         };
         world.connect(ip(1));
         world.mount(1, "data", 0);
+        world.run(Duration::from_secs(1));
+        world
+    }
+
+    /// The same, with a mount that is adopted.
+    pub(super) fn adopted() -> Self {
+        let mut world = Self::new();
+        world.registrations.clear();
+        world.failover.unmounted(1);
+        world.mount(FIRST_ADOPTED, "data", 0);
         world.run(Duration::from_secs(1));
         world
     }
@@ -306,7 +321,7 @@ impl World {
     fn attempt(&mut self, index: usize) {
         self.last_cookie += 1;
         let (cookie, until) = (self.last_cookie, self.now + CONNECT);
-        let first = self.named.first().copied();
+        let first = self.kernels_first.or(self.named.first().copied());
         let server = &mut self.servers[index];
         server.address = server.swn_address.or(first).unwrap_or(server.address);
         server.state = State::Connecting { cookie, until };
@@ -333,7 +348,9 @@ impl World {
                     self.failover.looked(&before, &after, self.now);
                     continue;
                 }
-                Action::Observe { debug_data } => (ms(2), Pending::Observe(debug_data)),
+                Action::Observe { debug_data, mounts } => {
+                    (ms(2), Pending::Observe { debug_data, mounts })
+                }
                 Action::Probe(address) => {
                     let takes = if self.alive.contains_key(&address) { ms(1) } else { ms(1000) };
                     (takes, Pending::Probe(address))
@@ -368,11 +385,12 @@ impl World {
     fn finish(&mut self, pending: Pending) {
         let now = self.now;
         match pending {
-            Pending::Observe(debug_data) => {
+            Pending::Observe { debug_data, mounts } => {
                 let data = self.has_debug_data.then(|| self.debug_data());
                 if self.can_see {
                     let debug_data = debug_data.then_some(data);
-                    let look = Look { connections: self.connections(), debug_data };
+                    let mounts = mounts.then(|| self.mounts());
+                    let look = Look { connections: self.connections(), debug_data, mounts };
                     self.failover.observed(look, now);
                 } else {
                     self.failover.observed_without_sight(data, now);
@@ -446,49 +464,6 @@ impl World {
             }
         }
         End::Ended
-    }
-
-    fn connections(&self) -> Vec<Connection> {
-        let show = |server: &Server| {
-            let (cookie, state, unanswered, received) = match server.state {
-                State::Connected { cookie, unanswered, received, .. } => {
-                    (cookie, TcpState::Established, unanswered, received)
-                }
-                State::Connecting { cookie, .. } => (cookie, TcpState::Connecting, None, 0),
-                State::Sleeping { .. } => return None,
-            };
-            Some(Connection {
-                cookie,
-                interface: 0,
-                local: SocketAddr::from(([10, 77, 0, 200], 40_000)),
-                remote: SocketAddr::new(server.address, connection::SMB_PORT),
-                state,
-                unacknowledged: u32::from(unanswered.is_some()),
-                backoff: backoff(unanswered, self.now),
-                since_ack: unanswered.map_or(STEP, |at| self.now - at),
-                received,
-            })
-        };
-        self.servers.iter().filter_map(show).collect()
-    }
-
-    fn debug_data(&self) -> DebugData {
-        let registrations = self.registrations.iter();
-        DebugData {
-            registrations: registrations
-                .map(|(id, (_, server, _))| (*id, self.servers[*server].address))
-                .collect(),
-            servers: self
-                .servers
-                .iter()
-                .map(|server| debug_data::Server {
-                    addresses: vec![server.address],
-                    is_good: matches!(server.state, State::Connected { .. }),
-                    instance: server.instance,
-                    network_namespace: None,
-                })
-                .collect(),
-        }
     }
 }
 

@@ -96,6 +96,19 @@ fn an_unregister_message_needs_nothing_but_its_number() {
 }
 
 #[test]
+fn a_number_that_is_not_the_kernels_is_refused() {
+    let ip = ipv4();
+    for (number, is_good) in [(i32::MAX.unsigned_abs(), true), (1 << 31, false), (u32::MAX, false)]
+    {
+        let id = number.to_ne_bytes();
+        for message in [raw(1, &register(&id, &ip)), raw(2, &register(&id, &ip))] {
+            let expected = DecodeError::Value(Attribute::RegistrationId, number);
+            assert_eq!(decode(&message).err(), (!is_good).then_some(expected), "{number}");
+        }
+    }
+}
+
+#[test]
 fn a_kerberos_mount_brings_no_password() {
     let (id, ip) = (7u32.to_ne_bytes(), ipv4());
     let mut attributes = register(&id, &ip);

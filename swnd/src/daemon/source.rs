@@ -1,0 +1,87 @@
+//! The daemon as the control socket has it.
+
+use super::{Observer, Shared};
+use crate::adoption::Rules;
+use crate::authentication::Policy;
+use crate::control::{Source, TestError};
+use crate::kernel::Transport;
+use crate::status::Status;
+use crate::table::{Forward, MountKind, MountView, Registrar};
+use std::sync::{Arc, Weak, mpsc};
+use std::time::{Duration, Instant};
+use swnclient::{Notification, ResourceState};
+
+/// How long the kernel's answer to a test may be under way after it has acted.
+const TEST_LIMIT: Duration = Duration::from_secs(5);
+
+/// The daemon as the control socket sees it, from another thread.
+pub(super) struct SharedSource<T, O, C> {
+    pub(super) shared: Arc<Shared<T, O>>,
+    pub(super) client: Weak<C>,
+}
+
+impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
+    fn status(&self) -> Status {
+        self.shared.books().current_status()
+    }
+
+    fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView> {
+        self.shared.books().table.mounts_after(after, limit)
+    }
+
+    fn retry(&self, id: u32) -> bool {
+        if MountKind::of(id) == MountKind::Adopted {
+            // Its credentials may be others now.
+            self.shared.books().adoption.register_again();
+            self.shared.adopt.notify_one();
+        }
+        let client = self.client.upgrade();
+        client.is_some_and(|client| self.shared.books().table.retry(id, &*client))
+    }
+
+    fn set_policy(&self, policy: Policy) {
+        let mut books = self.shared.books();
+        books.table.set_policy(policy);
+        books.adoption.register_again();
+        drop(books);
+        self.shared.adopt.notify_one();
+    }
+
+    fn set_rules(&self, rules: Rules) {
+        self.shared.books().adoption.set_rules(rules);
+        self.shared.adopt.notify_one();
+    }
+
+    fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {
+        let state = match reconnect {
+            true => ResourceState::Unavailable,
+            false => ResourceState::Unknown,
+        };
+        let (answered, answer) = mpsc::sync_channel(1);
+        let since = Instant::now();
+        let mut books = self.shared.books();
+        let mount = books.table.mount(id).ok_or(TestError::NotFound)?;
+        if MountKind::of(id) == MountKind::Adopted {
+            let what = "the mount is adopted: the kernel takes no notification about it";
+            return Err(TestError::NotSent(what.into()));
+        }
+        let name = mount.net_name().clone();
+        let notification = Notification::ResourceChange { name, state };
+        let registration = books.table.registration(id);
+        let test = Some(answered);
+        let forward = Forward { id, registration, notification: notification.clone(), since, test };
+        let prepared = books.link.prepare(id, &notification, forward);
+        drop(books);
+        let prepared = prepared.map_err(|error| TestError::NotSent(error.to_string()))?;
+        if let Err(error) = prepared.send(&*self.shared.transport) {
+            self.shared.books().link.not_sent(&prepared);
+            return Err(TestError::NotSent(error.to_string()));
+        }
+        // The event loop reads the answer, which the kernel has given by now.
+        match answer.recv_timeout(TEST_LIMIT) {
+            Ok(Ok(())) => Ok(since.elapsed()),
+            Ok(Err(errno)) => Err(TestError::Refused(errno)),
+            Err(_) => Err(TestError::NoAnswer),
+        }
+    }
+}
