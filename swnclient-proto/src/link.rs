@@ -102,20 +102,24 @@ pub(crate) struct Link {
     /// Whether an authentication job is under way.
     authenticating: bool,
     port: u16,
+    /// Whether the port is the one that the witness service had before: the endpoint mapper
+    /// has not been asked.
+    is_port_old: bool,
 }
 
 /// Where a link puts the actions it needs.
 pub(crate) type Actions = VecDeque<Action>;
 
 impl Link {
-    /// A link that is not connected yet.
+    /// A link that is not connected yet, to the endpoint mapper, or where the witness service
+    /// has been found before to that port.
     pub(crate) fn new(
         address: IpAddr,
         target: SmolStr,
         group_name: Option<SmolStr>,
         credentials: SharedCredentials,
         connection: ConnectionId,
-        config: &Config,
+        (old_port, mapper_port): (Option<u16>, u16),
         since: Instant,
     ) -> Self {
         Self {
@@ -132,13 +136,17 @@ impl Link {
             logon: LogonPhase::NotBegun,
             since,
             is_chosen: false,
-            phase: Phase::ConnectingToMapper,
+            phase: match old_port {
+                Some(_) => Phase::ConnectingToWitness,
+                None => Phase::ConnectingToMapper,
+            },
             authenticating: false,
-            port: config.mapper_port,
+            port: old_port.unwrap_or(mapper_port),
+            is_port_old: old_port.is_some(),
         }
     }
 
-    /// Connects to the endpoint mapper.
+    /// Connects.
     pub(crate) fn connect(&self, actions: &mut Actions) {
         let (connection, address) = (self.connection, self.socket_address());
         actions.push_back(Action::Connect { connection, address });
@@ -239,6 +247,37 @@ impl Link {
         actions.push_back(Action::Close { connection: self.connection });
         self.connection = connection;
         self.phase = Phase::ConnectingToWitness;
+    }
+
+    /// Asks the endpoint mapper after all, by `connection`: the witness service is not where
+    /// it was. Returns how far the logon there was.
+    pub(crate) fn connect_to_mapper(
+        &mut self,
+        connection: ConnectionId,
+        mapper_port: u16,
+        actions: &mut Actions,
+    ) -> LogonPhase {
+        actions.push_back(Action::Close { connection: self.connection });
+        self.connection = connection;
+        self.port = mapper_port;
+        self.is_port_old = false;
+        self.is_chosen = false;
+        self.authenticating = false;
+        self.phase = Phase::ConnectingToMapper;
+        self.connect(actions);
+        std::mem::replace(&mut self.logon, LogonPhase::NotBegun)
+    }
+
+    /// Whether the port is one from before, and it has not turned out yet whether the witness
+    /// service is there.
+    pub(crate) fn is_port_old(&self) -> bool {
+        self.is_port_old
+    }
+
+    /// The port, where the witness service is.
+    pub(crate) fn confirm_port(&mut self) -> u16 {
+        self.is_port_old = false;
+        self.port
     }
 
     /// Takes what has arrived. `events` are what happened before an error.

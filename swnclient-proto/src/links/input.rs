@@ -25,6 +25,9 @@ impl Links {
             LinkTimer::Phase => {
                 if let Some(link) = self.links.get(&id) {
                     self.silent.add(link.address, now);
+                    if link.is_port_old() {
+                        self.endpoints.remove(link.address);
+                    }
                     let error = link.timeout(&self.config);
                     self.fail(id, error);
                 }
@@ -74,7 +77,7 @@ impl Links {
         let mut events = Vec::new();
         let result = link.connected(&self.config, &mut events, &mut self.actions);
         self.take_events(id, &mut events, now);
-        self.fail_by(id, result);
+        self.fail_by(id, result, now);
     }
 
     /// Logs on, where it is this link's turn.
@@ -123,7 +126,7 @@ impl Links {
         self.take_events(id, &mut events, now);
         events.shrink_to(KEPT);
         self.link_events = events;
-        self.fail_by(id, result);
+        self.fail_by(id, result, now);
         self.expect_rest(id, now);
     }
 
@@ -144,7 +147,7 @@ impl Links {
             true => Error::Connect { address, kind },
             false => Error::Lost { address, kind },
         };
-        self.fail(id, error);
+        self.fail_by(id, Err(error), now);
     }
 
     pub(crate) fn handle_no_descriptor(&mut self, connection: ConnectionId) {
@@ -168,13 +171,41 @@ impl Links {
         let result = link.authenticated(outcome, &mut events, &mut self.actions);
         self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
         self.take_events(id, &mut events, now);
-        self.fail_by(id, result);
+        self.fail_by(id, result, now);
     }
 
-    fn fail_by(&mut self, link: LinkId, result: Result<(), Error>) {
+    fn fail_by(&mut self, link: LinkId, result: Result<(), Error>, now: Instant) {
         if let Err(error) = result {
-            self.fail(link, error);
+            if !self.ask_mapper_instead(link, &error, now) {
+                self.fail(link, error);
+            }
         }
+    }
+
+    /// The witness service may have moved to another port since it was used: the endpoint
+    /// mapper tells. Returns whether it is asked.
+    fn ask_mapper_instead(&mut self, id: LinkId, error: &Error, now: Instant) -> bool {
+        let Some(link) = self.links.get(&id).filter(|link| link.is_port_old()) else {
+            return false;
+        };
+        self.endpoints.remove(link.address);
+        let is_about_port = match error {
+            Error::Connect { kind, .. } => !is_silence(*kind),
+            Error::Lost { .. } | Error::Association { .. } => true,
+            _ => false,
+        };
+        if !is_about_port {
+            return false;
+        }
+        let connection = self.new_connection(id);
+        if let Some(link) = self.links.get_mut(&id) {
+            self.connections.remove(&link.connection);
+            let (port, credentials) = (self.config.mapper_port, link.credentials.id());
+            let logon = link.connect_to_mapper(connection, port, &mut self.actions);
+            self.logons.ended(credentials, logon);
+            self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
+        }
+        true
     }
 
     /// An answer of which a part has come must go on. It may be one that
@@ -218,6 +249,7 @@ impl Links {
         };
         let address = link.address;
         self.silent.remove(address);
+        self.endpoints.add(address, link.confirm_port(), now);
         let mut members: Vec<RegistrationId> = link.members.iter().copied().collect();
         // Without multiplexing, one AsyncNotify occupies the whole link: one
         // registration stays, the others get links of their own.

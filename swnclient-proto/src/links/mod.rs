@@ -3,6 +3,7 @@
 //! events, which the client takes one after the other ([`Links::poll_event`]).
 
 mod calls;
+mod endpoints;
 mod input;
 mod logons;
 
@@ -16,6 +17,7 @@ use crate::wire::Interface;
 use crate::{Action, Config, ConnectionId, Error, RegistrationId, take};
 use dcerpc_proto::association::{CallId, FaultStatus, Reply};
 use dcerpc_proto::ndr::ContextHandle;
+use endpoints::Endpoints;
 use logons::Logons;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -99,6 +101,7 @@ pub(crate) struct Links {
     version_1_only: BTreeSet<IpAddr>,
     /// Servers that have not answered lately.
     pub(crate) silent: Silent,
+    endpoints: Endpoints,
     logons: Logons,
     timers: Timers<LinkId, LinkTimer>,
     actions: VecDeque<Action>,
@@ -119,6 +122,7 @@ impl Links {
             open: BTreeMap::new(),
             version_1_only: BTreeSet::new(),
             silent: Silent::new(),
+            endpoints: Endpoints::default(),
             logons: Logons::default(),
             timers: Timers::default(),
             actions: VecDeque::new(),
@@ -155,7 +159,7 @@ impl Links {
                 group_name.map(SmolStr::new),
                 credentials.clone(),
                 connection,
-                &self.config,
+                (self.endpoints.port(address), self.config.mapper_port),
                 now,
             );
             if let Some(error) = self.logons.verdict(credentials.id(), now).cloned() {

@@ -28,8 +28,8 @@ use witness_sim::{
 const SLACK: Duration = Duration::from_secs(2);
 
 /// For how long a notification that one registration told may be sent by another
-/// that takes over from it.
-const COPIES: Duration = Duration::from_secs(2);
+/// that takes over from it: while both are asked, and as long again.
+const COPIES: Duration = Duration::from_millis(1050);
 
 /// Who a registration is for: the client's name and the registered address.
 type Key = (String, IpAddr);
