@@ -141,6 +141,14 @@ pub enum Error {
         /// How it said so.
         detail: SmolStr,
     },
+    /// The server's endpoint mapper wants to know who asks, and refused the credentials.
+    #[error("the endpoint mapper of {address} refused the credentials ({detail})")]
+    MapperAccessDenied {
+        /// The server.
+        address: IpAddr,
+        /// How it said so.
+        detail: SmolStr,
+    },
     /// The operating system has no randomness to give.
     #[error("the system's random number generator failed")]
     NoRandom,
@@ -227,7 +235,7 @@ impl Error {
     /// Whether a server has refused the credentials: a few of these lock an account.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::AccessDenied { .. } => true,
+            Self::AccessDenied { .. } | Self::MapperAccessDenied { .. } => true,
             Self::Kerberos(error) => error.may_lock_account(),
             _ => false,
         }

@@ -13,8 +13,8 @@ use dcerpc_proto::association::{
     Reply,
 };
 use dcerpc_proto::epm::{self, EptMap};
-use dcerpc_proto::pdu::RejectReason;
-use dcerpc_proto::security::SecurityError;
+use dcerpc_proto::pdu::{RejectReason, SyntaxId};
+use dcerpc_proto::security::{Handshake, SecurityError};
 use dcerpc_proto::{Operation, ResponseError};
 use smol_str::SmolStr;
 use std::collections::{BTreeSet, VecDeque};
@@ -105,6 +105,18 @@ pub(crate) struct Link {
     /// Whether the port is the one that the witness service had before: the endpoint mapper
     /// has not been asked.
     is_port_old: bool,
+    /// Whether the endpoint mapper is asked with the credentials.
+    is_mapper_wary: bool,
+}
+
+/// How a witness service is found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    /// The port that it had before.
+    pub(crate) old_port: Option<u16>,
+    pub(crate) mapper_port: u16,
+    /// Whether the endpoint mapper answers those only who say who they are.
+    pub(crate) is_mapper_wary: bool,
 }
 
 /// Where a link puts the actions it needs.
@@ -119,7 +131,7 @@ impl Link {
         group_name: Option<SmolStr>,
         credentials: SharedCredentials,
         connection: ConnectionId,
-        (old_port, mapper_port): (Option<u16>, u16),
+        way: Way,
         since: Instant,
     ) -> Self {
         Self {
@@ -136,13 +148,14 @@ impl Link {
             logon: LogonPhase::NotBegun,
             since,
             is_chosen: false,
-            phase: match old_port {
+            phase: match way.old_port {
                 Some(_) => Phase::ConnectingToWitness,
                 None => Phase::ConnectingToMapper,
             },
             authenticating: false,
-            port: old_port.unwrap_or(mapper_port),
-            is_port_old: old_port.is_some(),
+            port: way.old_port.unwrap_or(way.mapper_port),
+            is_port_old: way.old_port.is_some(),
+            is_mapper_wary: way.is_mapper_wary,
         }
     }
 
@@ -172,10 +185,19 @@ impl Link {
         matches!(&self.phase, Phase::Witness(association) if association.is_mid_reply())
     }
 
-    /// Whether the connection to the witness service is the next to be there, and with it
-    /// the logon.
+    /// Whether with the next connection comes a logon: that to the witness service, or to an
+    /// endpoint mapper that wants one.
     pub(crate) fn is_about_to_log_on(&self) -> bool {
-        matches!(self.phase, Phase::ConnectingToWitness)
+        match self.phase {
+            Phase::ConnectingToWitness => true,
+            Phase::ConnectingToMapper => self.is_mapper_wary,
+            Phase::Mapping(_) | Phase::Witness(_) => false,
+        }
+    }
+
+    /// Whether the endpoint mapper is asked, and without credentials.
+    pub(crate) fn is_mapper_asked_anonymously(&self) -> bool {
+        matches!(self.phase, Phase::Mapping(_)) && !self.is_mapper_wary
     }
 
     /// Whether its connection is still being opened.
@@ -212,11 +234,15 @@ impl Link {
     ) -> Result<(), Error> {
         match self.phase {
             Phase::ConnectingToMapper => {
-                let association = AssociationConfig {
-                    max_response: config.max_response,
-                    ..AssociationConfig::new(epm::INTERFACE)
+                let (association, handshake) = match self.is_mapper_wary {
+                    true => self.authenticated_to(epm::INTERFACE, config)?,
+                    false => {
+                        let max_response = config.max_response;
+                        let anonymous = AssociationConfig::new(epm::INTERFACE);
+                        (AssociationConfig { max_response, ..anonymous }, None)
+                    }
                 };
-                let association = Association::new(association, None).and_then(|mut a| {
+                let association = Association::new(association, handshake).and_then(|mut a| {
                     let map = EptMap::new(INTERFACE);
                     a.call_for(Purpose::Map, EptMap::OPNUM, map.stub())?;
                     Ok(a)
@@ -224,20 +250,30 @@ impl Link {
                 self.phase = Phase::Mapping(self.check(association)?);
             }
             Phase::ConnectingToWitness => {
-                let association = AssociationConfig {
-                    level: config.auth_level,
-                    require_header_signing: config.require_header_signing,
-                    max_response: config.max_response,
-                    ..AssociationConfig::new(INTERFACE)
-                };
-                let hosts = service_hosts(&self.target, self.group_name.as_deref());
-                let handshake = authentication::handshake(self.credentials.get(), hosts, config)?;
-                let association = Association::new(association, Some(handshake));
+                let (association, handshake) = self.authenticated_to(INTERFACE, config)?;
+                let association = Association::new(association, handshake);
                 self.phase = Phase::Witness(self.check(association)?);
             }
             Phase::Mapping(_) | Phase::Witness(_) => {}
         }
         self.drain(events, actions)
+    }
+
+    /// An association with this interface, by the credentials.
+    fn authenticated_to(
+        &self,
+        interface: SyntaxId,
+        config: &Config,
+    ) -> Result<(AssociationConfig, Option<Box<dyn Handshake>>), Error> {
+        let association = AssociationConfig {
+            level: config.auth_level,
+            require_header_signing: config.require_header_signing,
+            max_response: config.max_response,
+            ..AssociationConfig::new(interface)
+        };
+        let hosts = service_hosts(&self.target, self.group_name.as_deref());
+        let handshake = authentication::handshake(self.credentials.get(), hosts, config)?;
+        Ok((association, Some(handshake)))
     }
 
     /// Leaves the endpoint mapper for the witness service, by `connection`.
@@ -249,18 +285,19 @@ impl Link {
         self.phase = Phase::ConnectingToWitness;
     }
 
-    /// Asks the endpoint mapper after all, by `connection`: the witness service is not where
-    /// it was. Returns how far the logon there was.
+    /// Asks the endpoint mapper by `connection`: the witness service is not where it was, or
+    /// the mapper wants to know who asks. Returns how far the logon before was.
     pub(crate) fn connect_to_mapper(
         &mut self,
         connection: ConnectionId,
-        mapper_port: u16,
+        way: Way,
         actions: &mut Actions,
     ) -> LogonPhase {
         actions.push_back(Action::Close { connection: self.connection });
         self.connection = connection;
-        self.port = mapper_port;
+        self.port = way.mapper_port;
         self.is_port_old = false;
+        self.is_mapper_wary = way.is_mapper_wary;
         self.is_chosen = false;
         self.authenticating = false;
         self.phase = Phase::ConnectingToMapper;
@@ -303,7 +340,7 @@ impl Link {
         actions: &mut Actions,
     ) -> Result<(), Error> {
         self.authenticating = false;
-        if let Phase::Witness(association) = &mut self.phase {
+        if let Phase::Mapping(association) | Phase::Witness(association) = &mut self.phase {
             let result = association.authenticated(outcome);
             self.check(result)?;
         }
@@ -374,7 +411,10 @@ impl Link {
 
     fn mapped(&self, reply: Result<Reply, FaultStatus>) -> Result<u16, Error> {
         let address = self.address;
-        let reply = reply.map_err(|status| Error::Fault { address, call: Call::Map, status })?;
+        let reply = reply.map_err(|status| match status.is_access_denied() {
+            true => self.mapper_denies(status),
+            false => Error::Fault { address, call: Call::Map, status },
+        })?;
         reply.decode::<EptMap>().map_err(|error| match error {
             ResponseError::Ndr(error) => Error::Malformed { address, call: Call::Map, error },
             ResponseError::Status(error) => Error::NoService { address, error },
@@ -400,16 +440,32 @@ impl Link {
         result.map_err(|error| self.explain(error))
     }
 
+    /// The endpoint mapper keeps clients out: those that don't say who they are, or this one.
+    fn mapper_denies(&self, status: FaultStatus) -> Error {
+        let address = self.address;
+        match self.credentials.get() {
+            Credentials::Ntlm(_) | Credentials::Negotiate(..) if self.is_mapper_wary => {
+                let detail = smol_str::format_smolstr!("{status}");
+                Error::MapperAccessDenied { address, detail }
+            }
+            _ => Error::Fault { address, call: Call::Map, status },
+        }
+    }
+
     fn explain(&self, error: AssociationError) -> Error {
         let address = self.address;
-        // There is no logon at the endpoint mapper, and not every refusal of a
+        // Mostly there is no logon at the endpoint mapper, and not every refusal of a
         // bind is one of the user.
-        let logs_on = matches!(self.phase, Phase::ConnectingToWitness | Phase::Witness(_));
+        let is_mapping = matches!(self.phase, Phase::ConnectingToMapper | Phase::Mapping(_));
+        let logs_on = !is_mapping || self.is_mapper_wary;
         let detail = match error {
             AssociationError::Security(SecurityError::Kerberos(error)) => {
                 return Error::Kerberos(error);
             }
             AssociationError::Security(SecurityError::Credentials(detail)) => detail.into(),
+            AssociationError::AccessDenied(status) if is_mapping && status.is_access_denied() => {
+                return self.mapper_denies(status);
+            }
             AssociationError::AccessDenied(status) if logs_on && status.is_access_denied() => {
                 smol_str::format_smolstr!("{status}")
             }

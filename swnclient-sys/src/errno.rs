@@ -32,9 +32,10 @@ impl From<&Error> for Errno {
     fn from(error: &Error) -> Self {
         Self(match error {
             Error::NetNameIsAddress(_) => libc::EINVAL,
-            Error::AccessDenied { .. } | Error::Kerberos(_) | Error::TicketRefused { .. } => {
-                libc::EACCES
-            }
+            Error::AccessDenied { .. }
+            | Error::MapperAccessDenied { .. }
+            | Error::Kerberos(_)
+            | Error::TicketRefused { .. } => libc::EACCES,
             Error::NoDescriptor { .. } => libc::EMFILE,
             Error::Resolve { .. } => libc::EHOSTUNREACH,
             Error::Connect { kind, .. } | Error::Lost { kind, .. } => match kind {

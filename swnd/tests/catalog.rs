@@ -128,6 +128,7 @@ fn lines() -> Vec<(Kind, String)> {
         failed(Error::Connect { address: (address, 135).into(), kind: ErrorKind::TimedOut }),
         failed(Error::NoDescriptor { address: (address, 135).into() }),
         failed(Error::AccessDenied { address, detail: "".into() }),
+        failed(Error::MapperAccessDenied { address, detail: "".into() }),
         failed(Error::TicketRefused { address, service: "cifs/cluster".into(), detail: "".into() }),
         failed(Error::KerberosTimeout { after: Duration::from_secs(30) }),
         failed(Error::NoWitness),

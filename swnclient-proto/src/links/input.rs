@@ -176,36 +176,47 @@ impl Links {
 
     fn fail_by(&mut self, link: LinkId, result: Result<(), Error>, now: Instant) {
         if let Err(error) = result {
-            if !self.ask_mapper_instead(link, &error, now) {
+            if !self.ask_mapper_again(link, &error, now) {
                 self.fail(link, error);
             }
         }
     }
 
-    /// The witness service may have moved to another port since it was used: the endpoint
-    /// mapper tells. Returns whether it is asked.
-    fn ask_mapper_instead(&mut self, id: LinkId, error: &Error, now: Instant) -> bool {
-        let Some(link) = self.links.get(&id).filter(|link| link.is_port_old()) else {
+    /// Asks the endpoint mapper where the error says that it should be: the witness service
+    /// may have moved to another port since it was used, or the mapper wants to know who asks
+    /// (a policy of Windows, RestrictRemoteClients). Returns whether it is asked.
+    fn ask_mapper_again(&mut self, id: LinkId, error: &Error, now: Instant) -> bool {
+        let Some(link) = self.links.get(&id) else {
             return false;
         };
-        self.endpoints.remove(link.address);
-        let is_about_port = match error {
-            Error::Connect { kind, .. } => !is_silence(*kind),
-            Error::Lost { .. } | Error::Association { .. } => true,
+        let address = link.address;
+        let is_answer = match error {
+            Error::MapperAccessDenied { .. } => {
+                self.endpoints.set_wary(address, false);
+                false
+            }
+            Error::Fault { call: Call::Map, status, .. } if link.is_mapper_asked_anonymously() => {
+                self.endpoints.set_wary(address, status.is_access_denied());
+                self.endpoints.is_wary(address)
+            }
+            Error::Connect { kind, .. } => link.is_port_old() && !is_silence(*kind),
+            Error::Lost { .. } | Error::Association { .. } => link.is_port_old(),
             _ => false,
         };
-        if !is_about_port {
-            return false;
+        if link.is_port_old() {
+            self.endpoints.remove(address);
         }
-        let connection = self.new_connection(id);
-        if let Some(link) = self.links.get_mut(&id) {
-            self.connections.remove(&link.connection);
-            let (port, credentials) = (self.config.mapper_port, link.credentials.id());
-            let logon = link.connect_to_mapper(connection, port, &mut self.actions);
-            self.logons.ended(credentials, logon);
-            self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
+        if is_answer {
+            let (connection, way) = (self.new_connection(id), self.way(address));
+            if let Some(link) = self.links.get_mut(&id) {
+                self.connections.remove(&link.connection);
+                let credentials = link.credentials.id();
+                let logon = link.connect_to_mapper(connection, way, &mut self.actions);
+                self.logons.ended(credentials, logon);
+                self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
+            }
         }
-        true
+        is_answer
     }
 
     /// An answer of which a part has come must go on. It may be one that
@@ -236,6 +247,12 @@ impl Links {
     fn mapped(&mut self, link_id: LinkId, now: Instant) {
         let connection = self.new_connection(link_id);
         if let Some(link) = self.links.get_mut(&link_id) {
+            // What follows is a logon of its own.
+            if link.logon == LogonPhase::Begun {
+                link.logon = LogonPhase::NotBegun;
+                self.logons.accepted(link.credentials.id());
+                self.logons.ended(link.credentials.id(), LogonPhase::Good);
+            }
             self.connections.remove(&link.connection);
             link.connect_to_witness(connection, &mut self.actions);
             self.timers.set(link_id, LinkTimer::Phase, now + self.config.connect_timeout);

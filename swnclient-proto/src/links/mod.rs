@@ -10,7 +10,7 @@ mod logons;
 pub(crate) use input::decode;
 
 use crate::interning::SharedCredentials;
-use crate::link::{Link, LinkEvent, LinkId, LogonPhase};
+use crate::link::{Link, LinkEvent, LinkId, LogonPhase, Way};
 use crate::silent::Silent;
 use crate::timers::{LinkTimer, Timers};
 use crate::wire::Interface;
@@ -159,7 +159,7 @@ impl Links {
                 group_name.map(SmolStr::new),
                 credentials.clone(),
                 connection,
-                (self.endpoints.port(address), self.config.mapper_port),
+                self.way(address),
                 now,
             );
             if let Some(error) = self.logons.verdict(credentials.id(), now).cloned() {
@@ -172,6 +172,15 @@ impl Links {
             self.links.insert(id, link);
             id
         })
+    }
+
+    /// How the witness service at `address` is found.
+    fn way(&self, address: IpAddr) -> Way {
+        Way {
+            old_port: self.endpoints.port(address),
+            mapper_port: self.config.mapper_port,
+            is_mapper_wary: self.endpoints.is_wary(address),
+        }
     }
 
     fn new_connection(&mut self, link: LinkId) -> ConnectionId {

@@ -228,6 +228,7 @@ impl From<&Error> for Kind {
             Error::Lost { .. } | Error::Timeout { .. } => Self::NoAnswer,
             Error::NoService { .. } => Self::NoService,
             Error::AccessDenied { .. } => Self::CredentialsRefused,
+            Error::MapperAccessDenied { .. } => Self::MapperPolicy,
             Error::NoRandom => Self::NoRandom,
             Error::Kerberos(error) => match error.kind() {
                 KerberosErrorKind::ClockSkew => Self::ClockSkew,

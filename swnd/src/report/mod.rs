@@ -354,6 +354,11 @@ fn advice(error: &Error) -> Option<&'static str> {
             "its policy RestrictRemoteClients (\"Restrict Unauthenticated RPC clients\") keeps \
              clients from its endpoint mapper"
         }
+        Error::MapperAccessDenied { .. } => {
+            "check user, password and domain of the mount, or whether the policy \
+             RestrictRemoteClients (\"Restrict Unauthenticated RPC clients\") of the server keeps \
+             clients from its endpoint mapper"
+        }
         error if error.is_lack_of_header_signing() => {
             "allow it by --allow-unsigned-headers, if the network can be trusted"
         }
@@ -461,6 +466,13 @@ mod tests {
                 "10.77.0.103 refused ept_map: access denied (0x00000005); its policy \
                  RestrictRemoteClients (\"Restrict Unauthenticated RPC clients\") keeps clients from \
                  its endpoint mapper",
+            ),
+            (
+                Error::MapperAccessDenied { address, detail: "access denied".into() },
+                "the endpoint mapper of 10.77.0.103 refused the credentials (access denied); check \
+                 user, password and domain of the mount, or whether the policy RestrictRemoteClients \
+                 (\"Restrict Unauthenticated RPC clients\") of the server keeps clients from its \
+                 endpoint mapper",
             ),
             (
                 Error::Association { address, error: AssociationError::NoHeaderSigning },

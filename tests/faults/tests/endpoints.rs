@@ -1,12 +1,13 @@
 //! A node that has been used is asked without its endpoint mapper, until its witness service
-//! is elsewhere.
+//! is elsewhere. And an endpoint mapper that wants to know who asks is told.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use dcerpc_proto::association::FaultStatus;
 use faults::{Bench, MountId};
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient_proto::Config;
+use swnclient_proto::{Config, Error, Event};
 use witness_sim::world::NetworkConfig;
 use witness_sim::{ClusterConfig, Fault, Happening, NodeId, Profile, Service, Stage, Step, What};
 
@@ -25,8 +26,12 @@ struct Cost {
 
 /// Two nodes and a mount of the first one's.
 fn bench(profile: Profile) -> (Bench, MountId) {
+    with(ClusterConfig::new(profile, 2, [10, 0, 0]))
+}
+
+fn with(cluster: ClusterConfig) -> (Bench, MountId) {
     let network = NetworkConfig { latency: LATENCY..=LATENCY, ..NetworkConfig::default() };
-    let mut bench = Bench::new(ClusterConfig::new(profile, 2, [10, 0, 0]), network, 1);
+    let mut bench = Bench::new(cluster, network, 1);
     let config = Config { loss_spread: Duration::ZERO, ..Config::default() };
     let client = bench.add_client(config, 1);
     let mount = bench.mount(client, IpAddr::from([10, 0, 0, 11]));
@@ -120,5 +125,62 @@ fn a_port_that_is_silent_is_not_asked_twice() {
         let moved = cost(&mut bench);
         // The serving node is asked for another list meanwhile, which has been used, too.
         assert_eq!((moved.mapper, moved.witness), (1, 2), "{profile}");
+    }
+}
+
+/// A cluster whose endpoint mappers answer those only who log on.
+fn wary(profile: Profile) -> ClusterConfig {
+    let mut cluster = ClusterConfig::new(profile, 2, [10, 0, 0]);
+    cluster.traits.mapper_wants_logon = true;
+    cluster
+}
+
+fn failures(bench: &Bench) -> Vec<&Error> {
+    let told = bench.told.iter();
+    told.filter_map(|(_, _, event)| match event {
+        Event::Failed { error, .. } => Some(error),
+        _ => None,
+    })
+    .collect()
+}
+
+#[test]
+fn an_endpoint_mapper_that_wants_to_know_who_asks_is_told_when_it_has_refused() {
+    for profile in Profile::ALL {
+        let (mut bench, _) = with(wary(profile));
+        let first = cost(&mut bench);
+        // Each one refuses once.
+        assert_eq!((first.mapper, first.witness), (4, 2), "{profile}");
+        assert!(failures(&bench).is_empty(), "{profile}: {:?}", bench.told);
+        // The next time they are known as such.
+        bench.pass(10 * SECOND);
+        bench.happened.clear();
+        bench.run(Step::Service { node: NodeId(2), port: Some(50_001) });
+        let again = cost(&mut bench);
+        assert_eq!((again.mapper, again.witness), (1, 1), "{profile}");
+    }
+}
+
+#[test]
+fn an_endpoint_mapper_that_refuses_the_credentials_too_is_an_error_of_its_own() {
+    for profile in Profile::ALL {
+        let (mut bench, mount) = with(ClusterConfig::new(profile, 2, [10, 0, 0]));
+        cost(&mut bench);
+        bench.run(Step::Fault(Fault::always(
+            Stage::EptMap,
+            What::Fault(FaultStatus::ACCESS_DENIED),
+        )));
+        bench.unregister(mount);
+        for node in [1, 2] {
+            // Elsewhere, so that the endpoint mapper is asked.
+            bench.run(Step::Service { node: NodeId(node), port: Some(50_000 + u16::from(node)) });
+        }
+        bench.pass(10 * SECOND);
+        bench.told.clear();
+        bench.register(mount);
+        bench.pass(10 * SECOND);
+        let denied = |error: &&Error| matches!(error, Error::MapperAccessDenied { .. });
+        let failures = failures(&bench);
+        assert!(!failures.is_empty() && failures.iter().all(denied), "{profile}: {failures:?}");
     }
 }

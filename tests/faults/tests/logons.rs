@@ -22,7 +22,10 @@ fn hundred(profile: Profile, password: &str) -> Bench {
 }
 
 fn mounted(mounts: u8, profile: Profile, password: &str) -> Bench {
-    let cluster = ClusterConfig::new(profile, NODES, [10, 0, 0]);
+    with(mounts, ClusterConfig::new(profile, NODES, [10, 0, 0]), password)
+}
+
+fn with(mounts: u8, cluster: ClusterConfig, password: &str) -> Bench {
     let mut bench = Bench::new(cluster, NetworkConfig::default(), 1);
     let client = bench.add_client(Config::default(), 1);
     bench.set_password(password);
@@ -78,6 +81,31 @@ fn a_wrong_password_is_presented_three_times_a_day_whatever_the_number_of_mounts
         let told: std::collections::BTreeSet<_> =
             bench.told.iter().filter(refused).map(|(_, mount, _)| *mount).collect();
         assert_eq!(told.len(), 100, "{profile}: each mount is told");
+    }
+}
+
+#[test]
+fn an_endpoint_mapper_that_wants_a_logon_is_presented_a_wrong_password_as_seldom() {
+    for profile in Profile::ALL {
+        let mut cluster = ClusterConfig::new(profile, NODES, [10, 0, 0]);
+        cluster.traits.mapper_wants_logon = true;
+        let mut bench = with(100, cluster, "wrong");
+        let logons = |bench: &Bench| {
+            // Who has not logged on at all is refused too, and not hung up on.
+            let is_refused =
+                |it: &&Happening| matches!(it, Happening::Closed { why, .. } if why == "refused");
+            bench.happened.iter().filter(is_refused).count()
+        };
+        bench.pass(DAY);
+        assert!((1..=3).contains(&logons(&bench)), "{profile}: {}", logons(&bench));
+        let refused = |(_, _, event): &&(_, _, Event)| {
+            let is_denied = |error: &Error| matches!(error, Error::MapperAccessDenied { .. });
+            matches!(event, Event::Failed { error, retry_in: None } if is_denied(error))
+        };
+        assert!(bench.told.iter().any(|it| refused(&it)), "{profile}: {:?}", bench.told);
+        bench.set_password("secret");
+        bench.echo();
+        assert!(settle(&mut bench, SECOND), "{profile}");
     }
 }
 

@@ -176,10 +176,8 @@ impl Cluster {
             multiplexing: traits.multiplexing,
             header_signing: traits.header_signing,
             max_fragment: traits.max_fragment,
-            logons: match service {
-                Service::Mapper => None,
-                Service::Witness => self.logons.clone(),
-            },
+            logons: self.logons.clone(),
+            anonymous: service == Service::Mapper && !traits.mapper_wants_logon,
         });
         self.last_conn += 1;
         self.last_group += 1;

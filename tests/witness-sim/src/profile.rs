@@ -112,6 +112,10 @@ pub struct Traits {
     /// Whether DNS has the addresses of living nodes only (SmartConnect),
     /// instead of all.
     pub dns_live_only: bool,
+    /// Whether the endpoint mapper answers those only who log on: a policy of Windows,
+    /// RestrictRemoteClients=2 ("Restrict Unauthenticated RPC clients", Authenticated without
+    /// exceptions). Its default is not to.
+    pub mapper_wants_logon: bool,
     /// Whether concurrent multiplexing is granted.
     pub multiplexing: bool,
     /// Whether header signing is granted.
@@ -159,6 +163,7 @@ impl Profile {
             notify_aliases_once: true,
             node_death: NodeDeath::Unavailable,
             dns_live_only: false,
+            mapper_wants_logon: false,
             multiplexing: true,
             header_signing: true,
             max_fragment: 5840,

@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) max_fragment: u16,
     /// Who may call; `None`: anybody, without authentication.
     pub(crate) logons: Option<Arc<Logons>>,
+    /// Whether others may, too.
+    pub(crate) anonymous: bool,
 }
 
 /// What a client wants.
@@ -153,7 +155,7 @@ pub(crate) struct ServerAssociation {
 impl ServerAssociation {
     pub(crate) fn new(options: Options) -> Self {
         Self {
-            security: Security::new(options.logons.clone()),
+            security: Security::new(options.logons.clone(), options.anonymous),
             max_xmit_frag: options.max_fragment,
             options,
             input: Vec::new(),

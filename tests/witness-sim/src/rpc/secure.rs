@@ -25,6 +25,7 @@ pub(crate) struct Logons {
 #[derive(Debug)]
 pub(super) struct Security {
     logons: Option<Arc<Logons>>,
+    anonymous: bool,
     state: State,
     pub(super) header_signing: bool,
 }
@@ -59,8 +60,8 @@ impl Logons {
 }
 
 impl Security {
-    pub(super) fn new(logons: Option<Arc<Logons>>) -> Self {
-        Self { logons, state: State::Anonymous, header_signing: false }
+    pub(super) fn new(logons: Option<Arc<Logons>>, anonymous: bool) -> Self {
+        Self { logons, anonymous, state: State::Anonymous, header_signing: false }
     }
 
     pub(super) fn user(&self) -> Option<String> {
@@ -161,7 +162,7 @@ impl Security {
         fixed: usize,
     ) -> Result<Option<Refusal>, Hangup> {
         match &mut self.state {
-            State::Anonymous if self.logons.is_none() => Ok(None),
+            State::Anonymous if self.anonymous || self.logons.is_none() => Ok(None),
             // [MS-SWN] 7: less than integrity is refused.
             State::Anonymous => Ok(Some(Refusal::new(FaultStatus::ACCESS_DENIED, false))),
             State::Refused(status) => Ok(Some(Refusal::new(*status, true))),
