@@ -148,20 +148,27 @@ pub(crate) fn best_address(
     current: Option<IpAddr>,
     known: Known<'_>,
 ) -> Option<IpAddr> {
-    let is_own = known.is_own;
-    let mut usable = list
-        .iter()
-        .take(MOVE_MAX)
-        .filter(|info| version != Version::V2 || !info.is_offline())
-        .flat_map(|info| info.addresses().map(|address| address.to_canonical()))
-        .filter(|address| may_be_a_server(*address, current))
-        .filter(|address| !is_own(*address) || current.is_some_and(is_own));
-    let first = usable.next()?;
+    let is_usable = |address: IpAddr| {
+        may_be_a_server(address, current)
+            && (!(known.is_own)(address) || current.is_some_and(known.is_own))
+    };
     let rank = |address: IpAddr| {
         current.map(|now| Rank::of(address, now, false, known.is_silent(address)))
     };
-    // Most lists have one.
-    Some(usable.fold(first, |best, it| if rank(it) < rank(best) { it } else { best }))
+    let mut best = None;
+    for info in list.iter().take(MOVE_MAX) {
+        if version == Version::V2 && info.is_offline() {
+            continue;
+        }
+        for address in info.addresses().map(|address| address.to_canonical()) {
+            // Most lists have one.
+            let is_better = best.is_none_or(|best| rank(address) < rank(best));
+            if is_better && is_usable(address) {
+                best = Some(address);
+            }
+        }
+    }
+    best
 }
 
 #[cfg(test)]

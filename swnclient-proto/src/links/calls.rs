@@ -47,7 +47,11 @@ impl Links {
     /// Asks for the list that some wait for since the last one was asked for.
     pub(super) fn request_next_list(&mut self, link_id: LinkId, now: Instant) {
         if let Some(link) = self.links.get_mut(&link_id).filter(|link| !link.list_next.is_empty()) {
-            link.listing.append(&mut link.list_next);
+            match link.listing.is_empty() {
+                // Mostly so; and it takes no room of its own.
+                true => std::mem::swap(&mut link.listing, &mut link.list_next),
+                false => link.listing.append(&mut link.list_next),
+            }
             self.call_for_list(link_id, now);
         }
     }

@@ -95,8 +95,8 @@ pub(crate) struct Links {
     config: Config,
     links: BTreeMap<LinkId, Link>,
     connections: BTreeMap<ConnectionId, LinkId>,
-    /// By address, the links that can take further registrations.
-    open: BTreeMap<IpAddr, Vec<LinkId>>,
+    /// With their addresses, the links that can take further registrations.
+    open: BTreeSet<(IpAddr, LinkId)>,
     /// Witnesses that refused version 2, for as long as they stay up.
     version_1_only: BTreeSet<IpAddr>,
     /// Servers that have not answered lately.
@@ -119,7 +119,7 @@ impl Links {
             config,
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
-            open: BTreeMap::new(),
+            open: BTreeSet::new(),
             version_1_only: BTreeSet::new(),
             silent: Silent::new(),
             endpoints: Endpoints::default(),
@@ -143,8 +143,9 @@ impl Links {
         group_name: Option<&str>,
         now: Instant,
     ) -> LinkId {
-        let open = self.open.get(&address).into_iter().flatten().copied();
-        let shared = open.into_iter().find(|link| {
+        let at_address = (address, LinkId(0))..=(address, LinkId(u64::MAX));
+        let mut open = self.open.range(at_address).map(|(_, link)| *link);
+        let shared = open.find(|link| {
             self.links.get(link).is_some_and(|link| {
                 link.credentials == *credentials && link.target.eq_ignore_ascii_case(target)
             })
@@ -166,7 +167,7 @@ impl Links {
                 self.events.push_back(LinksEvent::Refused { link: id, error });
             } else {
                 link.connect(&mut self.actions);
-                self.open.entry(address).or_default().push(id);
+                self.open.insert((address, id));
                 self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
             }
             self.links.insert(id, link);
@@ -226,16 +227,10 @@ impl Links {
         } else {
             1
         };
-        let open = self.open.entry(link.address).or_default();
-        let offered = open.contains(&link_id);
-        match (link.members.len() < limit, offered) {
-            (true, false) => open.push(link_id),
-            (false, true) => open.retain(|other| *other != link_id),
-            _ => {}
-        }
-        if open.is_empty() {
-            self.open.remove(&link.address);
-        }
+        match link.members.len() < limit {
+            true => self.open.insert((link.address, link_id)),
+            false => self.open.remove(&(link.address, link_id)),
+        };
     }
 
     fn remove(&mut self, link_id: LinkId) -> Option<Link> {
@@ -247,12 +242,7 @@ impl Links {
         if !self.links.values().any(|other| other.address == link.address) {
             self.version_1_only.remove(&link.address);
         }
-        if let Some(open) = self.open.get_mut(&link.address) {
-            open.retain(|other| *other != link_id);
-            if open.is_empty() {
-                self.open.remove(&link.address);
-            }
-        }
+        self.open.remove(&(link.address, link_id));
         self.actions.push_back(Action::Close { connection: link.connection });
         Some(link)
     }
