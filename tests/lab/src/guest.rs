@@ -123,6 +123,27 @@ impl Guest {
         self.ok("uname -r").trim_end().to_owned()
     }
 
+    /// Confines a program by the daemon's AppArmor profile, in enforce mode, where the kernel has AppArmor
+    /// (`LAB_KERNEL=6.12+apparmor`). What the program is given in the guest's directory is added to it.
+    pub(crate) fn confine(&self, program: &Path) {
+        let profile =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/apparmor/usr.sbin.swnd");
+        self.ok(&format!(
+            "test -e /sys/module/apparmor || exit 0
+            mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
+            sed 's|/usr/sbin/swnd|{}|; s|include if exists <local/.*|{}/** rwk,|' '{profile}' |
+                apparmor_parser --replace --skip-cache
+            grep -Fx 'swnd (enforce)' /sys/kernel/security/apparmor/profiles",
+            program.display(),
+            self.dir.display(),
+        ));
+    }
+
+    /// What AppArmor has denied so far.
+    pub(crate) fn denied(&self) -> String {
+        self.run("dmesg | grep 'apparmor=\"DENIED\"'").stdout
+    }
+
     /// The contents of /proc/fs/cifs/DebugData.
     pub fn cifs_debug_data(&self) -> String {
         self.ok("cat /proc/fs/cifs/DebugData")
@@ -255,6 +276,10 @@ pub struct Process<'a> {
 }
 
 impl Process<'_> {
+    pub(crate) fn guest(&self) -> &Guest {
+        self.guest
+    }
+
     /// Waits for its end.
     ///
     /// # Panics

@@ -37,6 +37,7 @@ impl<'a> Swnd<'a> {
         environment: &str,
         options: &str,
     ) -> Swnd<'a> {
+        guest.confine(program);
         let program = program.display();
         Swnd(guest.spawn(&format!(
             "RUST_BACKTRACE=1 SWND_SECCOMP=kill {environment} exec '{program}' --log stderr -d 10 {options}"
@@ -122,6 +123,10 @@ impl Drop for Swnd<'_> {
         let log = log.to_lowercase();
         for secret in [PASSWORD, NT_HASH] {
             assert!(!log.contains(secret), "swnd has logged {secret}\n{log}");
+        }
+        if !self.0.guest().is_abandoned() {
+            let denied = self.0.guest().denied();
+            assert!(denied.is_empty(), "AppArmor has denied\n{denied}");
         }
     }
 }
