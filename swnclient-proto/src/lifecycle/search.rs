@@ -138,9 +138,11 @@ impl Registrations {
     }
 }
 
-/// A witness knows its cluster by name only. An IPv6 address may come in brackets.
+/// A witness knows its cluster by name only. An IPv6 address may come in brackets, and with
+/// the interface that it is good on.
 fn is_name(net_name: &str) -> bool {
     let bare = net_name.trim_start_matches('[').trim_end_matches(']');
+    let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
     !bare.is_empty() && bare.parse::<IpAddr>().is_err()
 }
 
@@ -152,8 +154,13 @@ mod tests {
 
     #[test]
     fn what_was_mounted_by_address_never_reaches_a_server_however_often_it_is_asked_for() {
-        for (name, address) in [("10.77.0.103", None), ("[fe80::1]", None), ("", Some("10.77.0.1"))]
-        {
+        for (name, address) in [
+            ("10.77.0.103", None),
+            ("[fe80::1]", None),
+            ("fe80::1%eth0", None),
+            ("[fe80::1%eth0]", Some("10.77.0.1")),
+            ("", Some("10.77.0.1")),
+        ] {
             let mut client = Client::new(Config::default(), 1);
             let (id, mut now) = (RegistrationId(1), Instant::now());
             let request = RegistrationRequest {
