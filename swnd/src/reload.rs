@@ -60,8 +60,9 @@ impl Reloading {
         self.daemon.set_log_level(level);
         if reloaded.changed.iter().any(|key| key != "debuglevel") {
             self.daemon.set_policy(policy);
-            self.daemon.set_rules(rules);
         }
+        // Files with credentials may have others now.
+        self.daemon.set_rules(rules);
         reloaded
     }
 }

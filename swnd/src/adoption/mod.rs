@@ -153,7 +153,8 @@ impl Adoption {
                 share_name_notify: true,
                 ip_notify: false,
             });
-            let ip_notify = share.is_some_and(|share| share.scale_out);
+            // A connection that is being made does not say it yet.
+            let ip_notify = request.ip_notify || share.is_some_and(|share| share.scale_out);
             let request = RegistrationRequest { ip_address: Some(address), ip_notify, ..request };
             let credentials = self.rules.of(first).and_then(|rule| rule.credentials.clone());
             Some((key, Wanted { request, credentials }))

@@ -150,6 +150,21 @@ fn of_all_mounts_those_are_adopted_that_can_have_a_witness() {
 }
 
 #[test]
+fn a_second_connection_that_does_not_say_yet_what_the_share_can_do_changes_nothing() {
+    const SCALE_OUT: &str = "\t1) \\\\WITCLU\\data Mounts: 1 DevInfo: 0x20\n\
+        \tShare Capabilities: SCALEOUT, CLUSTER,\tShare Flags: 0x0\n";
+    const NEW: &str = "\t1) \\\\WITCLU\\data Mounts: 1 DevInfo: 0x0\n\tShare Capabilities: None\n";
+    let mounted = found(&[(7, DATA, AT_101)]);
+    let with = |text: &str| Found { debug_data: Some(DebugData::parse(text)), ..mounted.clone() };
+    let mut adoption = of_cluster();
+    let expected = ["+ 0 //WITCLU/data 10.77.0.101 scale-out"];
+    assert_eq!(lines(&adoption.update(&with(SCALE_OUT))), expected);
+    for text in [format!("{NEW}{SCALE_OUT}"), format!("{SCALE_OUT}{NEW}"), NEW.into(), "".into()] {
+        assert_eq!(adoption.update(&with(&text)), [], "{text}");
+    }
+}
+
+#[test]
 fn other_rules_count_for_mounts_that_are_there() {
     let mut adoption = of_cluster();
     let mounted = found(&[(7, DATA, AT_101), (8, "//other/data", AT_101)]);

@@ -54,7 +54,7 @@ pub trait Source: Send + Sync + 'static {
     /// ignores, or, with `reconnect`, one that has it reconnect. Returns how long that took.
     /// May block.
     fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError>;
-    /// Changes which mounts are adopted.
+    /// Changes which mounts are adopted, and has their credentials read again.
     fn set_rules(&self, rules: Rules);
     /// Changes what is logged.
     fn set_log_level(&self, level: LevelFilter) {

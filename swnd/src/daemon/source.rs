@@ -48,7 +48,10 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
     }
 
     fn set_rules(&self, rules: Rules) {
-        self.shared.books().adoption.set_rules(rules);
+        let mut books = self.shared.books();
+        books.adoption.set_rules(rules);
+        books.adoption.register_again();
+        drop(books);
         self.shared.adopt.notify_one();
     }
 

@@ -93,10 +93,11 @@ impl DebugData {
         data
     }
 
-    /// What is known of a share.
+    /// What is known of a share: of several connections to it, by the one that says most.
     pub fn share(&self, net_name: &str, share: &str) -> Option<&Share> {
         let name = format!(r"\\{net_name}\{share}");
-        self.shares.iter().find(|it| it.name.eq_ignore_ascii_case(&name))
+        let all = self.shares.iter().filter(|it| it.name.eq_ignore_ascii_case(&name));
+        all.max_by_key(|it| (it.clustered, it.scale_out))
     }
 
     /// The connections with a session at `address`.
@@ -164,7 +165,8 @@ mod tests {
             \t2) \\\\WITCLU\\data Mounts: 1 DevInfo: 0x20 Attributes: 0x1006f\n\
             \tPathComponentMax: 255 Status: 1 type: DISK Serial Number: 0x1\n\
             \tShare Capabilities: CONTINUOUS AVAILABILITY, SCALEOUT, CLUSTER,\tShare Flags: 0x0\n\
-            \t3) \\\\nas\\data Mounts: 1\n\tShare Capabilities: None\tShare Flags: 0x0\n";
+            \t3) \\\\WITCLU\\data Mounts: 1 DevInfo: 0x0\n\tShare Capabilities: None\n\
+            \t4) \\\\nas\\data Mounts: 1\n\tShare Capabilities: None\tShare Flags: 0x0\n";
         let data = DebugData::parse(TEXT);
         let abilities = |net_name: &str| {
             data.share(net_name, "DATA").map(|share| (share.clustered, share.scale_out))

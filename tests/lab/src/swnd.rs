@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{Guest, NT_HASH, PASSWORD, Process, built, wait_until};
+use crate::{CLUSTER_NAME, Guest, NT_HASH, PASSWORD, Process, USER, built, wait_until};
 
 /// A `swnd` in the guest, in the foreground, with its log.
 #[derive(Debug)]
@@ -42,6 +42,38 @@ impl<'a> Swnd<'a> {
         Swnd(guest.spawn(&format!(
             "RUST_BACKTRACE=1 SWND_SECCOMP=kill {environment} exec '{program}' --log stderr -d 10 {options}"
         )))
+    }
+
+    /// Starts it so that it adopts each mount of the cluster without the option `witness`, by the lab's user.
+    ///
+    /// # Panics
+    /// Where it hasn't been built.
+    pub fn start_adopting(guest: &'a Guest, options: &str) -> Swnd<'a> {
+        Swnd::start_adopting_as(guest, "0600", options)
+    }
+
+    /// The same, with another mode of the file with the user's password.
+    ///
+    /// # Panics
+    /// Where it hasn't been built.
+    pub fn start_adopting_as(guest: &'a Guest, mode: &str, options: &str) -> Swnd<'a> {
+        let configuration =
+            format!("[mount.\"//{CLUSTER_NAME}/*\"]\ncredentials = \"/run/credentials\"");
+        guest.ok(&format!(
+            "printf '%s\\n' 'username={USER}' 'password={PASSWORD}' > /run/credentials \
+             && chmod {mode} /run/credentials && printf '%s\\n' '{configuration}' > /run/swnd.conf"
+        ));
+        Swnd::start_with(guest, "", &format!("--config /run/swnd.conf {options}"))
+    }
+
+    /// How often its first thread, which is the event loop, has been woken up.
+    ///
+    /// # Panics
+    /// Where it doesn't run.
+    pub fn wake_ups(&self, guest: &Guest) -> u64 {
+        let status = guest.ok("cat /proc/$(pidof swnd)/status");
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse().ok()).expect("the kernel counts them")
     }
 
     /// Starts another daemon than this project's, in the foreground.

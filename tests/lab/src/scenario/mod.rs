@@ -34,6 +34,8 @@ pub enum Variant {
     Without,
     /// `swnd`, with these options.
     Swnd(String),
+    /// `swnd`, with these options, and mounts without the option `witness` that it adopts.
+    Adopted(String),
     /// Another daemon.
     Other(PathBuf),
 }
@@ -51,6 +53,8 @@ impl fmt::Display for Variant {
             Variant::Without => f.write_str("without a witness"),
             Variant::Swnd(options) if options.is_empty() => f.write_str("swnd"),
             Variant::Swnd(options) => write!(f, "swnd {options}"),
+            Variant::Adopted(options) if options.is_empty() => f.write_str("swnd, adopted"),
+            Variant::Adopted(options) => write!(f, "swnd {options}, adopted"),
             Variant::Other(program) => write!(f, "{}", program.display()),
         }
     }

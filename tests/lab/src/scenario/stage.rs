@@ -118,9 +118,13 @@ impl<'a> Stage<'a> {
         let daemon = match variant {
             Variant::Without => None,
             Variant::Swnd(options) => Some(Swnd::start_with(guest, "", options)),
+            Variant::Adopted(options) => Some(Swnd::start_adopting(guest, options)),
             Variant::Other(program) => Some(Swnd::start_other(guest, program)),
         };
-        let witness = if daemon.is_some() { "witness" } else { "rw" };
+        let witness = match variant {
+            Variant::Without | Variant::Adopted(_) => "rw",
+            Variant::Swnd(_) | Variant::Other(_) => "witness",
+        };
         let mut mounts = Vec::new();
         for (index, MountPlan { share, user, more, .. }) in setup.mounts.iter().enumerate() {
             let options = MountOptions {
