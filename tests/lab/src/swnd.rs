@@ -57,13 +57,14 @@ impl<'a> Swnd<'a> {
     /// # Panics
     /// Where it hasn't been built.
     pub fn start_adopting_as(guest: &'a Guest, mode: &str, options: &str) -> Swnd<'a> {
-        let configuration =
-            format!("[mount.\"//{CLUSTER_NAME}/*\"]\ncredentials = \"/run/credentials\"");
+        let dir = guest.shared_dir().display();
         guest.ok(&format!(
-            "printf '%s\\n' 'username={USER}' 'password={PASSWORD}' > /run/credentials \
-             && chmod {mode} /run/credentials && printf '%s\\n' '{configuration}' > /run/swnd.conf"
+            "printf '%s\\n' 'username={USER}' 'password={PASSWORD}' > {dir}/credentials \
+             && chmod {mode} {dir}/credentials \
+             && printf '%s\\n' '[mount.\"//{CLUSTER_NAME}/*\"]' 'credentials = \"{dir}/credentials\"' \
+             > {dir}/swnd.conf"
         ));
-        Swnd::start_with(guest, "", &format!("--config /run/swnd.conf {options}"))
+        Swnd::start_with(guest, "", &format!("--config {dir}/swnd.conf {options}"))
     }
 
     /// How often its first thread, which is the event loop, has been woken up.

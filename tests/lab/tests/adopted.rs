@@ -97,7 +97,8 @@ fn credentials_that_others_may_read_are_refused_with_one_line() {
     sleep(Duration::from_secs(1));
     assert_eq!(swnd.log().matches(wanted).count(), 1, "{}", swnd.log());
     assert!(cluster.registrations().is_empty());
-    guest.ok("chmod 600 /run/credentials && kill -HUP $(pidof swnd)");
+    let dir = guest.shared_dir().display();
+    guest.ok(&format!("chmod 600 {dir}/credentials && kill -HUP $(pidof swnd)"));
     wait_registered("by what is read at a reload", &cluster, &[here.into()]);
 }
 
