@@ -5,7 +5,7 @@ use std::time::Duration;
 use swnd::adoption::Rules;
 use swnd::authentication::Policy;
 use swnd::control::interface::Reloaded;
-use swnd::control::{Monitors, Source, TestError, serve_connection};
+use swnd::control::{Monitors, Probe, Source, TestError, serve_connection};
 use swnd::daemon::Status;
 use swnd::report::Report;
 use swnd::table::MountView;
@@ -31,6 +31,15 @@ impl Source for Idle {
     fn set_policy(&self, _: Policy) {}
 
     fn set_rules(&self, _: Rules) {}
+
+    fn probe(&self, id: u32) -> Option<Probe> {
+        let nodes: Vec<std::net::IpAddr> = vec![[192, 0, 2, 1].into()];
+        let witness = ([192, 0, 2, 1].into(), 2);
+        (id == 1).then(|| Probe {
+            nodes: Box::pin(std::future::ready(nodes)),
+            attempt: Box::pin(std::future::ready(Ok(witness))),
+        })
+    }
 
     fn test_notify(&self, id: u32, _: bool) -> Result<Duration, TestError> {
         match id {
@@ -103,6 +112,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         witness("TestNotify", r#","parameters":{"id":1,"reconnect":true}"#),
         witness("SetLogLevel", r#","parameters":{"level":"verbose"}"#),
         witness("Reload", ""),
+        witness("Probe", r#","more":true,"parameters":{"id":1}"#),
         witness("Monitor", r#","more":true"#),
     ];
     let each = calls.iter().map(|call| [b"\x01", call.as_bytes()].concat());
@@ -117,6 +127,6 @@ mod tests {
         let seeds = super::seeds();
         let replies: Vec<_> = seeds.iter().map(|seed| super::converse(seed)).collect();
         // One way, and events that never come, have no reply; a user may not do three of them.
-        assert_eq!(replies, [1, 1, 1, 0, 1, 1, 1, 1, 0, 7]);
+        assert_eq!(replies, [1, 1, 1, 0, 1, 1, 1, 1, 2, 0, 8]);
     }
 }

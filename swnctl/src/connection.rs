@@ -6,10 +6,15 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
-use swnd::control::interface::{Counted, Counters, Monitored, NAME, Reloaded, Status, Tested};
+use swnd::control::interface::{
+    Counted, Counters, Monitored, NAME, ProbeStep, Probed, Reloaded, Status, Tested,
+};
 
 /// How long the daemon may take for a reply.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a step of a probe may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(90);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +88,19 @@ impl Connection {
         Ok(Duration::from_micros(micros))
     }
 
+    /// Has the daemon try the way to a witness, and hands each step to `each`.
+    pub fn probe(&mut self, id: u32, mut each: impl FnMut(ProbeStep)) -> Result<(), CallError> {
+        self.send("Probe", &json!({ "id": id }), true)?;
+        self.0.get_ref().set_read_timeout(Some(PROBE_LIMIT))?;
+        loop {
+            let (Probed { step }, continues) = self.receive_one()?;
+            each(step);
+            if !continues {
+                return Ok(self.0.get_ref().set_read_timeout(Some(LIMIT))?);
+            }
+        }
+    }
+
     /// Sets the log's level.
     pub fn set_log_level(&mut self, level: &str) -> Result<(), CallError> {
         self.call::<Value>("SetLogLevel", &json!({ "level": level })).map(drop)
@@ -131,6 +149,11 @@ impl Connection {
     }
 
     fn receive<T: DeserializeOwned>(&mut self) -> Result<T, CallError> {
+        self.receive_one().map(|(reply, _)| reply)
+    }
+
+    /// Returns a reply, and whether more follow.
+    fn receive_one<T: DeserializeOwned>(&mut self) -> Result<(T, bool), CallError> {
         let mut bytes = Vec::new();
         self.0.read_until(0, &mut bytes)?;
         if bytes.pop() != Some(0) {
@@ -153,7 +176,9 @@ impl Connection {
             Some(error) => Err(CallError::Other(error.into())),
             None => {
                 let parameters = reply.get_mut("parameters").map(Value::take).unwrap_or_default();
-                serde_json::from_value(parameters).map_err(invalid)
+                let continues = reply.get("continues").and_then(Value::as_bool);
+                let parameters = serde_json::from_value(parameters).map_err(invalid)?;
+                Ok((parameters, continues.unwrap_or_default()))
             }
         }
     }

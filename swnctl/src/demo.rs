@@ -2,6 +2,7 @@
 //! witness cluster in this process and a stand-in for the kernel are around it.
 
 use crate::out;
+use crate::terminal::{Colour, Terminal};
 use kernel_sim::{StandInKernel, Taken};
 use smol_str::SmolStr;
 use std::net::IpAddr;
@@ -33,6 +34,7 @@ pub fn run() -> Result<(), String> {
         out::line(format_args!(
             "them, all in this process. The kernel and the cluster are stand-ins."
         ));
+        show_legend();
         failover().await?;
         version_1().await
     })
@@ -74,6 +76,31 @@ async fn version_1() -> Result<(), String> {
     scene.kernel.echo();
     scene.until(|m| *m == Milestone::Registered).await?;
     scene.unmount(id).await
+}
+
+/// Who is in it, as they are coloured on a terminal.
+const LEGEND: [(&str, Colour, &str); 4] = [
+    ("swnd", Colour::Good, "the real daemon"),
+    ("kernel", Colour::Doubtful, "a stand-in"),
+    ("cluster", Colour::Plain, "a stand-in"),
+    ("admin", Colour::Bad, "what is done to them"),
+];
+
+/// Says who is who, where there are colours.
+fn show_legend() {
+    let terminal = Terminal::of_output();
+    if terminal.colour {
+        let all = LEGEND.map(|(who, colour, is)| format!("{}: {is}", terminal.paint(who, colour)));
+        out::line(format_args!("{}", all.join("; ")));
+    }
+}
+
+/// Shows what has happened, and to whom.
+fn show(since: Duration, who: &str, what: &str) {
+    let terminal = Terminal::of_output();
+    let colour = LEGEND.iter().find(|(it, ..)| *it == who).map_or(Colour::Quiet, |it| it.1);
+    let (since, who) = (since.as_secs_f64(), terminal.paint(&format!("{who:8}"), colour));
+    out::line(format_args!("{since:8.3} s  {who} {}", terminal.wrap(what, 21)));
 }
 
 /// Something to tell.
@@ -215,7 +242,7 @@ impl Scene {
     }
 
     fn say(&self, who: &str, what: String) {
-        out::line(format_args!("{:8.3} s  {who:8} {what}", self.start.elapsed().as_secs_f64()));
+        show(self.start.elapsed(), who, &what);
     }
 
     fn kernel_says(&self, what: String) {
@@ -265,8 +292,8 @@ impl Scene {
                     | Happening::Unregistered { .. } => {}
                     _ => return,
                 }
-                let since = at.saturating_duration_since(self.start).as_secs_f64();
-                out::line(format_args!("{since:8.3} s  {:8} {}", "cluster", event.what));
+                let since = at.saturating_duration_since(self.start);
+                show(since, "cluster", &event.what.to_string());
             }
         }
     }

@@ -12,6 +12,7 @@ pub(crate) enum Colour {
     Doubtful,
     Bad,
     Quiet,
+    Plain,
 }
 
 impl Colour {
@@ -21,6 +22,7 @@ impl Colour {
             Self::Doubtful => "\x1b[33m",
             Self::Bad => "\x1b[1;31m",
             Self::Quiet => "\x1b[2m",
+            Self::Plain => "\x1b[36m",
         }
     }
 }

@@ -168,13 +168,18 @@ async fn a_test_goes_from_the_kernel_over_each_node_to_a_reconnect() {
     std::fs::remove_file(&account).unwrap();
     assert_eq!(code, Some(0), "{text}{error}");
     let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(lines.len(), 6, "{text}");
     assert!(lines[0].starts_with("ok ") && lines[0].ends_with("took a harmless notification"));
-    for (line, address) in lines[1..3].iter().zip(&bench.addresses[1..]) {
+    let [_, second, third] = bench.addresses;
+    assert!(
+        lines[1].contains(&format!("lists in service: {}, {second}, {third}", bench.addresses[0]))
+    );
+    assert!(lines[2].contains("registered once more at witness"), "{text}");
+    for (line, address) in lines[3..5].iter().zip(&bench.addresses[1..]) {
         let expected = format!("  {address} registered this machine, and let it go");
         assert!(line.starts_with("ok ") && line.ends_with(&expected), "{line}");
     }
-    assert!(lines[3].contains("the kernel reconnects"), "{text}");
+    assert!(lines[5].contains("the kernel reconnects"), "{text}");
     // The mount keeps its registration.
     assert_eq!(bench.swnctl(&["status", &id]).await.0, Some(0));
     let told = bench.kernel.take_notifications();

@@ -55,6 +55,14 @@ impl Registrar for Quiet {
 
     fn unregister(&self, _: RegistrationId) {}
 
+    fn attempt(
+        &self,
+        _: RegistrationRequest,
+        _: Credentials,
+    ) -> swnd::failover::driver::Answer<Result<(IpAddr, u8), swnclient::Error>> {
+        Box::pin(async { Err(swnclient::Error::NoWitness) })
+    }
+
     fn nodes(&self, _: RegistrationId) -> swnd::failover::driver::Answer<Vec<IpAddr>> {
         Box::pin(async { Vec::new() })
     }

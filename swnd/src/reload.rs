@@ -3,7 +3,7 @@
 use crate::adoption::Rules;
 use crate::authentication::Policy;
 use crate::control::interface::Reloaded;
-use crate::control::{Source, TestError};
+use crate::control::{Probe, Source, TestError};
 use crate::report::Kind;
 use crate::settings::{Setting, Settings, SettingsError, Sources};
 use crate::status::Status;
@@ -98,6 +98,10 @@ impl Source for Reloading {
         self.daemon.set_policy(policy);
     }
 
+    fn probe(&self, id: u32) -> Option<Probe> {
+        self.daemon.probe(id)
+    }
+
     fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {
         self.daemon.test_notify(id, reconnect)
     }
@@ -159,6 +163,10 @@ mod tests {
 
         fn retry(&self, _: u32) -> bool {
             false
+        }
+
+        fn probe(&self, _: u32) -> Option<Probe> {
+            None
         }
 
         fn test_notify(&self, _: u32, _: bool) -> Result<Duration, TestError> {

@@ -40,6 +40,13 @@ pub trait Registrar: Send + Sync + 'static {
     fn try_now(&self, id: RegistrationId);
     /// [`Client::unregister`].
     fn unregister(&self, id: RegistrationId);
+    /// One attempt to register, by a registration of its own that ends with it: the
+    /// witness and the protocol's version.
+    fn attempt(
+        &self,
+        request: RegistrationRequest,
+        credentials: Credentials,
+    ) -> Answer<Result<(IpAddr, u8), swnclient::Error>>;
     /// The addresses of the cluster's nodes that are in service.
     fn nodes(&self, id: RegistrationId) -> Answer<Vec<IpAddr>>;
 }
@@ -59,6 +66,24 @@ impl Registrar for Client {
 
     fn unregister(&self, id: RegistrationId) {
         Client::unregister(self, id);
+    }
+
+    fn attempt(
+        &self,
+        request: RegistrationRequest,
+        credentials: Credentials,
+    ) -> Answer<Result<(IpAddr, u8), swnclient::Error>> {
+        let mut registration = self.registration(request, credentials);
+        Box::pin(async move {
+            loop {
+                match registration.next_event().await {
+                    Some(Event::Registered { witness, version }) => return Ok((witness, version)),
+                    Some(Event::Failed { error, .. }) => return Err(error),
+                    Some(_) => {}
+                    None => return Err(swnclient::Error::NoWitness),
+                }
+            }
+        })
     }
 
     fn nodes(&self, id: RegistrationId) -> Answer<Vec<IpAddr>> {

@@ -19,7 +19,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use step::Step;
 use swnclient_proto::wire::Version;
-use swnd::control::interface::Registration;
+use swnd::control::interface::{ProbeStep, Registration};
 
 /// How long a mount may take to answer after it was made to reconnect.
 const RECONNECT_LIMIT: Duration = Duration::from_secs(120);
@@ -57,6 +57,19 @@ pub(crate) fn run(
     for registration in &selected {
         shown.step(&notification(&mut daemon, registration)?)?;
     }
+    for registration in &selected {
+        let mut steps = Vec::new();
+        match daemon.probe(registration.id, |step| steps.push(step)) {
+            Ok(()) => {}
+            // It is of an older version, or the mount's credentials are of no use.
+            Err(CallError::Other(_) | CallError::NotFound) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        for ProbeStep { step, ok, micros, text } in steps {
+            let text = format!("{}: {text}", show::share(registration));
+            shown.step(&Step { step: step_name(&step), ok, micros, text })?;
+        }
+    }
     if options.all_nodes {
         for registration in &selected {
             for step in all_nodes(registration, options)? {
@@ -79,6 +92,13 @@ pub(crate) fn run(
     match shown.well {
         true => Ok(()),
         false => Err(Exit::NotWell),
+    }
+}
+
+fn step_name(step: &str) -> &'static str {
+    match step {
+        "nodes" => "nodes",
+        _ => "register",
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// How one step went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Step {
-    /// notification, node, reconnect, move, moved, or registered.
+    /// notification, nodes, register, node, reconnect, move, moved, or registered.
     pub(crate) step: &'static str,
     /// Whether it went well.
     pub(crate) ok: bool,

@@ -2,7 +2,7 @@
 
 use super::interface::{self, Counted, Daemon, Monitored, Registration, Reloaded, Status, Tested};
 use super::wire::{Call, Connection, Failure};
-use super::{Context, TestError};
+use super::{Context, Probe, TestError};
 use serde_json::json;
 use std::io;
 use std::sync::Arc;
@@ -29,6 +29,13 @@ pub(super) async fn serve(stream: UnixStream, caller: Caller, context: &Context)
     while let Some(call) = timeout(IDLE_LIMIT, connection.call()).await?? {
         if call.method == "org.swnclient.Witness.Monitor" && call.more {
             return monitor(&mut connection, context).await;
+        }
+        if call.method == "org.swnclient.Witness.Probe" && call.more {
+            match probe(&call, &caller, context) {
+                Ok(probe) => super::probe::run(&mut connection, probe).await?,
+                Err(failure) => connection.send(&failure.encode()?).await?,
+            }
+            continue;
         }
         let answer = answer(&call, &caller, context).await;
         if call.oneway {
@@ -75,7 +82,7 @@ async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answe
     let method = call.method.as_str();
     Ok(match method {
         "org.swnclient.Witness.Status" => Answer::Status(status(context).await),
-        "org.swnclient.Witness.Monitor" => {
+        "org.swnclient.Witness.Monitor" | "org.swnclient.Witness.Probe" => {
             return Err(Failure::new("org.varlink.service.ExpectedMore", json!({})));
         }
         "org.swnclient.Witness.Retry" => {
@@ -147,6 +154,15 @@ async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answe
             });
         }
     })
+}
+
+fn probe(call: &Call, caller: &Caller, context: &Context) -> Result<Probe, Failure> {
+    if !caller.privileged {
+        return Err(Failure::permission_denied());
+    }
+    let id: u32 = call.parameter("id")?;
+    log::info!("user {} probes the witness of the kernel's registration {id}", caller.uid);
+    context.source.probe(id).ok_or_else(|| Failure::not_found(id))
 }
 
 async fn test(
@@ -224,6 +240,10 @@ mod tests {
             panic!("a policy was set");
         }
 
+        fn probe(&self, _: u32) -> Option<Probe> {
+            panic!("a witness was asked")
+        }
+
         fn test_notify(&self, _: u32, _: bool) -> Result<Duration, TestError> {
             panic!("the kernel was told");
         }
@@ -259,6 +279,10 @@ mod tests {
             let refused = answer(&call(text), &caller, &context).await.err();
             assert_eq!(refused, Some(Failure::permission_denied()), "{text}");
         }
+        let asked =
+            call(r#"{"method":"org.swnclient.Witness.Probe","more":true,"parameters":{"id":1}}"#);
+        let refused = probe(&asked, &caller, &context).err();
+        assert_eq!(refused, Some(Failure::permission_denied()));
         assert_eq!(log::max_level(), before);
     }
 }

@@ -156,6 +156,26 @@ impl Counted {
     }
 }
 
+/// One reply to `Probe`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// What was tried.
+    pub step: ProbeStep,
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStep {
+    /// nodes, or register.
+    pub step: String,
+    /// Whether it went well.
+    pub ok: bool,
+    /// How long it took, in microseconds.
+    pub micros: Option<u64>,
+    /// The same as text.
+    pub text: String,
+}
+
 /// The reply to `TestNotify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tested {

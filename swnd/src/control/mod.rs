@@ -4,6 +4,7 @@
 mod client;
 pub mod interface;
 mod monitor;
+mod probe;
 mod wire;
 
 pub use crate::paths::SOCKET;
@@ -11,6 +12,7 @@ pub use monitor::Monitors;
 
 use crate::adoption::Rules;
 use crate::authentication::Policy;
+use crate::failover::driver::Answer;
 use crate::report::Kind;
 use crate::status::Status;
 use crate::table::MountView;
@@ -19,6 +21,7 @@ use log::LevelFilter;
 use rustix::io::Errno;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as Listener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -50,6 +53,9 @@ pub trait Source: Send + Sync + 'static {
     fn retry(&self, id: u32) -> bool;
     /// Changes how mounts authenticate from now on.
     fn set_policy(&self, policy: Policy);
+    /// Starts to try the way to the witness of one of the kernel's registrations, with its
+    /// credentials; `None`: there is no such registration, or none can be tried.
+    fn probe(&self, id: u32) -> Option<Probe>;
     /// Gives the kernel a notification for one of its registrations: one that it takes and
     /// ignores, or, with `reconnect`, one that has it reconnect. Returns how long that took.
     /// May block.
@@ -63,6 +69,20 @@ pub trait Source: Send + Sync + 'static {
     /// Reads the configuration again; `Err`: what is wrong in it. May block.
     fn reload(&self) -> Result<Reloaded, Vec<String>> {
         Err(vec!["this daemon has no configuration".into()])
+    }
+}
+
+/// What it takes to try the way to a witness.
+pub struct Probe {
+    /// The addresses of the cluster's nodes that are in service, as last told.
+    pub nodes: Answer<Vec<IpAddr>>,
+    /// One attempt to register, which is taken back: the witness and the protocol's version.
+    pub attempt: Answer<Result<(IpAddr, u8), swnclient::Error>>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probe").finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Observer, Shared};
 use crate::adoption::Rules;
 use crate::authentication::Policy;
-use crate::control::{Source, TestError};
+use crate::control::{Probe, Source, TestError};
 use crate::kernel::Transport;
 use crate::status::Status;
 use crate::table::{Forward, MountKind, MountView, Registrar};
@@ -53,6 +53,16 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
         books.adoption.register_again();
         drop(books);
         self.shared.adopt.notify_one();
+    }
+
+    fn probe(&self, id: u32) -> Option<Probe> {
+        let client = self.client.upgrade()?;
+        let books = self.shared.books();
+        let (request, credentials) = books.table.registering(id)?;
+        let registration = books.table.registration(id)?;
+        drop(books);
+        let attempt = client.attempt(request, credentials);
+        Some(Probe { nodes: client.nodes(registration), attempt })
     }
 
     fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {

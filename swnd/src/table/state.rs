@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::{Duration, Instant};
+use swnclient::{Credentials, RegistrationRequest};
 
 /// The state of a mount's registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,13 @@ impl Table {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let entries = self.entries.range((start, Bound::Unbounded));
         entries.take(limit).map(|(id, entry)| MountView::new(*id, entry)).collect()
+    }
+
+    /// Returns what is registered for one of the kernel's numbers, and with what;
+    /// `None`: there is no such number, or its credentials are of no use.
+    pub fn registering(&self, id: u32) -> Option<(RegistrationRequest, Credentials)> {
+        let entry = self.entries.get(&id)?;
+        Some((entry.request.clone(), entry.credentials.clone()?))
     }
 
     /// Starts an attempt to register now; `false` if the kernel has no registration of

@@ -53,6 +53,14 @@ impl Registrar for FakeClient {
         self.call(Call::Unregister(id));
     }
 
+    fn attempt(
+        &self,
+        _: RegistrationRequest,
+        _: Credentials,
+    ) -> Answer<Result<(IpAddr, u8), swnclient::Error>> {
+        Box::pin(std::future::ready(Err(swnclient::Error::NoWitness)))
+    }
+
     fn nodes(&self, _id: RegistrationId) -> Answer<Vec<IpAddr>> {
         Box::pin(std::future::ready(Vec::new()))
     }
