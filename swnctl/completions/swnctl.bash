@@ -431,7 +431,7 @@ _swnctl() {
             return 0
             ;;
         swnctl__subcmd__monitor)
-            opts="-h --json --socket --help"
+            opts="-h --all --json --socket --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -55,6 +55,7 @@ complete -c swnctl -n "__fish_swnctl_using_subcommand list" -s h -l help -d 'Pri
 complete -c swnctl -n "__fish_swnctl_using_subcommand monitor" -l json -d 'JSON instead of text: short, the default, or pretty' -r -f -a "short\t'A value on one line'
 pretty\t'For people, on many lines'"
 complete -c swnctl -n "__fish_swnctl_using_subcommand monitor" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand monitor" -l all -d 'Also what is logged to find a fault, such as each echo of the kernel'
 complete -c swnctl -n "__fish_swnctl_using_subcommand monitor" -s h -l help -d 'Print help'
 complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l credentials -d 'NTLM: a file with username=, password= and domain=, as of mount.cifs' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand check" -l user -d 'NTLM: this user, or DOMAIN\\USER, with a password that is asked for' -r -f -a "(__fish_complete_users)"

@@ -66,7 +66,7 @@ pub fn run(options: Options) -> Result<(), Exit> {
                 None => Ok(show::list(output, &registrations)?),
             }
         }
-        Command::Monitor { mounts } => monitor(output, &mut daemon, &mounts, json),
+        Command::Monitor { all, mounts } => monitor(output, &mut daemon, all, &mounts, json),
         Command::Wait { mount, timeout } => {
             wait(&mut daemon, &socket, &mount, Duration::from_secs(timeout.into()))
         }
@@ -135,6 +135,10 @@ fn check(
     let mut daemon = Connection::open(socket);
     let status = match &mut daemon {
         Ok(daemon) => daemon.status().map_err(|error| error.to_string()),
+        // What to do about it is another matter.
+        Err(CallError::NotRunning(error)) => {
+            Err(format!("swnd does not run, or has no control socket: {error}"))
+        }
         Err(error) => Err(error.to_string()),
     };
     let mut facts = Facts::collect(target, status, credentials, mapper)
@@ -158,6 +162,7 @@ fn check(
 fn monitor(
     output: &mut impl Write,
     daemon: &mut Connection,
+    all: bool,
     names: &[String],
     json: Option<Json>,
 ) -> Result<(), Exit> {
@@ -165,6 +170,9 @@ fn monitor(
     daemon.monitor()?;
     loop {
         let event = daemon.event()?.event;
+        if !all && matches!(event.level.as_str(), "debug" | "trace") {
+            continue;
+        }
         if !names.is_empty() && !names.iter().any(|name| is_about(&event, &mounted, name)) {
             continue;
         }

@@ -52,6 +52,9 @@ pub enum Command {
     List,
     /// Show what happens, as it happens
     Monitor {
+        /// Also what is logged to find a fault, such as each echo of the kernel
+        #[arg(long)]
+        all: bool,
         /// Only to these
         #[arg(value_name = "MOUNT", value_hint = ValueHint::DirPath)]
         mounts: Vec<String>,

@@ -56,7 +56,7 @@ fn differs(schema: &Value, root: &Value, value: &Value, at: &str) -> Option<Stri
     if let (Some(items), Some(all)) = (schema.get("items"), value.as_array()) {
         return all.iter().find_map(|it| differs(items, root, it, at));
     }
-    let Some(object) = value.as_object() else { return None };
+    let object = value.as_object()?;
     let properties = schema.get("properties").and_then(Value::as_object).unwrap();
     let required = schema.get("required").and_then(Value::as_array).unwrap();
     if let Some(missing) = required.iter().find(|it| !object.contains_key(it.as_str().unwrap())) {

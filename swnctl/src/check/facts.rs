@@ -212,7 +212,8 @@ impl Facts {
         let registrations = self.status.iter().flat_map(|status| &status.registrations);
         let is_of_mount =
             |it: &&Registration| self.mount.as_ref().is_some_and(|of| mounts::is_of(of, it));
-        let id = registrations.filter(is_of_mount).map(|it| it.id).next();
+        let is_the_kernels = |it: &&Registration| it.kind == MountKind::Kernel && is_of_mount(it);
+        let id = registrations.filter(is_the_kernels).map(|it| it.id).next();
         self.kernel = id.and_then(test);
     }
 

@@ -19,7 +19,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use step::Step;
 use swnclient_proto::wire::Version;
-use swnd::control::interface::{ProbeStep, Registration};
+use swnd::control::interface::{MountKind, ProbeStep, Registration};
 
 /// How long a mount may take to answer after it was made to reconnect.
 const RECONNECT_LIMIT: Duration = Duration::from_secs(120);
@@ -54,7 +54,9 @@ pub(crate) fn run(
     let registrations = daemon.status()?.registrations;
     let selected = select(&registrations, &mounted, &names)?;
     let mut shown = Shown { output, json, well: true };
-    for registration in &selected {
+    // The kernel takes none about those that swnd has adopted.
+    let is_the_kernels = |it: &&&Registration| it.kind == MountKind::Kernel;
+    for registration in selected.iter().filter(is_the_kernels) {
         shown.step(&notification(&mut daemon, registration)?)?;
     }
     for registration in &selected {
