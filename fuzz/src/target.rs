@@ -1,6 +1,6 @@
 //! The targets.
 
-use crate::{association, client, control, handshake, kernel, script, seeds};
+use crate::{association, c_library, client, control, handshake, kernel, script, seeds};
 use dcerpc_proto::Operation;
 use dcerpc_proto::epm::EptMap;
 use dcerpc_proto::ndr::{Endian, Reader};
@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "kernel_link", run: kernel::kernel_link, seeds: kernel::link_seeds },
     Target { name: "control", run: control::control, seeds: control::seeds },
     Target { name: "client", run: client::client, seeds: client::seeds },
+    Target { name: "c_inbox", run: c_library::c_inbox, seeds: c_library::seeds },
     Target { name: "script", run: script::script, seeds: script::seeds },
 ];
 

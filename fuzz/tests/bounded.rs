@@ -107,5 +107,6 @@ bounded! {
     kernel_link
     control
     client
+    c_inbox
     script
 }
