@@ -4,6 +4,7 @@
 //! the spot, events included, so that a notification leaves without waiting
 //! for another task. Idle connections hold no buffers.
 
+use crate::auth_threads::AuthThreads;
 use crate::commands::Command;
 use crate::sink::EventSink;
 use crate::{Config, Event, RegistrationId};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 use swnclient_proto::{self as proto, Action, ConnectionId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 /// How much is read at a time, in bytes: some fragments of the longest kind.
@@ -27,10 +28,6 @@ const READ_BUFFER: usize = 16 * 1024;
 /// How much may wait for a server that does not read, in bytes: more than all
 /// registrations of a connection ask for at a time.
 const UNSENT_MAX: usize = 256 * 1024;
-
-/// How many authentication jobs, which may wait for a KDC, run at a time, each
-/// in a thread. It leaves most of tokio's blocking threads to name resolution.
-const AUTH_THREADS: usize = 32;
 
 /// One connection.
 struct Connection {
@@ -79,7 +76,7 @@ impl Shared {
 pub(crate) struct Driver {
     shared: Arc<Mutex<Shared>>,
     rearm: Arc<Notify>,
-    auth_threads: Arc<Semaphore>,
+    auth_threads: Arc<AuthThreads>,
     /// By which the event loop is ended. It does not keep the client running.
     stop: mpsc::WeakUnboundedSender<Command>,
 }
@@ -128,7 +125,7 @@ impl Driver {
         mut commands: mpsc::UnboundedReceiver<Command>,
         stop: mpsc::WeakUnboundedSender<Command>,
     ) {
-        let dead_after = config.dead_after;
+        let (dead_after, kdc_timeout) = (config.dead_after, config.kdc_timeout);
         let config = Config { is_own_address, ..config };
         let driver = Self {
             shared: Arc::new(Mutex::new(Shared {
@@ -142,7 +139,7 @@ impl Driver {
                 dead_after,
             })),
             rearm: Arc::default(),
-            auth_threads: Arc::new(Semaphore::new(AUTH_THREADS)),
+            auth_threads: Arc::new(AuthThreads::new(kdc_timeout)),
             stop,
         };
         let timer = tokio::spawn(driver.clone().run_timer()).abort_handle();
@@ -284,14 +281,15 @@ impl Driver {
         self.turn(|shared, now| shared.proto.handle_resolved(&host, result, now));
     }
 
-    /// Jobs wait for their turn first in, first out, and each ends by itself:
-    /// many servers of a realm whose KDC is gone delay others, but not for ever.
+    /// Jobs wait for their turn first in, first out: many servers of a realm whose KDC is gone
+    /// delay others, but not for ever.
     async fn authenticate(self, connection: ConnectionId, job: AuthJob) {
-        let _permit = self.auth_threads.acquire().await;
+        let threads = Arc::clone(&self.auth_threads);
+        let permit = threads.wait().await;
         if !self.lock().connections.contains_key(&connection) {
             return; // Given up meanwhile.
         }
-        let outcome: Result<AuthOutcome, _> = tokio::task::spawn_blocking(|| job.run()).await;
+        let outcome: Result<AuthOutcome, _> = permit.run(|| job.run()).await;
         self.turn(|shared, now| match outcome {
             Ok(outcome) => shared.proto.handle_authenticated(connection, outcome, now),
             Err(_) => shared.proto.handle_closed(connection, ErrorKind::Other, now),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod auth_threads;
 mod client;
 mod commands;
 mod driver;

@@ -18,6 +18,8 @@ pub enum KerberosErrorKind {
     NotBuilt,
     /// There is no credential cache, or no ticket in it.
     NoTicket,
+    /// The credential cache or the keytab is no regular file, or another user's.
+    File,
     /// The cache's tickets have expired.
     TicketExpired,
     /// The keytab can't be read, or has no key of the principal.
@@ -48,6 +50,7 @@ impl KerberosErrorKind {
         match self {
             Self::NotBuilt => "use a build with the feature kerberos, or another mechanism",
             Self::NoTicket => "get a ticket for that cache with kinit, or use a keytab",
+            Self::File => "let root own a regular file in that place, or name another one",
             Self::TicketExpired => "renew the tickets with kinit, or use a keytab",
             Self::Keytab => "check the keytab with klist -k, or name its principal",
             Self::KdcUnreachable => {
@@ -81,8 +84,8 @@ impl KerberosError {
     /// Returns whether another source of tickets may have what this one lacks.
     #[cfg(feature = "kerberos")]
     pub(super) fn is_about_source(&self) -> bool {
-        use KerberosErrorKind::{Keytab, NoTicket, OldKey, TicketExpired};
-        matches!(self.kind, NoTicket | TicketExpired | Keytab | OldKey)
+        use KerberosErrorKind::{File, Keytab, NoTicket, OldKey, TicketExpired};
+        matches!(self.kind, File | NoTicket | TicketExpired | Keytab | OldKey)
     }
 
     /// Returns whether trying again with the same credentials may lock the account: to

@@ -3,12 +3,16 @@
 use super::KERBEROS_OIDS;
 use super::credentials::{KerberosCredentials, Source};
 use super::error::{Failure, KerberosError, KerberosErrorKind};
-use super::gssapi::{Context, Cred, Name, service_principal};
+use super::files;
+use super::gssapi::{Context, Cred, Name, default_cache, service_principal};
 use super::krb_error;
 use crate::pdu::{AuthLevel, AuthService};
 use crate::security::spnego::{Mechanism, MechanismSession, Oid};
 use crate::security::{Handshake, Protected, Protection, SecurityError, Step};
-use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use smol_str::{SmolStr, format_smolstr};
+
+/// How many machine accounts of a keytab are tried.
+const MACHINE_ACCOUNTS_MAX: usize = 3;
 
 /// A Kerberos initiator: one authentication, mutual and in DCE style (three
 /// legs), then one [`KerberosSession`].
@@ -34,13 +38,37 @@ impl KerberosInitiator {
     fn ask(&self, level: AuthLevel) -> Result<(Vec<u8>, Asked), KerberosError> {
         let mut failed = None;
         for source in self.credentials.sources() {
-            match self.ask_with(source, level) {
+            match self.ask_as(source, level) {
                 Err(error) if error.is_about_source() => failed = Some(error),
                 result => return result,
             }
         }
         Err(failed
             .unwrap_or_else(|| KerberosError::new(KerberosErrorKind::NoTicket, "no credentials")))
+    }
+
+    /// Asks as the source's owner. A keytab may begin with a service, such as `host/...`, that
+    /// is no client to Active Directory: then as the machine account that it has a key of.
+    fn ask_as(
+        &self,
+        source: &Source,
+        level: AuthLevel,
+    ) -> Result<(Vec<u8>, Asked), KerberosError> {
+        let first = self.ask_with(source, level);
+        let (Source::Keytab { keytab, principal: None }, Err(error)) = (source, &first) else {
+            return first;
+        };
+        if error.kind() != KerberosErrorKind::UnknownClient {
+            return first;
+        }
+        for account in files::machine_accounts(keytab).into_iter().take(MACHINE_ACCOUNTS_MAX) {
+            let (keytab, principal) = (keytab.clone(), Some(account.into()));
+            match self.ask_with(&Source::Keytab { keytab, principal }, level) {
+                Err(error) if error.kind() == KerberosErrorKind::UnknownClient => {}
+                result => return result,
+            }
+        }
+        first
     }
 
     /// Tries the names of the server in order.
@@ -50,6 +78,7 @@ impl KerberosInitiator {
         level: AuthLevel,
     ) -> Result<(Vec<u8>, Asked), KerberosError> {
         let explain = |failure: Failure| explain(source, failure);
+        check(source)?;
         let cred = acquire(source).map_err(explain)?;
         let mut unknown = Vec::new();
         for host in &self.hosts {
@@ -241,6 +270,19 @@ impl std::fmt::Debug for KerberosSession {
     }
 }
 
+/// Checks that the library can be let at a source's file.
+fn check(source: &Source) -> Result<(), KerberosError> {
+    match source {
+        Source::Default => {
+            // What it fails with shows when the tickets are asked for.
+            default_cache().ok().map_or(Ok(()), |name| files::check_cache(&name))
+        }
+        Source::Cache(cache) => files::check_cache(cache),
+        Source::Keytab { keytab, .. } => files::check_keytab(keytab),
+        Source::Password { .. } => Ok(()),
+    }
+}
+
 /// Gets hold of a source's credentials. May ask the KDC.
 fn acquire(source: &Source) -> Result<Cred, Failure> {
     match source {
@@ -266,11 +308,7 @@ fn explain(source: &Source, failure: Failure) -> KerberosError {
     let (kind, reason) = match (source, failure.kind()) {
         // The library only misses the cache that the keytab was to fill.
         (Source::Keytab { keytab, .. }, NoTicket) => {
-            let path = keytab.strip_prefix("FILE:").unwrap_or(keytab);
-            match std::fs::File::open(path) {
-                Ok(_) => (Keytab, "it has no such key".to_smolstr()),
-                Err(error) => (Keytab, error.to_smolstr()),
-            }
+            (Keytab, files::keytab_problem(keytab))
         }
         (Source::Keytab { .. }, Refused) => (OldKey, failure.text.into()),
         (_, kind) => (kind, failure.text.into()),

@@ -7,11 +7,15 @@
 mod credentials;
 mod error;
 #[cfg(feature = "kerberos")]
+mod files;
+#[cfg(feature = "kerberos")]
 mod gssapi;
 #[cfg(feature = "kerberos")]
 mod initiator;
 #[cfg(feature = "kerberos")]
 mod krb_error;
+#[cfg(feature = "kerberos")]
+mod keytab;
 #[cfg(not(feature = "kerberos"))]
 mod missing;
 #[cfg(feature = "kerberos")]

@@ -112,6 +112,9 @@ pub(super) const GSS_IOV_BUFFER_TYPE_MIC_TOKEN: OM_uint32 = 12;
 pub(super) const KRB5_NT_UNKNOWN: i32 = 0;
 
 unsafe extern "C" {
+    /// Of the C library.
+    pub(super) safe fn geteuid() -> u32;
+
     pub(super) fn gss_import_name(
         minor: *mut OM_uint32,
         text: *const gss_buffer_desc,
@@ -229,6 +232,7 @@ unsafe extern "C" {
     ) -> OM_uint32;
 
     pub(super) fn krb5_init_context(context: *mut krb5_context) -> krb5_error_code;
+    pub(super) fn krb5_cc_default_name(context: krb5_context) -> *const c_char;
     pub(super) fn krb5_free_context(context: krb5_context);
     pub(super) fn krb5_sname_to_principal(
         context: krb5_context,

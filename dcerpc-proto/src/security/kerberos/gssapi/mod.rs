@@ -114,6 +114,17 @@ pub(super) fn service_principal(service: &str, host: &str) -> Result<String, Fai
     Krb5::new()?.service_principal(service, host)
 }
 
+/// Returns the name of the process's default credential cache.
+pub(super) fn default_cache() -> Result<String, Failure> {
+    let krb5 = Krb5::new()?;
+    // SAFETY: the text is null-terminated, the context's, and copied while that lives.
+    let name = unsafe {
+        let name = krb5_cc_default_name(krb5.0);
+        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+    };
+    name.ok_or_else(|| Failure::new("there is no default credential cache"))
+}
+
 impl Drop for Name {
     fn drop(&mut self) {
         let mut minor = 0;
