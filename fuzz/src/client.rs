@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use swnclient_proto::{Action, Client, Config, ConnectionId, RegistrationId, RegistrationRequest};
-use swnclient_proto::{Credentials, Event, NtlmCredentials};
+use swnclient_proto::{Credentials, Event, FullName, NtlmCredentials};
 use witness_sim::{Cluster, ClusterConfig, ConnId, Connect, Output, Profile, Step, Time};
 
 /// How many operations an input may have.
@@ -269,6 +269,9 @@ impl Play {
         let now = self.now();
         match action {
             Action::Resolve { host } => self.resolving.push_back(host.into()),
+            Action::FindFullName { host } => {
+                self.client.handle_full_name(&host, FullName::Unknown, now);
+            }
             Action::Connect { connection, address } => {
                 let opened = self.cluster.connect(self.time, address);
                 let conn = match opened {

@@ -47,7 +47,7 @@ fn ntlm(
     getrandom::fill(random.as_mut_slice()).map_err(|_| Error::NoRandom)?;
     let initiator = NtlmInitiator::new(credentials.clone(), &random, SystemTime::now())
         .for_service(&format!("{SERVICE}/{target}"))
-        .from_workstation(&config.client_name);
+        .from_workstation(&config.client_name.short());
     Ok(Box::new(initiator))
 }
 

@@ -4,7 +4,7 @@
 use crate::lifecycle::Registrations;
 use crate::wire::Interface;
 use crate::{
-    Action, Config, ConnectionId, Credentials, Event, RegistrationId, RegistrationRequest,
+    Action, Config, ConnectionId, Credentials, Event, FullName, RegistrationId, RegistrationRequest,
 };
 use dcerpc_proto::association::AuthOutcome;
 use smol_str::SmolStr;
@@ -90,7 +90,9 @@ impl Client {
             self.registrations.take_turn(now);
         }
         let action = self.registrations.links.poll_action();
-        action.or_else(|| Some(Action::Resolve { host: self.registrations.poll_name()? }))
+        action
+            .or_else(|| Some(Action::Resolve { host: self.registrations.poll_name()? }))
+            .or_else(|| Some(Action::FindFullName { host: self.registrations.poll_full_name()? }))
     }
 
     /// When [`Client::handle_timeout`] must be called, once all actions are taken.
@@ -116,6 +118,12 @@ impl Client {
         now: Instant,
     ) {
         self.registrations.handle_resolved(host, result, now);
+        self.registrations.take_turn(now);
+    }
+
+    /// This host's full name is looked up.
+    pub fn handle_full_name(&mut self, host: &str, outcome: FullName, now: Instant) {
+        self.registrations.handle_full_name(host, outcome, now);
         self.registrations.take_turn(now);
     }
 

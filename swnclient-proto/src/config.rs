@@ -1,7 +1,7 @@
 //! How a client behaves.
 
+use crate::ClientName;
 use dcerpc_proto::pdu::AuthLevel;
-use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Config {
     /// ClientComputerName ([MS-SWN] 3.1.4.2): what an administrator sees in
-    /// the cluster's list of registrations.
-    pub client_name: SmolStr,
+    /// the cluster's list of registrations. NTLM's workstation is its first label.
+    pub client_name: ClientName,
     /// Whether credentials of one mechanism go by its own authentication
     /// service (NTLM 10, Kerberos 16) or by SPNEGO (9), as they do anyway where
     /// there are two to choose from.
@@ -72,7 +72,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            client_name: SmolStr::new_static("localhost"),
+            client_name: "localhost".into(),
             spnego: false,
             auth_level: AuthLevel::Privacy,
             require_header_signing: true,

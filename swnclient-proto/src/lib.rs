@@ -6,6 +6,7 @@ mod authentication;
 mod backoff;
 mod choice;
 mod client;
+mod client_name;
 mod config;
 mod error;
 mod interning;
@@ -23,6 +24,7 @@ pub use api::{
     Credentials, Event, Interface, Notification, RegistrationId, RegistrationRequest, ResourceState,
 };
 pub use client::Client;
+pub use client_name::{ClientName, FullName};
 pub use config::{Config, ConfigError};
 pub use dcerpc_proto::pdu::AuthLevel;
 pub use dcerpc_proto::security::Secret;
@@ -45,6 +47,12 @@ pub enum Action {
     /// Look a host's addresses up; then [`Client::handle_resolved`].
     Resolve {
         /// The host.
+        host: SmolStr,
+    },
+    /// Look this host's full name up; then [`Client::handle_full_name`], in a second or
+    /// two also where there is no answer.
+    FindFullName {
+        /// The host's name, without a domain.
         host: SmolStr,
     },
     /// Open a TCP connection; then [`Client::handle_connected`] or

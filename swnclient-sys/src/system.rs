@@ -1,19 +1,14 @@
 //! What the operating system is asked for without the standard library: an
-//! eventfd, the host's name, a mask of signals.
+//! eventfd, a mask of signals.
 #![allow(unsafe_code, reason = "calls of the C library")]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 use crate::errno::Errno;
-use libc::{AI_CANONNAME, addrinfo, c_int};
-use smol_str::SmolStr;
-use std::ffi::{CStr, CString};
+use libc::c_int;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
-
-/// HOST_NAME_MAX of Linux, and a NUL.
-const HOST_NAME_SIZE: usize = 65;
 
 /// Readable from a [`write`](EventFd::write) to the next [`read`](EventFd::read).
 #[derive(Debug)]
@@ -46,44 +41,6 @@ impl EventFd {
         // SAFETY: as above. It fails where it was not readable.
         let _ = unsafe { libc::read(self.number(), count.as_mut_ptr().cast(), count.len()) };
     }
-}
-
-/// Returns the kernel's name of the host, with or without a domain.
-pub(crate) fn host_name() -> Option<CString> {
-    let mut buffer = [0u8; HOST_NAME_SIZE];
-    // SAFETY: the buffer is as long as it is said to be.
-    let failed = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len()) } != 0;
-    let name = CStr::from_bytes_until_nul(&buffer).ok()?;
-    (!failed && !name.is_empty()).then(|| name.to_owned())
-}
-
-/// Returns the host's name with its domain, where the system knows it. May ask DNS.
-pub(crate) fn host_fqdn() -> Option<SmolStr> {
-    let name = host_name()?;
-    let canonical = if name.to_bytes().contains(&b'.') { None } else { canonical(&name) };
-    canonical.or_else(|| name.to_str().ok().map(SmolStr::from))
-}
-
-fn canonical(name: &CStr) -> Option<SmolStr> {
-    // SAFETY: all of addrinfo's fields may be zero.
-    let mut hints: addrinfo = unsafe { std::mem::zeroed() };
-    hints.ai_flags = AI_CANONNAME;
-    let mut list = ptr::null_mut();
-    // SAFETY: the name ends with NUL, the other pointers are to live variables.
-    if unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut list) }
-        != 0
-    {
-        return None;
-    }
-    // SAFETY: getaddrinfo succeeded: `list` is its first entry, which alone has
-    // the name, if any has.
-    let found = unsafe { list.as_ref() }.filter(|first| !first.ai_canonname.is_null()).and_then(
-        // SAFETY: not NULL, ends with NUL.
-        |first| unsafe { CStr::from_ptr(first.ai_canonname) }.to_str().ok().map(SmolStr::from),
-    );
-    // SAFETY: getaddrinfo's, and nothing of it is used any more.
-    unsafe { libc::freeaddrinfo(list) };
-    found
 }
 
 /// Calls `f`; threads that it starts inherit a mask that blocks every signal, so

@@ -9,10 +9,9 @@ use crate::errno::Errno;
 use crate::inbox::{Events, Inbox, Notifier};
 use crate::registry::{Outcome, Registry, RequestId, Wake};
 use crate::report;
-use crate::system;
 use core_client::{
-    Client, Config, Credentials, Event, EventSink, Notification, RegistrationId,
-    RegistrationRequest,
+    Client, ClientName, Config, Credentials, Event, EventSink, Notification, RegistrationId,
+    RegistrationRequest, host_name,
 };
 use smol_str::SmolStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -136,16 +135,13 @@ impl<W: Wake + Notifier + Send + Sync + 'static> WitnessClient<W> {
             Errno::from(&error)
         })?;
         let sink = InboxSink(Arc::clone(&self.inbox));
-        let config = async {
-            let name = match client_name {
-                Some(name) => Some(name),
-                None => tokio::task::spawn_blocking(system::host_fqdn).await.ok().flatten(),
-            };
-            let config = Config::default();
-            Config { client_name: name.unwrap_or(config.client_name), ..config }
+        let client_name = match client_name {
+            Some(name) => name.into(),
+            None => ClientName::of_host(host_name),
         };
+        let config = Config { client_name, ..Config::default() };
         let _runtime = engine.runtime().enter();
-        let client = Client::start_deferred(config, sink);
+        let client = Client::start(config, sink);
         Ok(Running { client, _engine: Arc::clone(&engine) })
     }
 

@@ -27,18 +27,9 @@ impl Client {
     /// Starts a client on the current tokio runtime, which should be a
     /// current-thread one with IO and time enabled.
     pub fn start(config: Config, sink: impl EventSink) -> Self {
-        Self::start_deferred(std::future::ready(config), sink)
-    }
-
-    /// As [`Client::start`], with a configuration that takes time to find out,
-    /// such as the host's name. What is asked for meanwhile waits for it.
-    pub fn start_deferred(
-        config: impl Future<Output = Config> + Send + 'static,
-        sink: impl EventSink,
-    ) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         let stop = commands.downgrade();
-        tokio::spawn(async { Driver::run(config.await, Box::new(sink), receiver, stop).await });
+        tokio::spawn(Driver::run(config, Box::new(sink), receiver, stop));
         Self { commands, last_id: Arc::default() }
     }
 

@@ -6,6 +6,7 @@
 
 use crate::auth_threads::AuthThreads;
 use crate::commands::Command;
+use crate::host::{FullNames, is_own_address};
 use crate::sink::EventSink;
 use crate::{Config, Event, RegistrationId};
 use dcerpc_proto::association::{AuthJob, AuthOutcome};
@@ -13,7 +14,7 @@ use smol_str::{SmolStr, ToSmolStr};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use swnclient_proto::{self as proto, Action, ConnectionId};
@@ -77,6 +78,7 @@ pub(crate) struct Driver {
     shared: Arc<Mutex<Shared>>,
     rearm: Arc<Notify>,
     auth_threads: Arc<AuthThreads>,
+    full_names: FullNames,
     /// By which the event loop is ended. It does not keep the client running.
     stop: mpsc::WeakUnboundedSender<Command>,
 }
@@ -140,6 +142,7 @@ impl Driver {
             })),
             rearm: Arc::default(),
             auth_threads: Arc::new(AuthThreads::new(kdc_timeout)),
+            full_names: FullNames::default(),
             stop,
         };
         let timer = tokio::spawn(driver.clone().run_timer()).abort_handle();
@@ -212,6 +215,9 @@ impl Driver {
             Action::Resolve { host } => {
                 tokio::spawn(self.clone().resolve(host));
             }
+            Action::FindFullName { host } => {
+                tokio::spawn(self.clone().find_full_name(host));
+            }
             Action::Connect { connection, address } => {
                 let connect = self.clone().run_connection(connection, address, shared.dead_after);
                 let task = tokio::spawn(connect).abort_handle();
@@ -279,6 +285,11 @@ impl Driver {
             Err(error) => Err(error.to_smolstr()),
         };
         self.turn(|shared, now| shared.proto.handle_resolved(&host, result, now));
+    }
+
+    async fn find_full_name(self, host: SmolStr) {
+        let outcome = self.full_names.find(host.clone()).await;
+        self.turn(|shared, now| shared.proto.handle_full_name(&host, outcome, now));
     }
 
     /// Jobs wait for their turn first in, first out: many servers of a realm whose KDC is gone
@@ -432,27 +443,6 @@ fn has_no_descriptor(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Whether an address is one of this machine's. Nothing is sent.
-fn is_own_address(address: IpAddr) -> bool {
-    let is_bindable = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
-    // Of documentation.
-    let (any, foreign): (IpAddr, IpAddr) = match address {
-        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
-        IpAddr::V6(_) => {
-            (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::from(0x2001_0db8_u128 << 96 | 1).into())
-        }
-    };
-    // With net.ipv4.ip_nonlocal_bind a socket takes any address; then only that is one from
-    // which it would be sent to itself.
-    let sends_from = || {
-        let socket = UdpSocket::bind((any, 0))?;
-        socket.connect((address, 9))?;
-        socket.local_addr()
-    };
-    let is_source = || sends_from().is_ok_and(|from| from.ip() == address);
-    is_bindable(address) && (!is_bindable(foreign) || is_source())
-}
-
 /// What is sent leaves at once. A peer that vanishes without a word is noticed
 /// after `dead_after`, whether something is on its way or not.
 fn set_options(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
@@ -471,15 +461,6 @@ fn set_options(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
 #[allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_addresses_of_this_machine_are_known_as_such() {
-        for (address, is_own) in
-            [("127.0.0.1", true), ("127.3.2.1", true), ("192.0.2.77", false), ("fe80::1", false)]
-        {
-            assert_eq!(is_own_address(address.parse().unwrap()), is_own, "{address}");
-        }
-    }
 
     /// Whether a message of that length can be sent to a server that does not read.
     fn is_accepted(connection: &mut Connection, length: usize) -> bool {

@@ -4,12 +4,14 @@ mod auth_threads;
 mod client;
 mod commands;
 mod driver;
+mod host;
 mod sink;
 
 pub use client::{Client, Registration};
+pub use host::host_name;
 pub use sink::EventSink;
 pub use swnclient_proto::{
-    AuthLevel, Awaited, Call, Config, ConfigError, Credentials, Error, Event, Interface,
+    AuthLevel, Awaited, Call, ClientName, Config, ConfigError, Credentials, Error, Event, Interface,
     KerberosCredentials, KerberosError, KerberosErrorKind, Notification, NtlmCredentials,
     RegistrationId, RegistrationRequest, ResourceState, Secret, Uppercase,
 };

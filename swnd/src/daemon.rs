@@ -6,7 +6,6 @@ use crate::authentication::{Policy, Read};
 use crate::control::{Control, Monitors, Source};
 use crate::failover::Failover;
 use crate::failover::driver::{Network, System};
-use crate::host;
 use crate::kernel::absence::Absence;
 use crate::kernel::message::DecodeError;
 use crate::kernel::socket::NetlinkSocket;
@@ -22,7 +21,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, Event, EventSink, Notification, RegistrationId};
+use swnclient::{Client, Event, EventSink, Notification, RegistrationId};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
@@ -443,7 +442,7 @@ pub async fn serve(settings: Settings, sources: Sources) -> Result<(), LinkError
     }
     let options = &settings.options;
     // What the cluster's administrator sees in the list of registrations.
-    let config = Config { client_name: host::name(), ..options.config() };
+    let config = options.config();
     let mode = match options.failover {
         FailoverMode::Verified => Mode::Verified(Arc::new(System::open())),
         FailoverMode::Forward => Mode::Forward,

@@ -15,7 +15,6 @@ pub mod descriptors;
 pub mod event_loop;
 pub mod failover;
 pub mod hardening;
-mod host;
 pub mod kernel;
 pub mod logging;
 mod mount;

@@ -7,7 +7,10 @@ use log::LevelFilter;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
-use swnclient::{Config, KerberosCredentials};
+use swnclient::{ClientName, Config, KerberosCredentials, host_name};
+
+/// How long a client's name may be, in bytes, as names of hosts.
+const CLIENT_NAME_MAX: usize = 255;
 
 /// The command line. What `--help` says is in swnd(8) too; a test compares them.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -35,6 +38,10 @@ pub struct Options {
     /// Where to log [default: stderr on a terminal, else the journal, else syslog]
     #[arg(long, value_name = "journal|syslog|stderr", hide_possible_values = true)]
     pub log: Option<LogTarget>,
+
+    /// What the cluster's administrator sees [default: the host's full name]
+    #[arg(long, value_name = "NAME", value_parser = client_name)]
+    pub client_name: Option<String>,
 
     /// What may be used: kerberos, ntlm, or kerberos,ntlm [default: what the mount uses]
     #[arg(long, value_name = "MECHANISM", value_delimiter = ',', hide_possible_values = true)]
@@ -105,6 +112,15 @@ pub struct Options {
     /// Let core dumps and debuggers see the passwords of mounts
     #[arg(long, value_name = "true|false", default_value_t = false, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, hide_possible_values = true)]
     pub allow_core_dumps: bool,
+}
+
+/// A name that fits in an administrator's list.
+fn client_name(name: &str) -> Result<String, &'static str> {
+    let is_printable = |c: char| !c.is_control() && !c.is_whitespace();
+    match (1..=CLIENT_NAME_MAX).contains(&name.len()) && name.chars().all(is_printable) {
+        true => Ok(name.into()),
+        false => Err("a name of at most 255 bytes, without blanks, is needed"),
+    }
 }
 
 /// Where to log.
@@ -182,7 +198,7 @@ impl Options {
         };
         let machine = match self.ccache.is_some() || self.keytab.is_some() {
             true => tickets.clone(),
-            false => tickets.clone().or(machine_account(&crate::host::name())),
+            false => tickets.clone().or(machine_account(&host_name())),
         };
         Policy::new(&self.auth, tickets).with_machine(machine)
     }
@@ -190,6 +206,10 @@ impl Options {
     /// How the client behaves.
     pub fn config(&self) -> Config {
         Config {
+            client_name: match &self.client_name {
+                Some(name) => name.as_str().into(),
+                None => ClientName::of_host(host_name),
+            },
             spnego: self.spnego,
             require_header_signing: !self.allow_unsigned_headers,
             keep_alive: Duration::from_secs(self.keep_alive.into()),
@@ -289,6 +309,16 @@ mod tests {
             error.contains("the keep-alive (180s) must be less than the call timeout (180s)"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_clients_name_is_the_hosts_unless_one_is_given() {
+        let name = |arguments: &[&str]| parse(arguments).map(|it| it.config().client_name.read());
+        assert_eq!(name(&[]).unwrap(), host_name());
+        assert_eq!(name(&["--client-name=pc.example"]).unwrap(), "pc.example");
+        for wrong in ["", "two words", "line\n", &"x".repeat(256)] {
+            assert!(name(&["--client-name", wrong]).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod unregister;
 mod watch;
 
 use crate::choice;
+use crate::client_name::{FullName, OwnName};
 use crate::interning::{CredentialsPool, Lists};
 use crate::link::LinkId;
 use crate::links::Links;
@@ -62,6 +63,7 @@ pub(crate) struct Registrations {
     to_resolve: VecDeque<SmolStr>,
     credentials: CredentialsPool,
     lists: Lists,
+    own_name: OwnName,
     events: VecDeque<(RegistrationId, Event)>,
     /// Whose AsyncNotify brought something, and when: the next one is made when
     /// the actions are taken, so that the consumer does not wait for it.
@@ -71,6 +73,7 @@ pub(crate) struct Registrations {
 /// What the consumer asks for, and what there is for it and for the owner.
 impl Registrations {
     pub(crate) fn new(config: Config, seed: u64) -> Self {
+        let own_name = OwnName::new(config.client_name.clone());
         Self {
             links: Links::new(config.clone()),
             config,
@@ -82,6 +85,7 @@ impl Registrations {
             to_resolve: VecDeque::new(),
             credentials: CredentialsPool::default(),
             lists: Lists::default(),
+            own_name,
             events: VecDeque::new(),
             to_ask_again: VecDeque::new(),
         }
@@ -156,6 +160,16 @@ impl Registrations {
 
     pub(crate) fn poll_name(&mut self) -> Option<SmolStr> {
         take(&mut self.to_resolve)
+    }
+
+    pub(crate) fn poll_full_name(&mut self) -> Option<SmolStr> {
+        self.own_name.poll()
+    }
+
+    pub(crate) fn handle_full_name(&mut self, host: &str, outcome: FullName, now: Instant) {
+        for id in self.own_name.found(host, outcome) {
+            self.send_register(id, now);
+        }
     }
 
     pub(crate) fn poll_ask_again(&mut self) -> Option<(RegistrationId, Instant)> {

@@ -23,7 +23,10 @@ impl Registrations {
         let Some(&Attempt { link, call: None }) = registration.attempt() else {
             return;
         };
-        let Some(witness) = self.links.address(link) else {
+        let Some(witness) = self.links.address(link).filter(|_| self.links.is_ready(link)) else {
+            return;
+        };
+        let Some(client_name) = self.own_name.get(id) else {
             return;
         };
         let version = match self.links.is_version_1_only(witness) {
@@ -37,7 +40,7 @@ impl Registrations {
             net_name: Some(registration.net_name()),
             share_name: request.share_name.clone().filter(|_| request.share_name_notify),
             ip_address,
-            client_name: Some(self.config.client_name.clone()),
+            client_name: Some(client_name),
             ip_notify: request.ip_notify,
             keep_alive: u32::try_from(self.config.keep_alive.as_secs()).unwrap_or(u32::MAX),
         };

@@ -109,6 +109,7 @@ impl Registrations {
     }
 
     fn register_at(&mut self, id: RegistrationId, address: IpAddr, in_force: bool, now: Instant) {
+        self.own_name.prepare();
         if in_force {
             self.stop_reselection(id, now);
         }

@@ -11,8 +11,7 @@ use super::bindings::{
 };
 use super::guard::argument;
 use crate::errno::Errno;
-use crate::system;
-use core_client::{Credentials, KerberosCredentials, NtlmCredentials, Secret};
+use core_client::{Credentials, KerberosCredentials, NtlmCredentials, Secret, host_name};
 use libc::{c_char, c_void};
 use smol_str::SmolStr;
 use std::ffi::CStr;
@@ -164,10 +163,8 @@ pub(super) unsafe fn netbios_name(
 
 /// Whether it is what Samba makes of the host's name where smb.conf is silent.
 fn is_samba_default(netbios_name: &str) -> bool {
-    let Some(host) = system::host_name() else {
-        return false;
-    };
-    let short = host.to_bytes().split(|byte| *byte == b'.').next().unwrap_or_default();
+    let host = host_name();
+    let short = host.as_bytes().split(|byte| *byte == b'.').next().unwrap_or_default();
     let short = short.get(..NETBIOS_NAME_MAX).unwrap_or(short);
     netbios_name.as_bytes().eq_ignore_ascii_case(short)
 }

@@ -143,7 +143,7 @@ pub(super) fn admin_name(facts: &Facts) -> Row {
         "" | "localhost" | "localhost.localdomain" | "(none)" => Row::warn(
             ID,
             format!("the cluster's administrator sees this machine as {:?}", facts.host_name),
-            "set a host name: hostnamectl hostname NAME, and restart swnd",
+            "set a host name: hostnamectl hostname NAME; swnd reads it at the next registration",
         ),
         name => Row::ok(ID, format!("the cluster's administrator sees this machine as {name}")),
     }

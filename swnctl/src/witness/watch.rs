@@ -7,7 +7,7 @@ use crate::options::{Json, Watch};
 use crate::show;
 use std::io::Write;
 use std::time::Duration;
-use swnclient::{Client, Config, Event, RegistrationRequest};
+use swnclient::{Client, ClientName, Config, Event, RegistrationRequest, host_name};
 use tokio::runtime::Builder;
 
 /// How long unregistering may take.
@@ -30,9 +30,8 @@ pub(crate) fn run(
         share_name_notify: share.is_some(),
         ip_notify: true,
     };
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let config = Config {
-        client_name: host.into(),
+        client_name: ClientName::of_host(host_name),
         mapper_port: authentication.mapper_port,
         ..Config::default()
     };

@@ -83,7 +83,7 @@ fn the_command_line_counts_most_then_the_environment_then_the_directory_then_the
 fn each_option_can_be_set_in_a_file() {
     let files = Files::new(&[(
         "swnd.conf",
-        "debuglevel = 6\nlog = \"syslog\"\nauth = [\"kerberos\", \"ntlm\"]\n\
+        "debuglevel = 6\nlog = \"syslog\"\nclient-name = \"pc.example\"\nauth = [\"kerberos\", \"ntlm\"]\n\
         ccache = \"FILE:/run/cc\"\nkeytab = \"/etc/kt\"\nprincipal = \"HOST$\"\nspnego = true\n\
         allow-unsigned-headers = true\nkeep-alive = 1\ncall-timeout = 2\ndead-after = 5\n\
         failover = \"forward\"\nadopt = \"listed\"\nloss-spread = 0\ncontrol = \"none\"\nseccomp = \"off\"\nallow-core-dumps = true\n",
@@ -96,6 +96,7 @@ fn each_option_can_be_set_in_a_file() {
     assert!(!options.spnego && options.allow_unsigned_headers && options.allow_core_dumps);
     assert_eq!(options.auth, [Mechanism::Kerberos, Mechanism::Ntlm]);
     assert_eq!(options.principal.as_deref(), Some("HOST$"));
+    assert_eq!(options.config().client_name.read(), "pc.example");
     assert_eq!(options.control, Path::new("none"));
 }
 

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swnclient_proto::{Client, Config};
+use swnclient_proto::{Client, ClientName, Config};
 use swnclient_proto::{
     Credentials, Event, Notification, NtlmCredentials, RegistrationId, RegistrationRequest,
     ResourceState,
@@ -28,7 +29,11 @@ fn ip(node: u8) -> IpAddr {
 
 /// Adds a client with one registration, served by a node.
 fn mount(world: &mut Swn, served_by: u8, seed: u64) -> ClientId {
-    let config = Config { client_name: format!("ws{seed}").into(), ..Config::default() };
+    mount_as(world, served_by, format!("ws{seed}").into(), seed)
+}
+
+fn mount_as(world: &mut Swn, served_by: u8, client_name: ClientName, seed: u64) -> ClientId {
+    let config = Config { client_name, ..Config::default() };
     let id = world.add_client(Client::new(config, seed));
     world.with_client(id, |client, now| {
         let request = RegistrationRequest {
@@ -89,6 +94,27 @@ fn a_client_registers_with_another_node_than_the_one_that_serves_it() {
         assert_eq!(registration.version.number(), version);
         assert_eq!(world.open_connections(), 1);
         assert_eq!(world.cluster().connections(), 1);
+    }
+}
+
+#[test]
+fn each_registration_has_the_hosts_name_as_it_is_by_then_and_its_domain() {
+    for profile in Profile::ALL {
+        let mut world = world(profile, 1);
+        let host = Arc::new(Mutex::new("localhost"));
+        let read = Arc::clone(&host);
+        let name = ClientName::of_host(move || (*read.lock().unwrap()).into());
+        mount_as(&mut world, 1, name, 1);
+        world.pass(5 * SECOND);
+        let seen = |world: &Swn| world.cluster().registrations().next().map(|r| r.client.clone());
+        assert_eq!(seen(&world).as_deref(), Some("localhost.example.test"), "{profile}");
+        // The network is up, and the host has its name.
+        *host.lock().unwrap() = "laptop";
+        let before = witness(&world);
+        step(&mut world, &format!("{before} down"));
+        let is_again = |world: &Swn| world.cluster().registrations().any(|r| r.node != before);
+        assert!(world.pass_until(60 * SECOND, is_again), "{profile}");
+        assert_eq!(seen(&world).as_deref(), Some("laptop.example.test"), "{profile}");
     }
 }
 

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Instant;
-use swnclient_proto::{self as proto, Client, ConnectionId};
+use swnclient_proto::{self as proto, Client, ConnectionId, FullName};
 use swnclient_proto::{Event, RegistrationId};
 
 impl VirtualClient for Client {
@@ -15,6 +15,11 @@ impl VirtualClient for Client {
         loop {
             return Some(match self.poll_action()? {
                 proto::Action::Resolve { host } => Action::Resolve { host },
+                proto::Action::FindFullName { host } => {
+                    let name = format!("{host}.example.test").into();
+                    self.handle_full_name(&host, FullName::Name(name), now);
+                    continue;
+                }
                 proto::Action::Connect { connection, address } => {
                     Action::Connect { conn: connection.0, to: address }
                 }

@@ -1,0 +1,133 @@
+//! The host's name, by calls of the C library, and its addresses.
+#![expect(unsafe_code, reason = "the standard library has no names")]
+
+use libc::{AI_CANONNAME, addrinfo};
+use smol_str::SmolStr;
+use std::ffi::{CStr, CString};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+use swnclient_proto::FullName;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+/// HOST_NAME_MAX of Linux, and a NUL.
+const HOST_NAME_SIZE: usize = 65;
+/// How long a registration waits for the full name.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Returns the kernel's name of the host, with or without a domain, without waiting: what
+/// [`ClientName::of_host`](crate::ClientName::of_host) wants. It is "localhost" where none
+/// is set.
+pub fn host_name() -> SmolStr {
+    let mut buffer = [0u8; HOST_NAME_SIZE];
+    // SAFETY: the buffer is as long as it is said to be.
+    let failed = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len()) } != 0;
+    let name = CStr::from_bytes_until_nul(&buffer).unwrap_or_default();
+    match name.to_string_lossy() {
+        name if failed || name.is_empty() || name == "(none)" => SmolStr::new_static("localhost"),
+        name => name.into(),
+    }
+}
+
+/// Looks full names up, one at a time.
+#[derive(Debug, Clone)]
+pub(crate) struct FullNames(Arc<Semaphore>);
+
+impl Default for FullNames {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl FullNames {
+    /// Looks one up, for [`LIMIT`] at the longest. Where the last one takes longer, this one
+    /// is late at once.
+    pub(crate) async fn find(&self, host: SmolStr) -> FullName {
+        let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else {
+            return FullName::Late;
+        };
+        let found = spawn_blocking(move || {
+            let _permit = permit;
+            full_name(&host)
+        });
+        match tokio::time::timeout(LIMIT, found).await {
+            Ok(found) => found.ok().flatten().map_or(FullName::Unknown, FullName::Name),
+            Err(_) => FullName::Late,
+        }
+    }
+}
+
+/// Returns what the system has as the full name of a host. May ask DNS.
+fn full_name(host: &str) -> Option<SmolStr> {
+    let host = CString::new(host).ok()?;
+    // SAFETY: all of addrinfo's fields may be zero.
+    let mut hints: addrinfo = unsafe { std::mem::zeroed() };
+    hints.ai_flags = AI_CANONNAME;
+    let mut list = ptr::null_mut();
+    // SAFETY: the name ends with NUL, the other pointers are to live variables.
+    let error =
+        unsafe { libc::getaddrinfo(host.as_ptr(), ptr::null(), &raw const hints, &raw mut list) };
+    if error != 0 {
+        return None;
+    }
+    // SAFETY: getaddrinfo succeeded: `list` is its first entry, which alone has
+    // the name, if any has.
+    let name = unsafe { list.as_ref() }.filter(|first| !first.ai_canonname.is_null()).map(
+        // SAFETY: not NULL, ends with NUL.
+        |first| unsafe { CStr::from_ptr(first.ai_canonname) }.to_string_lossy().into(),
+    );
+    // SAFETY: getaddrinfo's, and nothing of it is used any more.
+    unsafe { libc::freeaddrinfo(list) };
+    name
+}
+
+/// Whether an address is one of this machine's. Nothing is sent.
+pub(crate) fn is_own_address(address: IpAddr) -> bool {
+    let is_bindable = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+    // Of documentation.
+    let (any, foreign): (IpAddr, IpAddr) = match address {
+        IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
+        IpAddr::V6(_) => {
+            (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::from(0x2001_0db8_u128 << 96 | 1).into())
+        }
+    };
+    // With net.ipv4.ip_nonlocal_bind a socket takes any address; then only that is one from
+    // which it would be sent to itself.
+    let sends_from = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    };
+    let is_source = || sends_from().is_ok_and(|from| from.ip() == address);
+    is_bindable(address) && (!is_bindable(foreign) || is_source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{full_name, host_name, is_own_address};
+
+    #[test]
+    fn the_addresses_of_this_machine_are_known_as_such() {
+        for (address, is_own) in
+            [("127.0.0.1", true), ("127.3.2.1", true), ("192.0.2.77", false), ("fe80::1", false)]
+        {
+            assert_eq!(is_own_address(address.parse().expect("an address")), is_own, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_name_is_the_kernels() {
+        let kernels = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+        assert_eq!(host_name(), kernels.trim());
+    }
+
+    #[test]
+    fn a_name_that_none_can_have_has_no_full_name() {
+        assert_eq!(full_name("no such\u{1}name"), None);
+        assert_eq!(full_name("nul\0"), None);
+        // /etc/hosts has it everywhere, where there is one.
+        let _ = full_name("localhost");
+    }
+}
