@@ -24,6 +24,9 @@ pub enum Unusable {
          mount with credentials"
     )]
     NoPassword,
+    /// The kernel passes bytes on, which another character set gives their meaning.
+    #[error("the mount's {0} is not UTF-8; mount with iocharset=utf8 and write it in UTF-8")]
+    NotUtf8(&'static str),
     /// The mount uses Kerberos, which the administrator has ruled out.
     #[error(
         "the mount uses Kerberos, and swnd may not (auth is ntlm); mount with sec=ntlmssp, or set \
@@ -122,6 +125,7 @@ impl Policy {
                 Ok(self.with_password(user, domain, password))
             }
             KernelAuth::Ntlm { .. } => Err(Unusable::NoPassword),
+            KernelAuth::NotUtf8 { what } => Err(Unusable::NotUtf8(what)),
         }
     }
 

@@ -78,6 +78,11 @@ pub enum KernelAuth {
         /// The user's password.
         password: Option<Secret>,
     },
+    /// `sec=ntlmssp`, in another character set than UTF-8 (mount option `iocharset`).
+    NotUtf8 {
+        /// What of it.
+        what: &'static str,
+    },
 }
 
 /// Why a message cannot be used.
@@ -201,11 +206,26 @@ impl<'a> Fields<'a> {
         if self.flag(Attribute::KrbAuth) {
             return Ok(KernelAuth::Kerberos);
         }
-        Ok(KernelAuth::Ntlm {
-            user: self.string(Attribute::UserName)?.map(Into::into),
-            domain: self.string(Attribute::DomainName)?.map(Into::into),
-            password: self.string(Attribute::Password)?.map(Secret::new),
-        })
+        let texts = (
+            self.string(Attribute::UserName),
+            self.string(Attribute::DomainName),
+            self.string(Attribute::Password),
+        );
+        // What is wrong with these is told by the mount.
+        let what = match &texts {
+            (Err(DecodeError::NotUtf8(_)), ..) => "user name",
+            (_, Err(DecodeError::NotUtf8(_)), _) => "domain",
+            (.., Err(DecodeError::NotUtf8(_))) => "password",
+            _ => {
+                let (user, domain, password) = (texts.0?, texts.1?, texts.2?);
+                return Ok(KernelAuth::Ntlm {
+                    user: user.map(Into::into),
+                    domain: domain.map(Into::into),
+                    password: password.map(Secret::new),
+                });
+            }
+        };
+        Ok(KernelAuth::NotUtf8 { what })
     }
 }
 

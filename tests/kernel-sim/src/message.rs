@@ -59,6 +59,15 @@ pub fn encode_registration(
                 }
             }
         }
+        Some(KernelAuth::NotUtf8 { what }) => {
+            let attribute = match *what {
+                "user name" => Attribute::UserName,
+                "domain" => Attribute::DomainName,
+                _ => Attribute::Password,
+            };
+            // An ü of ISO 8859-1.
+            message.attribute(attribute, b"f\xfcnf\0")?;
+        }
         None => {}
     }
     message.finish()?;

@@ -119,6 +119,22 @@ fn a_kerberos_mount_brings_no_password() {
 }
 
 #[test]
+fn a_password_of_another_character_set_leaves_the_mount_its_name() {
+    let (id, ip) = (7u32.to_ne_bytes(), ipv4());
+    for (kind, what) in [(9, "user name"), (10, "password"), (11, "domain")] {
+        let mut attributes = register(&id, &ip);
+        attributes.retain(|(other, _)| *other != kind);
+        attributes.push((kind, b"f\xfcnf\0"));
+        let expected = KernelMessage::Register {
+            id: 7,
+            request: request(),
+            auth: KernelAuth::NotUtf8 { what },
+        };
+        assert_eq!(decode(&raw(1, &attributes)), Ok(expected));
+    }
+}
+
+#[test]
 fn a_missing_attribute_is_named() {
     let (id, ip) = (7u32.to_ne_bytes(), ipv4());
     for (kind, attribute) in
