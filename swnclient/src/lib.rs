@@ -11,7 +11,7 @@ pub use client::{Client, Registration};
 pub use host::host_name;
 pub use sink::EventSink;
 pub use swnclient_proto::{
-    AuthLevel, Awaited, Call, ClientName, Config, ConfigError, Credentials, Error, Event, Interface,
-    KerberosCredentials, KerberosError, KerberosErrorKind, Notification, NtlmCredentials,
-    RegistrationId, RegistrationRequest, ResourceState, Secret, Uppercase,
+    AuthLevel, Awaited, Call, ClientName, Config, ConfigError, Credentials, Error, Event,
+    Interface, KerberosCredentials, KerberosError, KerberosErrorKind, Notification,
+    NtlmCredentials, RegistrationId, RegistrationRequest, ResourceState, Secret, Uppercase,
 };

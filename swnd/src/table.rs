@@ -20,6 +20,7 @@ use swnclient::{
     Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
 };
 
+mod others;
 mod state;
 
 pub use crate::mount::MountKind;
@@ -171,6 +172,9 @@ pub struct Table {
     entries: BTreeMap<u32, Entry>,
     /// Those of the entries that are registered.
     registered: BTreeSet<u32>,
+    /// By further addresses than that of the entry. See [`Table::keeping_others`].
+    others: BTreeMap<u32, Vec<Entry>>,
+    keeps_others: bool,
     owners: BTreeMap<RegistrationId, Owner>,
 }
 
@@ -234,10 +238,14 @@ impl Table {
         let known = self.entries.get(&id);
         let same = known.is_some_and(|entry| entry.request == request);
         let moved = known.is_some_and(|entry| Mount::from(&entry.request) == mount);
-        if !same {
+        let is_shared = self.keeps_others && MountKind::of(id) == MountKind::Kernel;
+        match (same, moved && is_shared) {
+            (true, _) => {}
+            // It has moved, or another mount of the share is by another address.
+            (false, true) => self.exchange(id, &request, client),
             // The unregister message was lost, or several mounts share the
             // number, in which case the kernel sends none when it moves.
-            self.release(id, client);
+            (false, false) => drop(self.release(id, client)),
         }
         let entry = self.entries.entry(id).or_insert_with(|| Entry {
             serial: {
@@ -293,6 +301,7 @@ impl Table {
 
     /// Forgets the kernel's number and ends its registration.
     fn release(&mut self, id: u32, client: &impl Registrar) -> Option<Mount> {
+        self.release_others(id, client);
         let entry = self.entries.remove(&id)?;
         self.registered.remove(&id);
         if let Some(registration) = entry.registration {
@@ -316,8 +325,11 @@ impl Table {
             return Outcome::default();
         };
         let id = owner.id;
-        let entry =
-            self.entries.get_mut(&id).filter(|entry| entry.registration == Some(registration));
+        let is_of = |entry: &&mut Entry| entry.registration == Some(registration);
+        let others = self.others.get_mut(&id).into_iter().flatten();
+        let current = self.entries.get_mut(&id).filter(is_of);
+        let is_current = current.is_some();
+        let entry = current.into_iter().chain(others).find(|it| is_of(it));
         let event = match (event, &entry) {
             (Event::Notification(notification), Some(_)) => {
                 let (registration, since) = (Some(registration), Instant::now());
@@ -331,15 +343,17 @@ impl Table {
         let report = match (event, entry) {
             (Event::Notification(notification), _) => Report::Late { mount, notification },
             (Event::Registered { witness, version }, Some(entry)) => {
-                self.registered.insert(id);
-                watched = Some((id, true));
+                if is_current {
+                    self.registered.insert(id);
+                    watched = Some((id, true));
+                }
                 entry.failures.clear();
                 entry.last_error = None;
                 entry.enter(MountState::Registered { witness, version }, Instant::now());
                 Report::Registered { mount, address, witness, version }
             }
             (Event::Failed { error, retry_in }, Some(entry)) => {
-                if self.registered.remove(&id) {
+                if is_current && self.registered.remove(&id) {
                     watched = Some((id, false));
                 }
                 let again = entry.failures.contains(&error);
@@ -354,7 +368,9 @@ impl Table {
             (Event::Unregistered, entry) => {
                 if let Some(entry) = entry {
                     entry.registration = None;
-                    self.registered.remove(&id);
+                    if is_current {
+                        self.registered.remove(&id);
+                    }
                 }
                 self.owners.remove(&registration);
                 Report::Unregistered { mount, address }
@@ -391,9 +407,14 @@ impl Table {
         now: Instant,
     ) -> Option<Report> {
         let Forward { id, registration, notification, .. } = forward;
+        let at = registration.and_then(|it| self.owners.get(&it)?.address);
         match &notification {
-            Notification::ResourceChange { state, .. } => failover.state_changed(id, *state, now),
-            Notification::ClientMove { address } => failover.move_ordered(id, *address, now),
+            Notification::ResourceChange { state, .. } => {
+                failover.state_changed_at(id, at, *state, now);
+            }
+            Notification::ClientMove { address } => {
+                failover.move_ordered_at(id, at, *address, now);
+            }
             Notification::ShareMove { .. } | Notification::IpChange { .. } => {}
         }
         Some(Report::Told { mount: self.mount_of(registration?)?, notification })
@@ -425,6 +446,8 @@ impl Table {
         entry.request.ip_address = Some(address);
         let mount = Mount::from(&entry.request);
         self.registered.remove(&id);
+        self.forget(id, address, client);
+        let entry = self.entries.get_mut(&id)?;
         if let Some(old) = entry.registration.take() {
             client.unregister(old);
             let credentials = entry.credentials.clone()?;

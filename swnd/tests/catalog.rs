@@ -145,6 +145,7 @@ fn lines() -> Vec<(Kind, String)> {
         failover(Line::Powerless),
         failover(Line::MoveFailed),
         failover(Line::TargetSilent { target: address }),
+        failover(Line::SharedNumber { address, other: address }),
         failover(Line::GaveUp),
         failover(Line::Hidden),
         Report::Overrun,

@@ -151,10 +151,12 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
                 let report = books.table.relocate(id, address, self.client);
                 self.shared.tell(books, report);
                 let mut books = self.shared.books();
-                let mount = books.table.mounted(id);
-                if let (Some(failover), Some((mount, scale_out))) = (&mut books.failover, mount) {
-                    failover.mounted(id, &mount, address, scale_out, Instant::now());
+                if let Some(failover) = &mut books.failover {
+                    failover.relocated(id, address, Instant::now());
                 }
+            }
+            Action::Forget { id, address } => {
+                self.shared.books().table.forget(id, address, self.client);
             }
             Action::Report { mount, others, line } => {
                 let report = Report::Failover { mount, others, line };

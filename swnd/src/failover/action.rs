@@ -47,6 +47,13 @@ pub enum Action {
         /// The address.
         address: IpAddr,
     },
+    /// The kernel has no mount by this address any more, while it has one by another.
+    Forget {
+        /// The kernel's number.
+        id: u32,
+        /// The address.
+        address: IpAddr,
+    },
     /// Tell the administrator.
     Report {
         /// A mount that it is about.

@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::line::Line;
+use super::mounts::Mounted;
 use super::pace;
 use super::view::View;
 use crate::mount::{Mount, MountKind};
@@ -19,14 +20,6 @@ pub enum Sight {
     NoEnd,
     /// Neither.
     None,
-}
-
-/// A mount that is watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mounted {
-    pub(super) mount: Mount,
-    pub(super) address: IpAddr,
-    pub(super) scale_out: bool,
 }
 
 /// What an incident sees and does.

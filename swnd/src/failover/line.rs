@@ -59,6 +59,20 @@ pub enum Line {
     },
     /// Nothing can be done for mounts without the option `witness`.
     Powerless,
+    /// The share is mounted by two addresses.
+    Shared {
+        /// One of them.
+        address: IpAddr,
+        /// By which the kernel last asked.
+        other: IpAddr,
+    },
+    /// The kernel would move another mount than the one that is meant.
+    SharedNumber {
+        /// By which the one is mounted that is meant.
+        address: IpAddr,
+        /// By which the other one is.
+        other: IpAddr,
+    },
     /// The kernel was given the plain notification.
     Told,
     /// No server was found.
@@ -75,6 +89,7 @@ impl Line {
             | Self::TargetSilent { .. }
             | Self::NotByName { .. }
             | Self::Powerless
+            | Self::SharedNumber { .. }
             | Self::GaveUp
             | Self::Hidden => log::Level::Warn,
             Self::Reconnecting | Self::GoesOn => log::Level::Debug,
@@ -127,6 +142,16 @@ impl fmt::Display for Line {
             Self::Powerless => f.write_str(
                 "nothing can be done: the kernel's connection can't be ended from here, and it \
                  can't be told without the mount option witness; it looks by itself",
+            ),
+            Self::Shared { address, other } => write!(
+                f,
+                "mounted by {address} and by {other}, which the kernel asks for as one: both are \
+                 watched"
+            ),
+            Self::SharedNumber { address, other } => write!(
+                f,
+                "not moved: of the mounts by {address} and by {other} the kernel would move the \
+                 latter; unmount one of them, or mount both by one address"
             ),
             Self::Told => f.write_str("told the kernel, which looks within seven seconds"),
             Self::GaveUp => f.write_str(

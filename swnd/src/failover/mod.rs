@@ -21,6 +21,7 @@ pub mod debug_data;
 pub mod driver;
 mod incident;
 mod line;
+mod mounts;
 mod pace;
 mod probes;
 pub mod sock_diag;
@@ -35,13 +36,14 @@ pub use view::{Look, View};
 
 use crate::kernel::KernelMessage;
 use crate::mount::{FIRST_ADOPTED, Mount};
-use context::{Context, Mounted};
+use context::Context;
 use incident::{Cause, Incident, Verdict};
+use mounts::Mounted;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
-use swnclient::{RegistrationRequest, ResourceState};
+use swnclient::RegistrationRequest;
 
 /// The decisions. Take the actions with [`Failover::poll_action`] after each call.
 #[derive(Debug, Default)]
@@ -119,44 +121,6 @@ impl Failover {
         incidents.into_iter().chain(self.own_watch).min()
     }
 
-    /// The kernel has registered a mount, again, or with another address.
-    pub fn mounted(
-        &mut self,
-        id: u32,
-        mount: &Mount,
-        address: IpAddr,
-        scale_out: bool,
-        now: Instant,
-    ) {
-        let address = address.to_canonical();
-        if let Some(incident) = self.incidents.get_mut(&address) {
-            incident.mounts.insert(mount.clone());
-        }
-        let mounted = Mounted { mount: mount.clone(), address, scale_out };
-        if self.mounts.get(&id) == Some(&mounted) {
-            return;
-        }
-        self.unmounted(id);
-        self.ids.insert(mount.clone(), id);
-        self.mounts.insert(id, mounted);
-        // Its connection is remembered, so that it can be looked at in no time.
-        self.wants_look = true;
-        self.look(now);
-    }
-
-    /// The kernel has unregistered a mount.
-    pub fn unmounted(&mut self, id: u32) {
-        self.unwatched.remove(&id);
-        if let Some(mounted) = self.mounts.remove(&id) {
-            if self.ids.get(&mounted.mount) == Some(&id) {
-                self.ids.remove(&mounted.mount);
-            }
-        }
-        if self.unwatched.is_empty() {
-            self.own_watch = None;
-        }
-    }
-
     /// A mount has a witness now, or has lost it. What happened in between may have gone
     /// unseen: an address that was taken over is available again. So having it
     /// back is a word, too.
@@ -177,29 +141,6 @@ impl Failover {
         };
     }
 
-    /// A witness has told of a change of the mount's address, or of its name.
-    pub fn state_changed(&mut self, id: u32, state: ResourceState, now: Instant) {
-        if state != ResourceState::Unknown {
-            if let Some(address) = self.mounts.get(&id).map(|mounted| mounted.address) {
-                self.incident(address, Cause::Word, None, now);
-            }
-        }
-    }
-
-    /// A witness has ordered the mount to move.
-    pub fn move_ordered(&mut self, id: u32, target: IpAddr, now: Instant) {
-        let target = target.to_canonical();
-        let Some(Mounted { mount, address, .. }) = self.mounts.get(&id).cloned() else { return };
-        if !incident::is_usable(target) || address == target {
-            let line = Line::AlreadyAt { address: target };
-            if address == target {
-                self.actions.push_back(Action::Report { mount, others: 0, line });
-            }
-            return;
-        }
-        self.incident(address, Cause::Order, Some((mount, target)), now);
-    }
-
     /// The result of [`Action::Observe`].
     pub fn observed(&mut self, look: Look, now: Instant) {
         self.looking = false;
@@ -208,6 +149,7 @@ impl Failover {
         for address in addresses {
             self.with(address, now, |incident, ctx| incident.looked(ctx, now));
         }
+        self.compare_others();
         self.watch_own(now);
         self.look(now);
     }
@@ -343,7 +285,7 @@ impl Failover {
         }
         let mut incident =
             Incident::new(address, cause, self.instances.get(&address).copied(), now);
-        let here = self.mounts.values().filter(|mounted| mounted.address == address);
+        let here = self.mounts.values().filter(|mounted| mounted.is_at(address));
         incident.mounts.extend(here.map(|mounted| mounted.mount.clone()));
         if let Some((mount, target)) = order {
             incident.order(mount, target, now);
@@ -391,7 +333,9 @@ impl Failover {
         }
         // Where only the number of its connection tells that the kernel has
         // reconnected, that number is read again.
-        self.wants_look |= self.sight == Sight::None;
+        // And whether a share is mounted there still, beside another address.
+        self.wants_look |= self.sight == Sight::None
+            || self.mounts.values().any(|mounted| mounted.is_shared_at(address));
         if let Some((next, (cause, orders))) = self.postponed.pop_first() {
             self.incident(next, cause, None, now);
             for order in orders {

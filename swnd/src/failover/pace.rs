@@ -42,6 +42,10 @@ pub(super) const WATCH_IDLE: Duration = Duration::from_secs(65);
 /// How long a mount without any connection is followed.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(3600);
 
+/// How long there must have been no connection to an address by which a share is mounted
+/// beside another: the kernel tries for 5 s and sleeps for 3 s in turns.
+pub(super) const SHARED_GONE: Duration = Duration::from_secs(15);
+
 /// How long the kernel may hold a notification before the dead connection, whose
 /// lock it waits for, is ended first.
 pub(super) const NOTIFY_BLOCKED: Duration = ms(250);

@@ -47,7 +47,9 @@ fn address(report: &Report) -> Option<IpAddr> {
         Report::Failover { line, .. } => match line {
             Line::EndedDead { address }
             | Line::ServedBy { address, .. }
-            | Line::AlreadyAt { address } => Some(*address),
+            | Line::AlreadyAt { address }
+            | Line::Shared { address, .. }
+            | Line::SharedNumber { address, .. } => Some(*address),
             Line::Steering { target, .. } | Line::TargetSilent { target } => Some(*target),
             _ => None,
         },

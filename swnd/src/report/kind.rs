@@ -128,6 +128,10 @@ kinds! {
     NotByName = "failover.not_by_name", "d72585c73c2d4d638c8f2e90eb53c778";
     /// Nothing can be done for a mount that is adopted.
     Powerless = "failover.powerless", "dd64d62d8f47442ab35c815529bf9ad9";
+    /// A share is mounted by two addresses, which the kernel asks for as one.
+    Shared = "failover.shared", "da1916a33b63960f88a0b6f666e1a3f9";
+    /// The kernel would move another mount of the share than the one that is meant.
+    NotMoved = "failover.not_moved", "0d96cd1ce406774bee1d911138f0b5a8";
     /// The kernel was given the plain notification.
     KernelTold = "failover.told", "f1b0a7f0451740658fb071e73c31ff83";
     /// No server was found.
@@ -278,6 +282,8 @@ impl From<&Line> for Kind {
             Line::TargetSilent { .. } => Self::TargetSilent,
             Line::NotByName { .. } => Self::NotByName,
             Line::Powerless => Self::Powerless,
+            Line::Shared { .. } => Self::Shared,
+            Line::SharedNumber { .. } => Self::NotMoved,
             Line::Told => Self::KernelTold,
             Line::GaveUp => Self::GaveUp,
             Line::Hidden => Self::Hidden,

@@ -327,9 +327,12 @@ fn a_failure_tells_when_the_next_attempt_comes() {
 #[test]
 fn credentials_that_are_of_no_use_are_told_once_and_registered_when_they_become_so() {
     let ntlm_only = || Policy::new(&[Mechanism::Ntlm], KerberosCredentials::from_environment());
-    for (auth, hint) in
-        [(guest(), "mount with credentials"), (KernelAuth::Kerberos, "mount with sec=ntlmssp")]
-    {
+    let not_utf8 = KernelAuth::NotUtf8 { what: "password" };
+    for (auth, hint) in [
+        (guest(), "mount with credentials"),
+        (KernelAuth::Kerberos, "mount with sec=ntlmssp"),
+        (not_utf8, "the mount's password is not UTF-8; mount with iocharset=utf8"),
+    ] {
         let mut bench = Bench { table: Table::new(ntlm_only()), ..Bench::default() };
         let report = bench.register_as(7, "witclu", HERE, auth.clone());
         assert_eq!(report.level(), log::Level::Warn);
@@ -354,6 +357,49 @@ fn a_number_the_kernel_does_not_know_any_more_is_released() {
     assert_eq!(report.level(), log::Level::Warn);
     assert_eq!(bench.client.take_calls(), [Call::Unregister(registration)]);
     assert_eq!(bench.table.counts(), (0, 0));
+}
+
+#[test]
+fn both_addresses_by_which_a_share_is_mounted_are_watched_until_one_is_forgotten() {
+    let mut bench = Bench { table: Table::default().keeping_others(true), ..Bench::default() };
+    bench.register(7, "witclu", HERE);
+    let here = bench.started();
+    bench.accepted(here);
+    bench.register(7, "witclu", THERE);
+    let there = bench.started();
+    bench.accepted(there);
+    for registration in [here, there] {
+        let forward = bench.reports(registration).forward.unwrap();
+        assert_eq!((forward.id, forward.registration), (7, Some(registration)));
+    }
+    // The kernel names one of them at each echo.
+    for address in [HERE, THERE, THERE, HERE] {
+        bench.register(7, "witclu", address);
+        let asked = if address == HERE { here } else { there };
+        assert_eq!(bench.client.take_calls(), [Call::Retry(asked, ntlm("swnuser"))]);
+        assert_eq!(bench.table.counts(), (1, 1));
+    }
+    bench.table.forget(7, THERE.parse().unwrap(), &bench.client);
+    assert_eq!(bench.client.take_calls(), [Call::Unregister(there)]);
+    assert_eq!(bench.table.counts(), (1, 1));
+    bench.register(7, "witclu", THERE);
+    let there = bench.started();
+    bench.unregister(7);
+    assert_eq!(bench.client.take_calls(), [here, there].map(Call::Unregister));
+}
+
+#[test]
+fn a_number_for_another_share_ends_all_that_it_stood_for() {
+    let mut bench = Bench { table: Table::default().keeping_others(true), ..Bench::default() };
+    bench.register(7, "witclu", HERE);
+    let here = bench.started();
+    bench.register(7, "witclu", THERE);
+    let there = bench.started();
+    bench.register(7, "other", THERE);
+    let calls = bench.client.take_calls();
+    let ended = [here, there].map(Call::Unregister);
+    assert_eq!(calls[..2], ended);
+    assert!(matches!(calls[2..], [Call::Register(..)]), "{calls:?}");
 }
 
 #[test]

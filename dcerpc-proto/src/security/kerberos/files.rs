@@ -88,7 +88,9 @@ fn check(path: &Path, kind: &str, is_wanted: fn(&Metadata) -> bool) -> Result<()
         Err(error) => return wrong(format_smolstr!("{error}")),
     };
     let user = geteuid();
-    if let Some(other) = [&first, &target].map(MetadataExt::uid).iter().find(|it| ![ROOT, user].contains(it)) {
+    if let Some(other) =
+        [&first, &target].map(MetadataExt::uid).iter().find(|it| ![ROOT, user].contains(it))
+    {
         return wrong(format_smolstr!(
             "it belongs to the user {other}, and one of {} is wanted",
             if user == ROOT { "root".into() } else { format_smolstr!("root or the user {user}") },

@@ -49,11 +49,7 @@ impl KerberosInitiator {
 
     /// Asks as the source's owner. A keytab may begin with a service, such as `host/...`, that
     /// is no client to Active Directory: then as the machine account that it has a key of.
-    fn ask_as(
-        &self,
-        source: &Source,
-        level: AuthLevel,
-    ) -> Result<(Vec<u8>, Asked), KerberosError> {
+    fn ask_as(&self, source: &Source, level: AuthLevel) -> Result<(Vec<u8>, Asked), KerberosError> {
         let first = self.ask_with(source, level);
         let (Source::Keytab { keytab, principal: None }, Err(error)) = (source, &first) else {
             return first;
@@ -307,9 +303,7 @@ fn explain(source: &Source, failure: Failure) -> KerberosError {
     use KerberosErrorKind::{Keytab, NoTicket, OldKey, Refused};
     let (kind, reason) = match (source, failure.kind()) {
         // The library only misses the cache that the keytab was to fill.
-        (Source::Keytab { keytab, .. }, NoTicket) => {
-            (Keytab, files::keytab_problem(keytab))
-        }
+        (Source::Keytab { keytab, .. }, NoTicket) => (Keytab, files::keytab_problem(keytab)),
         (Source::Keytab { .. }, Refused) => (OldKey, failure.text.into()),
         (_, kind) => (kind, failure.text.into()),
     };

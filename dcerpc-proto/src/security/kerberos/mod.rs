@@ -13,9 +13,9 @@ mod gssapi;
 #[cfg(feature = "kerberos")]
 mod initiator;
 #[cfg(feature = "kerberos")]
-mod krb_error;
-#[cfg(feature = "kerberos")]
 mod keytab;
+#[cfg(feature = "kerberos")]
+mod krb_error;
 #[cfg(not(feature = "kerberos"))]
 mod missing;
 #[cfg(feature = "kerberos")]

@@ -112,6 +112,8 @@ pub(super) struct Incident {
     ended: Option<Instant>,
     fallback: Fallback,
     pub(super) next_look: Instant,
+    /// When a connection was last seen here.
+    last_here: Instant,
 }
 
 /// What the kernel says of a connection that can't be seen.
@@ -152,6 +154,7 @@ impl Incident {
             ended: None,
             fallback: Fallback { instance, ..Fallback::default() },
             next_look: now,
+            last_here: now,
         }
     }
 
@@ -228,6 +231,7 @@ impl Incident {
         let first = !std::mem::replace(&mut self.looked, true);
         for connection in ctx.view.at(self.address) {
             self.see(connection, !first, now);
+            self.last_here = now;
         }
         self.seen.retain(|cookie, _| ctx.view.at(self.address).any(|it| it.cookie == *cookie));
         self.count_hidden(ctx);

@@ -2,6 +2,7 @@
 
 use super::{HIDDEN_AFTER, Incident, instance};
 use crate::failover::line::Line;
+use crate::failover::mounts::Mounted;
 use crate::failover::{Action, Context, Sight};
 use smol_str::SmolStr;
 use std::time::Instant;
@@ -57,7 +58,8 @@ impl Incident {
         let name = SmolStr::new(self.address.to_string());
         let (mut told, mut untold) = (0, 0);
         for mount in &self.mounts {
-            let Some((id, _)) = ctx.mounted(mount) else { continue };
+            let about_this = |(_, it): &(u32, &Mounted)| !it.is_shared_at(self.address);
+            let Some((id, _)) = ctx.mounted(mount).filter(about_this) else { continue };
             if !ctx.can_tell(mount) {
                 untold += 1;
                 continue;

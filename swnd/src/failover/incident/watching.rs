@@ -158,7 +158,7 @@ impl Incident {
         let mut here =
             ctx.view.at(self.address).filter(|it| it.state != TcpState::Closing).peekable();
         if here.peek().is_none() {
-            return self.settled_elsewhere(ctx);
+            return self.settled_elsewhere(ctx, now);
         }
         let is_settled = |connection: &Connection| {
             let Some(seen) = self.seen.get(&connection.cookie) else { return false };
@@ -187,7 +187,15 @@ impl Incident {
     }
 
     /// Where no connection is left here: whether all mounts have one elsewhere.
-    fn settled_elsewhere(&self, ctx: &mut Context<'_>) -> Option<Line> {
+    fn settled_elsewhere(&self, ctx: &mut Context<'_>, now: Instant) -> Option<Line> {
+        let is_shared = |mount| {
+            ctx.mounted(mount).is_some_and(|(_, mounted)| mounted.is_shared_at(self.address))
+        };
+        // The other mount's connection says nothing of this one's.
+        if self.mounts.iter().any(is_shared) {
+            let absence = now.saturating_duration_since(self.last_here);
+            return (absence >= pace::SHARED_GONE).then_some(Line::GoesOn);
+        }
         let mut found = Vec::new();
         for mount in &self.mounts {
             let address = self.kernel_address(ctx, mount).filter(|it| *it != self.address)?;

@@ -3,10 +3,12 @@
 mod adopted;
 mod looks;
 mod random;
+mod shared;
 mod world;
 
 use super::*;
 use std::time::Duration;
+use swnclient::ResourceState;
 use world::{State, World, ip};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;

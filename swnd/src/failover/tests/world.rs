@@ -4,7 +4,7 @@
 use super::super::*;
 use std::net::SocketAddr;
 use std::time::Duration;
-use swnclient::Notification;
+use swnclient::{Notification, ResourceState};
 
 mod seen;
 
@@ -86,6 +86,8 @@ pub(super) struct World {
     pub(super) ends: Vec<u64>,
     pub(super) notified: Vec<(u32, Notification)>,
     pub(super) lines: Vec<String>,
+    /// The addresses that no mount is served by any more.
+    pub(super) forgotten: Vec<IpAddr>,
     pub(super) probes_max: usize,
     /// How long the kernel holds each notification.
     pub(super) notify_takes: Duration,
@@ -123,6 +125,7 @@ impl World {
             ends: Vec::new(),
             notified: Vec::new(),
             lines: Vec::new(),
+            forgotten: Vec::new(),
             probes_max: 0,
             notify_takes: Duration::from_millis(1),
             drops_after: Duration::ZERO,
@@ -367,8 +370,11 @@ impl World {
                     continue;
                 }
                 Action::Relocate { id, address } => {
-                    let (mount, _, scale_out) = self.registrations[&id].clone();
-                    self.failover.mounted(id, &mount, address, scale_out, self.now);
+                    self.failover.relocated(id, address, self.now);
+                    continue;
+                }
+                Action::Forget { address, .. } => {
+                    self.forgotten.push(address);
                     continue;
                 }
                 Action::Report { line, .. } => {

@@ -38,7 +38,7 @@ fn main() -> io::Result<()> {
     let is_set = |option: &str| options.iter().any(|given| given == option);
     let auth_level = if is_set("integrity") { AuthLevel::Integrity } else { AuthLevel::Privacy };
     let config = Config {
-        client_name: name.into(),
+        client_name: name.as_str().into(),
         spnego: is_set("spnego"),
         auth_level,
         // There are no others that it could disturb.
