@@ -13,7 +13,6 @@ use swnclient_proto::wire::{AddressInfo, Status};
 use witness_sim::world::{ClientId, NetworkConfig};
 use witness_sim::{ClusterConfig, Destination, Fault, NodeId, Profile, Stage, Step, What, Who};
 
-const NODES: u8 = 3;
 /// How long after the last fault everything must be in order: a call that was
 /// not answered, and the longest backoff with what belongs to it.
 const RECOVERY: Duration = Duration::from_secs(400);
@@ -61,11 +60,13 @@ fn address(node: u8) -> IpAddr {
 fn live(seed: u64, trace: bool, diary: &RefCell<Vec<String>>) {
     let mut rng = Rng::with_seed(seed);
     let profile = *choose(&mut rng, &Profile::ALL);
-    let mut config = ClusterConfig::new(profile, NODES, [10, 0, 0]);
-    config.traits.multiplexing = rng.u8(..) < 200;
+    let nodes = rng.u8(2..=3);
+    let mut config = ClusterConfig::new(profile, nodes, [10, 0, 0]);
+    config.traits = choose(&mut rng, &profile.ways()).clone();
+    config.traits.multiplexing &= rng.u8(..) < 200;
     let mut limits = Limits { version_1: !config.traits.version_2, unanswered: false };
-    let multiplexing = config.traits.multiplexing;
-    diary.borrow_mut().push(format!("{profile}, multiplexing: {multiplexing}"));
+    let require_header_signing = config.traits.header_signing;
+    diary.borrow_mut().push(format!("{profile}, {nodes} nodes, {:?}", config.traits));
 
     let mut bench = Bench::new(config, NetworkConfig::default(), rng.u64(..));
     bench.trace = trace;
@@ -73,11 +74,12 @@ fn live(seed: u64, trace: bool, diary: &RefCell<Vec<String>>) {
     for client in 0..rng.usize(1..=2) {
         let config = Config {
             loss_spread: spread,
+            require_header_signing,
             max_registrations_per_link: rng.usize(1..=3),
             ..Config::default()
         };
         bench.add_client(config, rng.u64(..));
-        let mut nodes = [1, 2, 3];
+        let mut nodes: Vec<u8> = (1..=nodes).collect();
         rng.shuffle(&mut nodes);
         // One client's mounts are served by different nodes: it is how they
         // are told apart where the server speaks version 1.
@@ -137,13 +139,14 @@ fn choose<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
 }
 
 fn act(rng: &mut Rng, bench: &Bench, limits: &mut Limits, moves: &mut u8) -> Act {
-    let node = NodeId(rng.u8(1..=NODES));
+    let nodes = nodes(bench);
+    let node = NodeId(rng.u8(1..=nodes));
     let mount = MountId(rng.usize(..bench.mounts().len()));
     match rng.u8(0..30) {
         0 => Act::Cluster(Step::NodeDown { node, silent: rng.bool() }),
         1 => Act::Cluster(Step::NodeCut { node }),
         2..=4 => Act::Cluster(Step::NodeUp { node }),
-        5 => Act::Cluster(Step::AddressMove { address: address(rng.u8(1..=NODES)), node }),
+        5 => Act::Cluster(Step::AddressMove { address: address(rng.u8(1..=nodes)), node }),
         6 => Act::Cluster(Step::AddressState { address: address(node.0), online: rng.bool() }),
         7 => Act::Cluster(Step::Service { node, port: None }),
         8 | 9 => Act::Cluster(Step::Service { node, port: Some(rng.u16(50_000..60_000)) }),
@@ -170,8 +173,13 @@ fn act(rng: &mut Rng, bench: &Bench, limits: &mut Limits, moves: &mut u8) -> Act
         18 => Act::Echo,
         19 => Act::Password(format!("password {}", rng.u8(..))),
         20 => Act::Leap(bench.get(mount).client, Duration::from_secs(rng.u64(1..4000))),
-        _ => Act::Cluster(Step::Fault(fault(rng, limits))),
+        _ => Act::Cluster(Step::Fault(fault(rng, nodes, limits))),
     }
+}
+
+/// How many nodes there are.
+fn nodes(bench: &Bench) -> u8 {
+    u8::try_from(bench.world.cluster().topology().nodes().len()).expect("there are few")
 }
 
 /// Whether the consumer knows that the mount's registration is over.
@@ -191,7 +199,7 @@ fn can_mount(bench: &Bench, mount: MountId) -> bool {
 fn free_addresses(bench: &Bench, mount: MountId) -> Vec<IpAddr> {
     let own = bench.get(mount).request.ip_address;
     let free = |ip: &IpAddr| Some(*ip) != own && !is_taken(bench, mount, *ip);
-    (1..=NODES).map(address).filter(free).collect()
+    (1..=nodes(bench)).map(address).filter(free).collect()
 }
 
 /// Whether another mount of the same client uses an address.
@@ -228,9 +236,9 @@ fn notice(rng: &mut Rng) -> witness_sim::Notice {
     }
 }
 
-fn fault(rng: &mut Rng, limits: &mut Limits) -> Fault {
+fn fault(rng: &mut Rng, nodes: u8, limits: &mut Limits) -> Fault {
     let on = *choose(rng, &Stage::ALL);
-    let node = rng.bool().then(|| NodeId(rng.u8(1..=NODES)));
+    let node = rng.bool().then(|| NodeId(rng.u8(1..=nodes)));
     let times = match rng.u8(0..4) {
         0 => None,
         1 => Some(rng.u32(2..6)),
@@ -346,7 +354,7 @@ fn apply(bench: &mut Bench, act: Act) {
 /// Everything works again.
 fn heal(bench: &mut Bench) {
     bench.run(Step::NoFaults);
-    for number in 1..=NODES {
+    for number in 1..=nodes(bench) {
         let node = NodeId(number);
         let works = bench.world.cluster().topology().node(node).map(|node| node.witness_port);
         if works == Some(None) {

@@ -59,9 +59,14 @@ pub struct ClusterConfig {
     /// How far the wall clock of its nodes is ahead of this machine's, in
     /// seconds. Its time goes on regardless.
     pub clock_ahead: i64,
-    /// Addresses that no interface list has: those of a role of Windows that is not
-    /// scale-out, and all but the partner's of ONTAP.
+    /// Addresses that no interface list has: those of roles of Windows that are not
+    /// scale-out.
     pub unlisted: Vec<IpAddr>,
+    /// The shares that there are; empty: all.
+    pub shares: Vec<SmolStr>,
+    /// The node by which the shares should be used, where they are asymmetric: who registers
+    /// for one by the address of another node gets a share move at once.
+    pub share_owner: Option<NodeId>,
     /// How long the nodes take to notice that one of them died or came back.
     pub detection: Duration,
     /// Whether [`Cluster::poll_event`](crate::Cluster::poll_event) gives
@@ -72,20 +77,28 @@ pub struct ClusterConfig {
 impl ClusterConfig {
     /// A cluster named `CLUSTER` in the domain `example.test` with nodes
     /// `node1`, `node2`, ... at `subnet`.11, .12, ..., where the user `alice`
-    /// of `EXAMPLE` with the password `secret` may log on.
+    /// of `EXAMPLE` with the password `secret` may log on. Of [`Profile::WindowsRole`] these
+    /// addresses are of roles, one on each node, and the nodes' own in the next subnet.
     pub fn new(profile: Profile, nodes: u8, subnet: [u8; 3]) -> Self {
         let [a, b, c] = subnet;
+        let ip = |c: u8, n: u8| IpAddr::V4(Ipv4Addr::new(a, b, c, 10 + n));
+        let numbers = 1..=nodes.min(200);
+        let has_roles = profile == Profile::WindowsRole;
         let node = |n: u8| NodeConfig {
             name: format_smolstr!("node{n}"),
-            addresses: vec![IpAddr::V4(Ipv4Addr::new(a, b, c, 10 + n))],
+            addresses: match has_roles {
+                true => vec![ip(c, n), ip(c.wrapping_add(1), n)],
+                false => vec![ip(c, n)],
+            },
             witness_port: FIRST_WITNESS_PORT - 1 + u16::from(n),
         };
+        let unlisted = if has_roles { numbers.clone().map(|n| ip(c, n)).collect() } else { vec![] };
         Self {
             traits: profile.traits(),
             net_name: "CLUSTER".into(),
             domain: "example.test".into(),
             aliases: Vec::new(),
-            nodes: (1..=nodes.min(200)).map(node).collect(),
+            nodes: numbers.map(node).collect(),
             mapper_port: dcerpc_proto::epm::PORT,
             users: vec![User {
                 name: "alice".into(),
@@ -93,7 +106,9 @@ impl ClusterConfig {
                 password: "secret".into(),
             }],
             clock_ahead: 0,
-            unlisted: Vec::new(),
+            unlisted,
+            shares: Vec::new(),
+            share_owner: None,
             detection: Duration::from_millis(500),
             events: true,
         }

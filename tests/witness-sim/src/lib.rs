@@ -9,7 +9,7 @@
 //! - `net` runs a cluster on real sockets, by tokio.
 //! - [`world`] runs a cluster and any number of sans-IO clients in virtual
 //!   time, deterministic by seed.
-//! - [`Profile`] has what tells vendors apart, [`script`] what can be done to a
+//! - [`Profile`] has what tells vendors apart, with where it is from, [`script`] what can be done to a
 //!   cluster, [`Fault`] what can go wrong.
 
 mod answer;
@@ -26,6 +26,7 @@ mod rpc;
 pub mod script;
 mod steps;
 mod topology;
+mod traits;
 mod witness;
 pub mod world;
 
@@ -34,10 +35,11 @@ pub use config::{ClusterConfig, NodeConfig, User};
 pub use connection::ConnId;
 pub use event::{Event, Happening};
 pub use fault::{Fault, Stage, What};
-pub use profile::{MoveFlags, NameSource, NodeDeath, Profile, Traits};
+pub use profile::Profile;
 pub use registration::{GroupId, Notice, Pending, Registration, RegistrationId, Waiting};
 pub use script::{Destination, Script, ScriptError, Step, Who};
 pub use topology::{Address, Node, NodeId, Power, Reach, Service, Topology};
+pub use traits::{Listed, MoveFlags, NameSource, NodeDeath, Traits};
 
 /// A reading of the cluster's clock: since its start.
 pub type Time = std::time::Duration;

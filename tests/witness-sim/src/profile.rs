@@ -1,140 +1,54 @@
-//! What tells one vendor's witness service from another's, as data.
+//! What is known of each vendor's witness service, and where it is from:
+//!
+//! - a number alone is a section of [MS-SWN], in version 2018-09-12; `<4>` a note of its
+//!   appendix B on what Windows does.
+//! - "suite": a test of Microsoft's protocol tests, TestSuites/FileServer of
+//!   WindowsProtocolTestSuites, or what they share (SWNTestUtility).
+//! - "Samba": source3/rpc_server/witness/srv_witness_nt.c, and the cluster of tests/lab.
+//! - "unknown": neither is known. [`Profile::ways`] has it both ways.
 
+use crate::traits::{Listed, MoveFlags, NameSource, NodeDeath, Traits};
 use dcerpc_proto::association::FaultStatus;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
-use swnclient_proto::wire::{AddressFlags, AddressInfo, Status};
+use swnclient_proto::wire::Status;
 
 /// A vendor's witness service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Profile {
     /// Windows Server 2012: version 1 only.
     Windows2012,
-    /// Windows Server 2012 R2 and later.
+    /// Windows Server 2012 R2 and later, a scale-out file server.
     Windows2012R2,
+    /// The same, a general-purpose file server: a role with an address of its own.
+    WindowsRole,
     /// Samba 4.20 and later with CTDB.
     Samba,
     /// Dell OneFS: version 1 only.
     OneFs,
-}
-
-/// Where the name in a list or a notification comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameSource {
-    /// The cluster's DNS name.
-    Cluster,
-    /// The name of the node that the address belongs to.
-    Node,
-    /// The address as text.
-    Address,
-}
-
-/// What the flags of an address say in a move of a client or a share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MoveFlags {
-    /// Which address is valid, and whether it is online: Samba's `witness_server`.
-    State,
-    /// Which address is valid, and nothing else: Microsoft's protocol tests take exactly
-    /// 0x1.
-    Valid,
-    /// Which address is valid; the other bits, and the address that is not valid, are
-    /// whatever there was: [MS-SWN] 2.2.2.1 for version 1.
-    Arbitrary,
-}
-
-impl MoveFlags {
-    /// The entry for an address.
-    pub(crate) fn entry(self, address: IpAddr, online: bool) -> AddressInfo {
-        let mut info = AddressInfo::new(address, online);
-        let valid = AddressFlags::IPV4 | AddressFlags::IPV6;
-        match self {
-            Self::State => {}
-            Self::Valid => info.flags &= valid,
-            Self::Arbitrary => {
-                // Offline by the letter, which it is not.
-                info.flags &= valid;
-                info.flags |= AddressFlags::from_bits_retain(0xbaad_f0d4);
-                match address {
-                    IpAddr::V4(_) => info.ipv6 = Ipv6Addr::from([0xba; 16]),
-                    IpAddr::V6(_) => info.ipv4 = Ipv4Addr::from([0xba; 4]),
-                }
-            }
-        }
-        info
-    }
-}
-
-/// What becomes of a dead node's addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeDeath {
-    /// They stay with the node and are unavailable until it is back.
-    Unavailable,
-    /// The surviving nodes take them over; they go home when it is back.
-    Takeover,
-}
-
-/// How a witness service behaves where services differ.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Traits {
-    /// Whether RegisterEx exists.
-    pub version_2: bool,
-    /// The answer to an operation that does not exist.
-    pub unknown_operation: FaultStatus,
-    /// Whether it knows itself by its NetBIOS name only. Microsoft's protocol tests
-    /// register by that; [MS-SWN] 3.1.4.5 asks for "ServerGlobalName", and does not say
-    /// in which form.
-    pub netbios_name_only: bool,
-    /// The version that the interface list claims.
-    pub list_version: u32,
-    /// InterfaceGroupName of the interface list.
-    pub group_name: NameSource,
-    /// ResourceName of a resource change.
-    pub resource_name: NameSource,
-    /// What the flags of an address say in a move.
-    pub move_flags: MoveFlags,
-    /// Whether GetInterfaceList waits while no node could be a witness.
-    pub list_waits_for_witness: bool,
-    /// What UnRegister of an unknown handle returns.
-    pub unknown_unregister: Status,
-    /// How long a registration lives without a call.
-    pub unused_timeout: Option<Duration>,
-    /// Whether a pending AsyncNotify keeps a registration alive for ever.
-    /// Otherwise for the keep-alive, which is none in version 1.
-    pub waiting_is_use: bool,
-    /// How long after it has sent a client away (a move to another address, a
-    /// resource that isn't available) the service drops the registration.
-    pub drop_after_leave: Option<Duration>,
-    /// Whether a client that registered for several names of the cluster gets
-    /// one notification instead of one for each.
-    pub notify_aliases_once: bool,
-    /// What becomes of a dead node's addresses.
-    pub node_death: NodeDeath,
-    /// Whether DNS has the addresses of living nodes only (SmartConnect),
-    /// instead of all.
-    pub dns_live_only: bool,
-    /// Whether the endpoint mapper answers those only who log on: a policy of Windows,
-    /// RestrictRemoteClients=2 ("Restrict Unauthenticated RPC clients", Authenticated without
-    /// exceptions). Its default is not to.
-    pub mapper_wants_logon: bool,
-    /// Whether concurrent multiplexing is granted.
-    pub multiplexing: bool,
-    /// Whether header signing is granted.
-    pub header_signing: bool,
-    /// The longest fragment, in bytes.
-    pub max_fragment: u16,
+    /// NetApp ONTAP, a pair of nodes.
+    Ontap,
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Self; 4] = [Self::Windows2012, Self::Windows2012R2, Self::Samba, Self::OneFs];
+    pub const ALL: [Self; 6] = [
+        Self::Windows2012,
+        Self::Windows2012R2,
+        Self::WindowsRole,
+        Self::Samba,
+        Self::OneFs,
+        Self::Ontap,
+    ];
 
     /// The name that scripts and command lines use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Windows2012 => "windows2012",
             Self::Windows2012R2 => "windows2012r2",
+            Self::WindowsRole => "windows-role",
             Self::Samba => "samba",
             Self::OneFs => "onefs",
+            Self::Ontap => "ontap",
         }
     }
 
@@ -145,67 +59,187 @@ impl Profile {
 
     /// How the vendor's service behaves.
     pub fn traits(self) -> Traits {
-        // [MS-SWN] with the notes on what Windows Server 2012 R2 does.
-        let windows_2012_r2 = Traits {
-            version_2: true,
-            unknown_operation: FaultStatus::OP_RNG_ERROR,
-            netbios_name_only: false,
-            // Unspecified from 2012 R2 on, a number before.
-            list_version: 0xffff_ffff,
-            group_name: NameSource::Node,
-            resource_name: NameSource::Node,
-            move_flags: MoveFlags::Valid,
-            list_waits_for_witness: true,
-            unknown_unregister: Status::INVALID_PARAMETER,
-            unused_timeout: Some(Duration::from_secs(30)),
-            waiting_is_use: true,
-            drop_after_leave: None,
-            notify_aliases_once: true,
-            node_death: NodeDeath::Unavailable,
-            dns_live_only: false,
-            mapper_wants_logon: false,
-            multiplexing: true,
-            header_signing: true,
-            max_fragment: 5840,
-        };
         match self {
-            Self::Windows2012R2 => windows_2012_r2,
-            Self::Windows2012 => Traits {
-                version_2: false,
-                list_version: 0x0001_0001,
-                move_flags: MoveFlags::Arbitrary,
-                list_waits_for_witness: false,
-                unknown_unregister: Status::NOT_FOUND,
-                unused_timeout: None,
-                notify_aliases_once: false,
-                ..windows_2012_r2
+            Self::Windows2012R2 => windows_2012_r2(),
+            Self::Windows2012 => windows_2012(),
+            Self::WindowsRole => Traits {
+                // Suite: SWNRegistration_InvalidIpAddress, SWNRegistrationEx_InvalidShareName,
+                // where no share is scale-out.
+                checks_addresses: false,
+                checks_shares: false,
+                // 4.1: the address that is registered is in no list, and moves with its role.
+                node_death: NodeDeath::RoleMoves,
+                ..windows_2012_r2()
             },
-            Self::Samba => Traits {
-                list_version: 0x0002_0000,
-                move_flags: MoveFlags::State,
-                group_name: NameSource::Cluster,
-                resource_name: NameSource::Address,
-                list_waits_for_witness: false,
-                unknown_unregister: Status::NOT_FOUND,
-                waiting_is_use: false,
-                drop_after_leave: Some(Duration::from_secs(5)),
-                notify_aliases_once: false,
-                node_death: NodeDeath::Takeover,
-                ..windows_2012_r2
-            },
-            Self::OneFs => Traits {
-                version_2: false,
-                list_version: 0x0001_0001,
-                move_flags: MoveFlags::Arbitrary,
-                dns_live_only: true,
-                resource_name: NameSource::Address,
-                list_waits_for_witness: false,
-                unknown_unregister: Status::NOT_FOUND,
-                unused_timeout: None,
-                notify_aliases_once: false,
-                ..windows_2012_r2
-            },
+            Self::Samba => samba(),
+            Self::OneFs => one_fs(),
+            Self::Ontap => ontap(),
         }
+    }
+
+    /// How the vendor's service may behave: as [`Profile::traits`] says, and with all that is
+    /// unknown the other way.
+    pub fn ways(self) -> Vec<Traits> {
+        let known = self.traits();
+        let other = match self {
+            Self::Windows2012 => Traits {
+                netbios_name_only: true,
+                resource_name: NameSource::Cluster,
+                tells_deaths: false,
+                ..known.clone()
+            },
+            Self::Windows2012R2 | Self::WindowsRole => Traits {
+                netbios_name_only: true,
+                resource_name: NameSource::Cluster,
+                move_flags: MoveFlags::State,
+                // A role's is told: suite, SWNFileServerFailover_FileServer.
+                tells_deaths: known.node_death == NodeDeath::RoleMoves,
+                ..known.clone()
+            },
+            Self::Samba => return vec![known],
+            Self::OneFs => Traits {
+                group_name: NameSource::Cluster,
+                move_flags: MoveFlags::Valid,
+                list_waits_for_witness: true,
+                checks_addresses: false,
+                multiplexing: false,
+                header_signing: false,
+                ..known.clone()
+            },
+            Self::Ontap => Traits {
+                version_2: false,
+                netbios_name_only: true,
+                move_flags: MoveFlags::Arbitrary,
+                list_waits_for_witness: true,
+                checks_addresses: true,
+                checks_shares: true,
+                multiplexing: false,
+                header_signing: false,
+                ..known.clone()
+            },
+        };
+        vec![known, other]
+    }
+}
+
+fn windows_2012_r2() -> Traits {
+    Traits {
+        // <2>.
+        version_2: true,
+        // [C706] appendix N.
+        unknown_operation: FaultStatus::OP_RNG_ERROR,
+        // Unknown: 3.1.4.2 asks for "ServerGlobalName"; the suite registers by the short name.
+        netbios_name_only: false,
+        // 4.1; suite: VerifyInterfaceList has it from 2012 R2 on.
+        list_version: 0xffff_ffff,
+        // 4.1.
+        listed: Listed::All,
+        names_in_capitals: true,
+        group_name: NameSource::Node,
+        // Unknown: the address's node, or the net name.
+        resource_name: NameSource::Node,
+        // Suite: VerifyClientMoveShareMoveAndIpChange wants 0x1; 3.1.4.4 a state, too.
+        move_flags: MoveFlags::Valid,
+        // 3.1.4.1; suite: BVT_SWNGetInterfaceList_ClusterSingleNode, _ScaleOutSingleNode.
+        list_waits_for_witness: true,
+        // 3.1.4.2, 3.1.4.5; suite: SWNRegistration_InvalidIpAddress and others.
+        checks_addresses: true,
+        checks_shares: true,
+        // <4>; suite: SWNRegistration_InvalidUnRegister.
+        unknown_unregister: Status::INVALID_PARAMETER,
+        // <5>.
+        unused_timeout: Some(Duration::from_secs(30)),
+        // 3.1.5.1: IsAsyncNotifyRegistered.
+        waiting_is_use: true,
+        // 3.1 has none.
+        drop_after_leave: None,
+        // <6>.
+        notify_aliases_once: true,
+        // An address of a scale-out file server stays with its node.
+        node_death: NodeDeath::Unavailable,
+        // Suite: SWNFileServerFailover_ScaleOutFileServer. For a node that does not own the
+        // role it is unknown.
+        tells_deaths: true,
+        tells_returns: true,
+        dns_live_only: false,
+        // The policy's default.
+        mapper_wants_logon: false,
+        // [MS-RPCE] 2.2.2.3, 3.3.1.5.8.
+        multiplexing: true,
+        header_signing: true,
+        max_fragment: 5840,
+    }
+}
+
+fn windows_2012() -> Traits {
+    Traits {
+        // <2>, <8>.
+        version_2: false,
+        // Suite: VerifyInterfaceList.
+        list_version: 0x0001_0001,
+        // <1>.
+        move_flags: MoveFlags::Arbitrary,
+        // Suite: SWNRegistration_InvalidUnRegister.
+        unknown_unregister: Status::NOT_FOUND,
+        // 3.1.5.1 is of version 2.
+        unused_timeout: None,
+        // <6> does not name a version; the other way is in 2012 R2.
+        notify_aliases_once: false,
+        ..windows_2012_r2()
+    }
+}
+
+fn samba() -> Traits {
+    Traits {
+        // All of it: Samba.
+        list_version: 0x0002_0000,
+        names_in_capitals: false,
+        move_flags: MoveFlags::State,
+        group_name: NameSource::Cluster,
+        resource_name: NameSource::Address,
+        list_waits_for_witness: false,
+        // "For now we allow all shares".
+        checks_shares: false,
+        unknown_unregister: Status::NOT_FOUND,
+        waiting_is_use: false,
+        drop_after_leave: Some(Duration::from_secs(5)),
+        notify_aliases_once: false,
+        node_death: NodeDeath::Takeover,
+        ..windows_2012_r2()
+    }
+}
+
+/// Known: version 1, names and flow (Dell's description of the failover). The rest is as in
+/// Windows Server 2012, or unknown.
+fn one_fs() -> Traits {
+    Traits {
+        names_in_capitals: false,
+        // SmartConnect.
+        dns_live_only: true,
+        resource_name: NameSource::Address,
+        // Unknown, as are GroupName, flags, checks, multiplexing and header signing.
+        list_waits_for_witness: false,
+        ..windows_2012()
+    }
+}
+
+/// Known: the list has the partner's interfaces only, the partner takes addresses over, and
+/// the witness does not help in a giveback (NetApp's documentation). The rest is unknown.
+fn ontap() -> Traits {
+    Traits {
+        listed: Listed::Others,
+        names_in_capitals: false,
+        group_name: NameSource::Node,
+        resource_name: NameSource::Address,
+        list_waits_for_witness: false,
+        checks_addresses: false,
+        checks_shares: false,
+        unknown_unregister: Status::NOT_FOUND,
+        unused_timeout: None,
+        notify_aliases_once: false,
+        node_death: NodeDeath::Takeover,
+        tells_returns: false,
+        ..windows_2012_r2()
     }
 }
 

@@ -23,7 +23,7 @@ impl Cluster {
             }
             Step::NodeUp { node } => self.node_up(now, node),
             Step::AddressMove { address, node } => {
-                self.move_address(now, address, node);
+                self.move_address(now, address, node, true);
                 self.retry_waiting_lists(now);
             }
             Step::AddressState { address, online } => {
@@ -162,7 +162,9 @@ impl Cluster {
         }
         node.believed_up = alive;
         self.happened(now, Happening::Noticed { node: id, alive });
-        let moves = self.topology.reallocation(id, self.config.traits.node_death);
+        let traits = &self.config.traits;
+        let tells = if alive { traits.tells_returns } else { traits.tells_deaths };
+        let moves = self.topology.reallocation(id, traits.node_death);
         let affected: Vec<IpAddr> = self
             .topology
             .addresses()
@@ -171,9 +173,9 @@ impl Cluster {
             .map(|address| address.ip)
             .collect();
         for (address, to) in &moves {
-            self.move_address(now, *address, *to);
+            self.move_address(now, *address, *to, tells);
         }
-        for address in affected {
+        for address in affected.into_iter().filter(|_| tells) {
             if !moves.iter().any(|(moved, _)| *moved == address) {
                 self.tell_state(now, address);
             }
@@ -183,7 +185,7 @@ impl Cluster {
 
     /// An address goes to another node: its connections break, and who is
     /// registered for it hears that it went away and came back.
-    fn move_address(&mut self, now: Time, ip: IpAddr, to: NodeId) {
+    fn move_address(&mut self, now: Time, ip: IpAddr, to: NodeId, tells: bool) {
         let Some(address) = self.topology.address_mut(ip) else {
             return;
         };
@@ -195,8 +197,10 @@ impl Cluster {
         for conn in self.connections_where(|local, node, _| local == ip && node != to) {
             self.close(now, conn, true, "its address moved");
         }
-        self.tell_change(now, ip, ResourceState::Unavailable);
-        self.tell_state(now, ip);
+        if tells {
+            self.tell_change(now, ip, ResourceState::Unavailable);
+            self.tell_state(now, ip);
+        }
     }
 
     /// Tells who is registered for an address how it is.
@@ -246,7 +250,7 @@ impl Cluster {
     }
 
     /// What a move names; the caller's own list is taken as it is.
-    fn destination(&self, to: Destination, flags: MoveFlags) -> Vec<AddressInfo> {
+    pub(crate) fn destination(&self, to: Destination, flags: MoveFlags) -> Vec<AddressInfo> {
         let node = match to {
             Destination::Addresses(list) => return list,
             Destination::Node(node) => node,
@@ -254,7 +258,7 @@ impl Cluster {
         self.topology
             .addresses()
             .iter()
-            .filter(|address| address.owner == node)
+            .filter(|address| address.owner == node && address.listed)
             .map(|address| flags.entry(address.ip, self.topology.is_available(address)))
             .collect()
     }

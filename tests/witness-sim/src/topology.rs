@@ -84,6 +84,8 @@ pub struct Address {
     pub owner: NodeId,
     /// Whether its network interface works.
     pub online: bool,
+    /// Whether it is in interface lists; otherwise it is a role's.
+    pub listed: bool,
 }
 
 /// All nodes and addresses.
@@ -118,6 +120,7 @@ impl Topology {
                 home: id,
                 owner: id,
                 online: true,
+                listed: !config.unlisted.contains(ip),
             }));
         }
         this
@@ -215,7 +218,11 @@ impl Topology {
             return Vec::new();
         }
         let alive = |id: &NodeId| self.node(*id).is_some_and(|node| node.believed_up);
+        let roles_only = death == NodeDeath::RoleMoves;
         if alive(&id) {
+            if roles_only {
+                return Vec::new();
+            }
             let mine = self.addresses.iter().filter(|address| address.home == id);
             return mine.map(|address| (address.ip, id)).collect();
         }
@@ -227,7 +234,8 @@ impl Topology {
                 *count += 1;
             }
         }
-        let orphans = self.addresses.iter().filter(|address| address.owner == id);
+        let is_orphan = |address: &&Address| address.owner == id && !(roles_only && address.listed);
+        let orphans = self.addresses.iter().filter(is_orphan);
         let mut moves = Vec::new();
         for address in orphans {
             let Some((to, count)) = load.iter_mut().min_by_key(|(id, count)| (**count, **id))

@@ -4,16 +4,16 @@
 use crate::cluster::Cluster;
 use crate::connection::ConnId;
 use crate::event::Happening;
-use crate::profile::NameSource;
 use crate::registration::{Due, Notice, Pending, Registration, RegistrationId, Waiting};
 use crate::rpc::{Answer, Call};
 use crate::topology::Address;
-use crate::{NodeId, Service, Stage, Time, What};
+use crate::traits::{Listed, NameSource};
+use crate::{Destination, NodeId, Service, Stage, Time, What};
 use dcerpc_proto::Operation;
 use dcerpc_proto::association::FaultStatus;
 use dcerpc_proto::epm::EptMap;
 use dcerpc_proto::ndr::{ContextHandle, NdrError};
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::{SmolStr, StrExt, ToSmolStr};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -159,7 +159,9 @@ impl Cluster {
             },
             witness: address.owner != asked,
         };
-        let is_listed = |address: &&Address| !self.config.unlisted.contains(&address.ip);
+        let is_listed = |address: &&Address| {
+            address.listed && (traits.listed == Listed::All || address.owner != asked)
+        };
         self.topology.addresses().iter().filter(is_listed).map(interface).collect()
     }
 
@@ -170,6 +172,9 @@ impl Cluster {
         };
         match source {
             NameSource::Cluster => self.config.dns_name(),
+            NameSource::Node if self.config.traits.names_in_capitals => {
+                owner().unwrap_or_default().to_uppercase_smolstr()
+            }
             NameSource::Node => owner().unwrap_or_default(),
             NameSource::Address => address.to_smolstr(),
         }
@@ -236,11 +241,22 @@ impl Cluster {
         if !self.config.is_known_as(net_name) {
             return Err(Status::INVALID_PARAMETER);
         }
-        let address = address
-            .parse::<IpAddr>()
-            .ok()
-            .filter(|address| self.topology.address(*address).is_some())
-            .ok_or(Status::INVALID_STATE)?;
+        let address = address.parse::<IpAddr>().map_err(|_| Status::INVALID_STATE)?;
+        let share = request.share_name.as_ref().filter(|_| version == Version::V2);
+        let shares = &self.config.shares;
+        let has_share = share.is_none_or(|share| shares.is_empty() || shares.contains(share));
+        let has_address = self.topology.address(address).is_some();
+        let traits = &self.config.traits;
+        if traits.checks_addresses && !has_address || traits.checks_shares && !has_share {
+            return Err(Status::INVALID_STATE);
+        }
+        let mut pending = Pending::default();
+        if let (Some(owner), Some(_)) = (self.config.share_owner, share) {
+            if self.topology.address(address).is_some_and(|address| address.owner != owner) {
+                let to = Destination::Node(owner);
+                pending.share_move(self.destination(to, self.config.traits.move_flags));
+            }
+        }
         let connection = self.connections.get(&conn).ok_or(Status::INVALID_STATE)?;
         let (node, group) = (connection.node, connection.group);
         let user = connection.rpc.user().map(SmolStr::from);
@@ -258,7 +274,7 @@ impl Cluster {
             ip_notify: request.ip_notify,
             keep_alive: Duration::from_secs(request.keep_alive.into()),
             waiting: VecDeque::new(),
-            pending: Pending::default(),
+            pending,
             last_use: now,
             drop_at: None,
         };

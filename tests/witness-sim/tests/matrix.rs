@@ -414,6 +414,16 @@ fn a_registration_survives_every_fault_of_windows_2012_r2() {
 }
 
 #[test]
+fn a_registration_survives_every_fault_of_a_role_of_windows() {
+    check(Profile::WindowsRole);
+}
+
+#[test]
+fn a_registration_survives_every_fault_of_ontap() {
+    check(Profile::Ontap);
+}
+
+#[test]
 fn a_registration_survives_every_fault_of_onefs() {
     check(Profile::OneFs);
 }

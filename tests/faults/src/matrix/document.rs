@@ -10,15 +10,17 @@ const HEAD: &str = "\
 Made by `UPDATE_DOCS=1 cargo test -p faults --test matrix` from the tests it names; a test fails when it is out of date.
 
 Each cell is a test: `cargo test -p faults --test matrix ROW::COLUMN`. It runs the project's client against a cluster of
-three nodes in virtual time, once for each server (Windows Server 2012, Windows Server 2012 R2, Samba, OneFS), for each
-node that the client reaches in that step (the one that serves the share, the witness), and for each variant of the
-fault. The fault befalls the answer to the step, or happens while the answer is awaited.
+three nodes, and one of two, in virtual time, once for each server (Windows Server 2012; Windows Server 2012 R2 with a
+scale-out and with a general-purpose file server; Samba, OneFS, ONTAP), for each way in which it may behave where that is
+not known (`Profile::ways`), for each node that the client reaches in that step (the one that serves the share, the
+witness), and for each variant of the fault. The fault befalls the answer to the step, or happens while the answer is
+awaited.
 
 A run passes where, within the time of the row, the registration is in order: registered once in the whole cluster, by
 a witness that can be reached, with an AsyncNotify pending; and where the administrator's next client move reaches the
 consumer, once. In the last column it passes where the consumer is told the end and nothing of the registration is left
 in the cluster. The time counts from the fault, or, where nothing can go on without the node (it serves the share and
-no other node takes its address over), from when it is back.
+no other node takes its address over, or it is one of two), from when it is back.
 
 The cells say what the consumer is told meanwhile: *errors*, after which the client goes on by itself, and
 notifications. **Asks again** means that it goes on when the consumer repeats the registration with

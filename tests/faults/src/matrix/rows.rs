@@ -89,15 +89,24 @@ pub struct Row {
 
 impl Row {
     /// What is to come of it.
-    pub fn expect(&self, column: Column, place: Place, traits: &Traits) -> Expect {
+    pub fn expect(&self, column: Column, place: Place, traits: &Traits, nodes: u8) -> Expect {
         let no_reply = matches!(self.fault, Fault::Answer([What::NoReply]));
         if no_reply && column == Column::Waiting && !traits.version_2 {
             Expect::Unnoticed
-        } else if (self.denied_at)(column, place) {
+        } else if self.is_denied(column, place, nodes) {
             if self.once { Expect::Paused } else { Expect::Denied }
         } else {
             Expect::Recovered
         }
+    }
+
+    fn is_denied(&self, column: Column, place: Place, nodes: u8) -> bool {
+        // The only witness that there is refuses them.
+        let at_pair = || {
+            let column = if column == Column::Register { Column::List } else { column };
+            nodes == 2 && self.once && (self.denied_at)(column, Place::Server)
+        };
+        (self.denied_at)(column, place) || place == Place::Witness && at_pair()
     }
 
     /// How long that may take.
@@ -107,11 +116,23 @@ impl Row {
 }
 
 impl Happens {
-    /// Whether a client must wait until it is over, where it befalls the node
-    /// that serves the share and no other takes the address over.
-    pub fn stops(self, place: Place, takeover: bool) -> bool {
+    /// Whether a client must wait until it is over: where it befalls the node
+    /// that serves the share and no other takes the address over, or one of two nodes.
+    pub fn stops(self, place: Place, takeover: bool, nodes: u8) -> bool {
+        // A witness is another node than the one that serves the share.
+        let is_pair = nodes == 2;
         match self {
             Self::AllDown => true,
+            Self::NodeDown
+            | Self::NodeVanishes
+            | Self::NodeCut
+            | Self::ServiceStops
+            | Self::AddressMoves
+            | Self::AddressOffline
+                if is_pair =>
+            {
+                true
+            }
             Self::NodeDown | Self::NodeVanishes => place == Place::Server && !takeover,
             // Who takes a dead node's address over serves it; one that is cut
             // off, or an interface, is waited for.
@@ -143,8 +164,8 @@ const fn denied(row: Row, at: fn(Column, Place) -> bool) -> Row {
     Row { denied_at: at, ..row }
 }
 
-/// An answer that refuses the credentials where the node that serves the share gives it: of
-/// the witnesses another one is tried.
+/// An answer that refuses the credentials where the node that serves the share gives it, or
+/// the only witness: of several another one is tried.
 const fn refused_once(row: Row, at: fn(Column, Place) -> bool) -> Row {
     Row { denied_at: at, once: true, ..row }
 }

@@ -12,7 +12,7 @@ use swnclient_proto::{Error, Event, Notification, ResourceState};
 use witness_sim::world::{ClientId, NetworkConfig};
 use witness_sim::{
     ClusterConfig, Destination, Fault as Rule, Happening, NodeDeath, NodeId, Profile, Script,
-    Stage, Step, What, Who,
+    Stage, Step, Traits, What, Who,
 };
 
 /// How long everything else may take.
@@ -22,7 +22,6 @@ const MEANWHILE: Duration = Duration::from_secs(2);
 /// How long what goes by is there.
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-const NODES: u8 = 3;
 /// An address without a node: for a move that is like no other.
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const CLIENT: ClientId = ClientId(0);
@@ -41,37 +40,54 @@ pub struct Outcome {
     pub unnoticed: bool,
 }
 
-/// Runs a cell against one server.
+/// Runs a cell against one server: in each way that it may behave, with three nodes and with
+/// two.
 ///
 /// # Panics
 /// Where it doesn't end as it should.
 pub fn check(row: &Row, column: Column, profile: Profile) -> Outcome {
     let mut outcome = Outcome::default();
+    for traits in profile.ways() {
+        for nodes in [3, 2] {
+            let mut config = ClusterConfig::new(profile, nodes, [10, 0, 0]);
+            config.traits = traits.clone();
+            check_at(row, column, profile, &config, &mut outcome);
+        }
+    }
+    outcome
+}
+
+fn check_at(
+    row: &Row,
+    column: Column,
+    profile: Profile,
+    config: &ClusterConfig,
+    outcome: &mut Outcome,
+) {
     let places = match row.fault {
         // News about the server while the witness waits for it.
         Fault::Happens(_) if column == Column::Waiting => &[Place::Server, Place::Witness],
         _ => column.places(),
     };
-    let stages = column.stages(profile.traits().version_2);
+    let stages = column.stages(config.traits.version_2);
     for place in places {
-        let run = || Run::new(row, column, *place, profile);
+        let run = || Run::new(row, column, *place, profile, config.clone());
         match row.fault {
             Fault::Happens(what) => {
                 for stage in stages {
-                    run().happens(what, *stage, &mut outcome);
+                    run().happens(what, *stage, outcome);
                 }
             }
             Fault::Answer(list) => {
                 for what in list {
                     let connect = column.connect().filter(|_| befalls_connections(*what));
                     for stage in connect.iter().chain(stages) {
-                        run().answer(*what, *stage, &mut outcome);
+                        run().answer(*what, *stage, outcome);
                     }
                 }
             }
         }
     }
-    outcome
 }
 
 fn befalls_connections(what: What) -> bool {
@@ -87,7 +103,8 @@ struct Run<'a> {
     row: &'a Row,
     column: Column,
     place: Place,
-    profile: Profile,
+    traits: Traits,
+    nodes: u8,
     name: String,
     bench: Bench,
     /// How long the fault holds everything up by itself.
@@ -95,12 +112,22 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(row: &'a Row, column: Column, place: Place, profile: Profile) -> Self {
-        let config = ClusterConfig::new(profile, NODES, [10, 0, 0]);
+    fn new(
+        row: &'a Row,
+        column: Column,
+        place: Place,
+        profile: Profile,
+        config: ClusterConfig,
+    ) -> Self {
+        let traits = config.traits.clone();
+        let nodes = u8::try_from(config.nodes.len()).expect("there are few");
         let mut bench = Bench::new(config, NetworkConfig::default(), 1);
-        bench.add_client(Config::default(), 1);
-        let name = format!("{}::{} {place:?} {profile}", row.name, column.name());
-        Self { row, column, place, profile, name, bench, held: Duration::ZERO }
+        let require_header_signing = traits.header_signing;
+        bench.add_client(Config { require_header_signing, ..Config::default() }, 1);
+        let way = if traits == profile.traits() { "" } else { ", the other way" };
+        let name =
+            format!("{}::{} {place:?} {profile}{way}, {nodes} nodes", row.name, column.name());
+        Self { row, column, place, traits, nodes, name, bench, held: Duration::ZERO }
     }
 
     /// Lets time pass until a condition holds.
@@ -201,16 +228,17 @@ impl<'a> Run<'a> {
     /// The node, besides node 1, that the client is connected to.
     fn connected_to(&self) -> NodeId {
         let cluster = self.bench.world.cluster();
-        let nodes = (2..=NODES).map(NodeId);
+        let nodes = (2..=self.nodes).map(NodeId);
         let mut connected = nodes.filter(|node| cluster.connections_to(*node) > 0);
         connected.next().unwrap_or(NodeId(2))
     }
 
     /// Makes it happen; how long it is before the registration can be in order.
     fn inflict(&mut self, what: Happens, node: NodeId) -> Duration {
-        let takeover = self.profile.traits().node_death == NodeDeath::Takeover;
-        let stops = what.stops(self.place, takeover);
-        let other = NodeId(node.0 % NODES + 1);
+        let takeover = self.traits.node_death != NodeDeath::Unavailable;
+        let nodes = self.nodes;
+        let stops = what.stops(self.place, takeover, nodes);
+        let other = NodeId(node.0 % nodes + 1);
         let who = Who::All;
         let mut goes_by = None;
         let bench = &mut self.bench;
@@ -235,6 +263,8 @@ impl<'a> Run<'a> {
             Happens::ServiceRestarts => bench.run(Step::Service { node, port: Some(50_000) }),
             Happens::AddressMoves => {
                 bench.run(Step::AddressMove { address: address(node), node: other });
+                let back = Step::AddressMove { address: address(node), node };
+                goes_by = stops.then_some((MINUTE, back));
             }
             Happens::AddressOffline => {
                 let address = address(node);
@@ -242,11 +272,11 @@ impl<'a> Run<'a> {
                 goes_by = Some((MINUTE, Step::AddressState { address, online: true }));
             }
             Happens::AllDown => {
-                for node in (1..=NODES).map(NodeId) {
+                for node in (1..=nodes).map(NodeId) {
                     bench.run(Step::NodeDown { node, silent: node.0 % 2 == 0 });
                 }
                 bench.pass(HOUR);
-                for node in (1..=NODES).map(NodeId) {
+                for node in (1..=nodes).map(NodeId) {
                     bench.run(Step::NodeUp { node });
                 }
             }
@@ -289,7 +319,7 @@ impl<'a> Run<'a> {
         if self.column == Column::Unregister {
             self.end(limit);
         } else {
-            match self.row.expect(self.column, self.place, &self.profile.traits()) {
+            match self.row.expect(self.column, self.place, &self.traits, self.nodes) {
                 Expect::Recovered => {}
                 Expect::Denied => {
                     outcome.denied = true;
