@@ -51,8 +51,13 @@ impl Registrations {
             (State::Registered(_), Ok(interfaces)) => {
                 let served_by = registration.served_by;
                 self.report_missed_change(id, interfaces);
-                // In a witness's own list its own addresses lack the flag.
-                if served_by.is_some_and(|address| choice::is_own(interfaces, address)) {
+                // In a witness's own list its own addresses lack the flag. A role's is in no
+                // list: it may be on the witness's node since that was chosen.
+                let may_be_own = |address| {
+                    choice::is_own(interfaces, address)
+                        || choice::state_of(interfaces, address).is_none()
+                };
+                if served_by.is_some_and(may_be_own) {
                     self.schedule_reselection(id, false, now);
                 }
             }

@@ -84,7 +84,8 @@ impl Registrations {
     }
 
     /// Tries again: where the address has moved soon, some times, and then ever more
-    /// seldom, since the witness may be the very node that serves the share. The
+    /// seldom, since the witness may be the very node that serves the share. By then the
+    /// consumer may have other credentials; refused ones are not presented. The
     /// registration stays in force as it is.
     pub(super) fn reselection_failed(&mut self, id: RegistrationId, error: &Error, now: Instant) {
         let Some(registration) = self.by_id.get_mut(&id) else {
@@ -95,9 +96,6 @@ impl Registrations {
         let again = reselect.moved && reselect.failures < TRIES && !error.needs_consumer();
         log::debug!("cannot select the witness again (trying again: {again}): {error}");
         self.stop_reselection(id, now);
-        if error.needs_consumer() {
-            return;
-        }
         match self.by_id.get_mut(&id).filter(|_| again) {
             Some(registration) => {
                 let delay = jitter(&mut self.rng, self.config.backoff_min);

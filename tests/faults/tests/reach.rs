@@ -128,7 +128,8 @@ fn with_16_of_24_candidates_silent_it_is_registered_in_two_seconds_and_ten_at_th
 
 #[test]
 fn sixteen_silent_candidates_that_all_come_first_cost_less_than_ten_seconds_and_then_nothing() {
-    for profile in Profile::ALL {
+    // The addresses of a role's nodes are all in another network than its own.
+    for profile in Profile::ALL.into_iter().filter(|it| *it != Profile::WindowsRole) {
         // Those of the serving node's network, which all the others are not in.
         let mut cluster = ClusterConfig::new(profile, 25, [10, 0, 0]);
         for (node, number) in cluster.nodes.iter_mut().skip(17).zip(1..) {
