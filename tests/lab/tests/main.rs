@@ -1,6 +1,7 @@
 //! Tests against a real Samba cluster and a real Linux kernel; `tests/lab/README.md` says how to run one of them.
 
 mod adopted;
+mod crowd;
 mod kernel;
 mod samba;
 mod wire;
