@@ -155,7 +155,8 @@ async fn main() {
         domain: Some("EXAMPLE".into()),
         password: Some(Secret::new("secret")),
     };
-    kernel.mount(&RegistrationRequest::new("cluster"), &auth);
+    let request = RegistrationRequest::new("cluster").share("data").served_by([10, 0, 0, 1].into());
+    kernel.mount(&request, &auth);
     settle().await;
 
     drop(times(&daemon, &mut events, &kernel, count / 10).await);
