@@ -332,7 +332,7 @@ fn windows_tells_a_client_with_aliases_once() {
     }
     b.step("node 1 down");
     b.pass(SECOND);
-    let gone = changed("node1", ResourceState::Unavailable);
+    let gone = changed("NODE1", ResourceState::Unavailable);
     assert_eq!(b.told(conn, calls[0]), Some(gone));
     assert_eq!(b.told(conn, calls[1]), None);
 }
@@ -375,7 +375,7 @@ fn a_later_move_takes_the_place_of_one_that_nobody_fetched() {
     b.step("client-move all to 10.0.0.12");
     b.step("client-move all to 10.0.0.13");
     b.step("address 10.0.0.11 offline");
-    let gone = changed("node1", ResourceState::Unavailable);
+    let gone = changed("NODE1", ResourceState::Unavailable);
     assert_eq!(b.ask(conn, &handle), gone, "changes come first");
     let to = vec![AddressInfo::new(b.address(3), true)];
     let moved = Ok(Some(NotifyMessages::ClientMove(to)));
