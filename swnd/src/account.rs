@@ -81,7 +81,7 @@ fn private_text(path: &Path, owners: &[u32]) -> io::Result<Zeroizing<String>> {
     text(file, found.len())
 }
 
-/// Reads a file of mount.cifs(8), whoever may read it.
+/// Reads a file of mount.cifs(8), whatever its mode.
 ///
 /// # Errors
 /// It can't be read, or is not UTF-8.

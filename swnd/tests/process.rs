@@ -51,7 +51,7 @@ impl Service {
         let directory = Directory::new(name);
         let path = directory.0.join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        // Whoever it runs as.
+        // Whatever user it runs as.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         command.args(["-d", "10", "--log", "stderr"]).env("NOTIFY_SOCKET", &path);
