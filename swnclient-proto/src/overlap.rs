@@ -14,6 +14,7 @@
 
 use crate::Notification;
 use std::collections::VecDeque;
+use std::mem::discriminant;
 use std::time::Duration;
 
 /// How long the previous registration is asked after the new one was accepted:
@@ -38,15 +39,21 @@ impl Told {
         self.0.push_back(notification.clone());
     }
 
-    /// Whether this is the copy of one that is remembered. It and all before it
-    /// are forgotten then: the other registration tells in the same order, and
-    /// may have left some out.
+    /// Whether this is the copy of one that is remembered. It and all of its kind
+    /// before it are forgotten then: of one kind the other registration tells in the
+    /// same order, and may have left some out; but a witness tells what has gathered
+    /// kind by kind ([MS-SWN] 3.1.4.4).
     pub(crate) fn is_copy(&mut self, notification: &Notification) -> bool {
-        let found = self.0.iter().position(|told| told == notification);
-        if let Some(at) = found {
-            self.0.drain(..=at);
-        }
-        found.is_some()
+        let Some(mut before) = self.0.iter().position(|told| told == notification) else {
+            return false;
+        };
+        self.0.remove(before);
+        self.0.retain(|told| {
+            let is_before = before > 0;
+            before = before.saturating_sub(1);
+            !is_before || discriminant(told) != discriminant(notification)
+        });
+        true
     }
 
     /// Whether nothing is remembered.
@@ -74,6 +81,16 @@ mod tests {
         assert!(told.is_copy(&client_move(2)));
         assert!(!told.is_copy(&client_move(2)) && !told.is_copy(&client_move(1)));
         assert!(told.is_copy(&client_move(3)) && told.is_empty());
+    }
+
+    #[test]
+    fn copies_of_another_kind_may_come_in_another_order() {
+        let (first, last) = (client_move(1), client_move(2));
+        let between = Notification::ShareMove { address: IpAddr::from([10, 0, 0, 3]) };
+        let mut told = Told::default();
+        [&first, &between, &last].into_iter().for_each(|notification| told.add(notification));
+        assert!(told.is_copy(&last) && !told.is_copy(&first));
+        assert!(told.is_copy(&between) && told.is_empty());
     }
 
     #[test]

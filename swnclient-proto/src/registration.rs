@@ -304,7 +304,7 @@ impl Registration {
         let told = std::mem::take(&mut self.told);
         if let State::Registered(registered) = &mut self.state {
             let previous = std::mem::replace(registered, new);
-            let previous = Some(Registered { overlap: None, ..previous });
+            let previous = Some(previous);
             registered.overlap = Some(Box::new(Overlap { previous, catch_up, until, told }));
         }
     }
@@ -389,15 +389,25 @@ impl Registration {
         }
     }
 
-    /// Whether the witness in force tells again what the one before has told.
-    pub(crate) fn is_copy(&mut self, notification: &Notification, now: Instant) -> bool {
-        let State::Registered(registered) = &mut self.state else {
+    /// Whether a witness, with `previous` the one before, tells again what the one before
+    /// it has told.
+    pub(crate) fn is_copy(
+        &mut self,
+        previous: bool,
+        notification: &Notification,
+        now: Instant,
+    ) -> bool {
+        let asked = match previous {
+            true => self.previous_mut(),
+            false => self.registered_mut(),
+        };
+        let Some(asked) = asked else {
             return false;
         };
-        match &mut registered.overlap {
+        match &mut asked.overlap {
             Some(overlap) if now <= overlap.until => overlap.told.is_copy(notification),
             _ => {
-                registered.overlap = None;
+                asked.overlap.take_if(|overlap| overlap.previous.is_none());
                 false
             }
         }

@@ -6,6 +6,17 @@ use crate::wire::Interface;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// How old the list is that the candidates of a round come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListAge {
+    /// From before; where no candidate accepts it, a new one is asked for.
+    Old,
+    /// From before, as a new one could not be had in this round.
+    LastResort,
+    /// It was got in this round from the node that serves the share.
+    Fresh,
+}
+
 /// What is known of the cluster, and which witness is tried next ([MS-SWN] 3.2.4.1).
 #[derive(Debug)]
 pub(crate) struct Search {
@@ -23,8 +34,8 @@ pub(crate) struct Search {
     /// The links by which candidates or seeds are tried beside the one of the state, the
     /// oldest first: see `lifecycle/race.rs`.
     pub(crate) rivals: Vec<LinkId>,
-    /// Whether `candidates` come from a list that was got in this round.
-    pub(crate) fresh_list: bool,
+    /// Where `candidates` come from.
+    pub(crate) by: ListAge,
     /// Why the last witness of this round failed.
     pub(crate) last_error: Option<Error>,
 }
@@ -38,14 +49,14 @@ impl Search {
             candidates: Vec::new(),
             tried: 0,
             rivals: Vec::new(),
-            fresh_list: false,
+            by: ListAge::Old,
             last_error: None,
         }
     }
     /// Begins a round with these candidates, the first one last.
-    pub(crate) fn begin(&mut self, candidates: Vec<IpAddr>, is_fresh: bool) {
+    pub(crate) fn begin(&mut self, candidates: Vec<IpAddr>, by: ListAge) {
         self.candidates = candidates;
-        self.fresh_list = is_fresh;
+        self.by = by;
         self.tried = 0;
     }
 }

@@ -6,6 +6,7 @@ use crate::choice;
 use crate::link::LinkId;
 use crate::links::LinkFailed;
 use crate::registration::{Attempt, Registration, Reselection, State};
+use crate::search::ListAge;
 use crate::wire::{Interface, Status, Version};
 use crate::{Error, RegistrationId};
 use dcerpc_proto::association::CallId;
@@ -84,7 +85,7 @@ impl Registrations {
             return;
         };
         let search = &mut registration.search;
-        search.begin(witnesses, true);
+        search.begin(witnesses, ListAge::Fresh);
         search.interfaces = Arc::clone(interfaces);
         if !registration.was_registered {
             registration.known_state = choice::state_of(interfaces, served_by);
@@ -137,7 +138,7 @@ impl Registrations {
         }
         if registration.reselect.moved || !candidates.contains(&witness) {
             log::debug!("registering again for {served_by}, before {witness} is left");
-            registration.search.begin(candidates, true);
+            registration.search.begin(candidates, ListAge::Fresh);
             self.register_next(id, now);
         } else if registration.reselect.is_alone {
             self.look_again(id, now);

@@ -4,6 +4,7 @@ use super::Registrations;
 use super::reselect::LASTING;
 use crate::backoff::jitter;
 use crate::registration::{Reselection, State};
+use crate::search::ListAge;
 use crate::timers::RegistrationTimer;
 use crate::{Error, RegistrationId};
 use std::net::IpAddr;
@@ -96,7 +97,7 @@ impl Registrations {
             None => Vec::new(),
         };
         if let Some(registration) = self.by_id.get_mut(&id) {
-            registration.search.begin(candidates, false);
+            registration.search.begin(candidates, ListAge::Old);
         }
         self.set_state(id, State::Waiting, now);
         self.timers.set(id, RegistrationTimer::Retry, now + spread);
@@ -109,7 +110,7 @@ impl Registrations {
             return;
         };
         // The next attempt begins with a new list.
-        registration.search.begin(Vec::new(), false);
+        registration.search.begin(Vec::new(), ListAge::Old);
         let retry_in = (!error.needs_consumer()).then(|| {
             let (min, max) = (self.config.backoff_min, self.config.backoff_max);
             registration.pace.backoff.next(&mut self.rng, min, max)

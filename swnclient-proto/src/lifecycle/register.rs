@@ -5,6 +5,7 @@ use super::Registrations;
 use crate::link::{LinkId, Purpose};
 use crate::overlap::{COPIES, Told};
 use crate::registration::{Attempt, Missed, Overlap, Registered, State};
+use crate::search::ListAge;
 use crate::timers::RegistrationTimer;
 use crate::wire::{Register, RegisterEx, Version};
 use crate::{Event, RegistrationId};
@@ -83,6 +84,13 @@ impl Registrations {
         let is_again = std::mem::replace(&mut registration.was_registered, true);
         registration.search.candidates = Vec::new();
         registration.search.last_error = None;
+        // The address of the share may be on this very node by now: a list tells, but by
+        // no means one that lacks that address (Windows, ONTAP).
+        let is_doubtful = match registration.search.by {
+            ListAge::Fresh => false,
+            ListAge::LastResort => true,
+            ListAge::Old => !registration.is_listed,
+        };
         let event = Event::Registered { witness, version: version.number() };
         self.events.push_back((id, event));
         if registration.registered().is_some() {
@@ -104,5 +112,8 @@ impl Registrations {
             self.ask_what_was_missed(id, now);
         }
         self.send_notify(id, now);
+        if is_doubtful {
+            self.schedule_reselection(id, false, now);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::Registrations;
 use crate::registration::{Attempt, Reselection, State};
+use crate::search::ListAge;
 use crate::{Error, RegistrationId};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ impl Registrations {
         };
         registration.pace.last_attempt = Some(now);
         let search = &mut registration.search;
-        search.begin(Vec::new(), false);
+        search.begin(Vec::new(), ListAge::Old);
         search.last_error = None;
         search.seeds.clear();
         let net_name = registration.request.net_name.clone();
@@ -72,7 +73,7 @@ impl Registrations {
         }
         if let Some(registration) = self.by_id.get_mut(&id) {
             // Where none of these accepts it either, the next attempt is by a new list.
-            registration.search.begin(witnesses, true);
+            registration.search.begin(witnesses, ListAge::LastResort);
             registration.search.last_error = Some(error);
         }
         self.register_next(id, now);
@@ -97,7 +98,7 @@ impl Registrations {
         if let Some(address) = search.candidates.pop() {
             search.tried += 1;
             self.register_at(id, address, in_force, now);
-        } else if search.fresh_list {
+        } else if search.by != ListAge::Old {
             let error = search.last_error.take().unwrap_or(Error::NoWitness);
             match in_force {
                 true => self.reselection_failed(id, &error, now),

@@ -130,7 +130,7 @@ impl Registrations {
                 // What is a copy says nothing of what was missed.
                 let is_new = |(name, state): &(SmolStr, ResourceState)| {
                     let change = Notification::ResourceChange { name: name.clone(), state: *state };
-                    teller == Teller::Previous || !registration.is_copy(&change, now)
+                    !registration.is_copy(teller == Teller::Previous, &change, now)
                 };
                 let changes = changes.into_iter().filter(is_new).collect();
                 for (name, state) in registration.news(teller == Teller::Previous, changes) {
@@ -216,8 +216,8 @@ impl Registrations {
         now: Instant,
     ) {
         let registration = self.by_id.get_mut(&id);
-        let is_copy = teller == Teller::Current
-            && registration.is_some_and(|it| it.is_copy(&notification, now));
+        let is_previous = teller == Teller::Previous;
+        let is_copy = registration.is_some_and(|it| it.is_copy(is_previous, &notification, now));
         if !is_copy {
             self.tell(id, teller, notification);
         }

@@ -14,6 +14,7 @@
 
 use crate::Mount;
 use std::collections::{BTreeMap, VecDeque};
+use std::mem::discriminant;
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient_proto::Config;
@@ -58,6 +59,8 @@ struct Sent {
     version: Version,
     /// What was sent and has not arrived.
     on_the_way: VecDeque<Notification>,
+    /// When the consumer heard of it.
+    in_force: Option<Time>,
     /// What the registration before it told since this one was made, and when:
     /// what this one sends of it is left out.
     copies: VecDeque<(Time, Notification)>,
@@ -94,14 +97,21 @@ impl Sent {
         first
     }
 
-    /// Forgets what was sent first as long as it is a copy.
+    /// Forgets what was sent first as long as it is a copy. Of one kind all copies come
+    /// in the order of what they are copies of, or are left out; a witness tells what
+    /// has gathered kind by kind.
     fn leave_copies_out(&mut self, now: Time) {
-        self.copies.retain(|(at, _)| now <= *at + COPIES);
+        let in_force = self.in_force;
+        self.copies.retain(|(at, _)| in_force.is_none_or(|since| now <= since.max(*at) + COPIES));
         while let Some(first) = self.on_the_way.front() {
             let Some(at) = self.copies.iter().position(|(_, copy)| copy == first) else {
                 break;
             };
-            self.copies.drain(..=at);
+            let of_kind =
+                |(_, copy): &(Time, Notification)| discriminant(copy) == discriminant(first);
+            let mut later = self.copies.split_off(at + 1);
+            self.copies.retain(|copy| !of_kind(copy));
+            self.copies.append(&mut later);
             self.on_the_way.pop_front();
         }
     }
@@ -277,6 +287,9 @@ impl Ledger {
             Event::Registered { .. } => {
                 let mut of_key = self.sent.iter().filter(|(_, sent)| sent.key == consumer.key);
                 let last = of_key.next_back().map(|(at, _)| *at);
+                if let Some(sent) = last.and_then(|last| self.sent.get_mut(&last)) {
+                    sent.in_force.get_or_insert(now);
+                }
                 let before = std::mem::replace(&mut consumer.source, last);
                 consumer.previous = match (consumer.registered, before == last) {
                     (true, false) => before,
@@ -345,6 +358,7 @@ impl Ledger {
                     node: registration.node,
                     version: registration.version,
                     on_the_way: VecDeque::new(),
+                    in_force: None,
                     copies: VecDeque::new(),
                     told_change: false,
                     from_list: None,
