@@ -119,12 +119,16 @@ impl Registrations {
             return;
         }
         self.hurry(id, now);
+        if !is_same {
+            self.hurry_reselection(id, now);
+        }
     }
 
     pub(crate) fn try_now(&mut self, id: RegistrationId, now: Instant) {
         if let Some(registration) = self.by_id.get(&id) {
             self.links.forget_refusal(&registration.credentials);
             self.hurry(id, now);
+            self.hurry_reselection(id, now);
         }
     }
 

@@ -43,15 +43,25 @@ impl Registrations {
             }
             Reselection::Due => {
                 registration.reselect.moved |= moved;
-                // It may be due late only: no other node was there.
-                let soon = now + jitter(&mut self.rng, self.config.reselect_spread);
-                let due = self.timers.get(id, RegistrationTimer::Reselect);
-                if moved && due.is_none_or(|due| soon < due) {
-                    self.timers.set(id, RegistrationTimer::Reselect, soon);
+                if moved {
+                    self.hurry_reselection(id, now);
                 }
             }
             Reselection::Listing(_) | Reselection::Registering(..) => {
                 registration.reselect.again |= moved;
+            }
+        }
+    }
+
+    /// Has a reselection that is due late only made soon: no other node was there, or the
+    /// credentials were refused.
+    pub(super) fn hurry_reselection(&mut self, id: RegistrationId, now: Instant) {
+        let registration = self.by_id.get(&id);
+        if registration.is_some_and(|it| matches!(it.reselection, Reselection::Due)) {
+            let soon = now + jitter(&mut self.rng, self.config.reselect_spread);
+            let due = self.timers.get(id, RegistrationTimer::Reselect);
+            if due.is_none_or(|due| soon < due) {
+                self.timers.set(id, RegistrationTimer::Reselect, soon);
             }
         }
     }

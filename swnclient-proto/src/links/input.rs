@@ -212,7 +212,7 @@ impl Links {
                 self.connections.remove(&link.connection);
                 let credentials = link.credentials.id();
                 let logon = link.connect_to_mapper(connection, way, &mut self.actions);
-                self.logons.ended(credentials, logon);
+                self.logons.ended(credentials, id, logon);
                 self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
             }
         }
@@ -251,7 +251,7 @@ impl Links {
             if link.logon == LogonPhase::Begun {
                 link.logon = LogonPhase::NotBegun;
                 self.logons.accepted(link.credentials.id());
-                self.logons.ended(link.credentials.id(), LogonPhase::Good);
+                self.logons.ended(link.credentials.id(), link_id, LogonPhase::Good);
             }
             self.connections.remove(&link.connection);
             link.connect_to_witness(connection, &mut self.actions);

@@ -114,13 +114,18 @@ impl Logons {
         }
     }
 
-    /// A link is gone.
-    pub(super) fn ended(&mut self, id: CredentialsId, phase: LogonPhase) {
+    /// A link, or the connection that it had, is gone.
+    pub(super) fn ended(&mut self, id: CredentialsId, link: LinkId, phase: LogonPhase) {
         let Some(logon) = self.by_credentials.get_mut(&id) else {
             return;
         };
         match phase {
-            LogonPhase::NotBegun => {}
+            // It waits no more.
+            LogonPhase::NotBegun => {
+                let waited = logon.waiting.len();
+                logon.waiting.retain(|waiting| *waiting != link);
+                self.waiting -= waited - logon.waiting.len();
+            }
             LogonPhase::Begun => logon.begun = logon.begun.saturating_sub(1),
             LogonPhase::Good => logon.good = logon.good.saturating_sub(1),
         }

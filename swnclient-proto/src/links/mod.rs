@@ -237,7 +237,7 @@ impl Links {
         self.timers.clear_all(link_id);
         let link = self.links.remove(&link_id)?;
         self.connections.remove(&link.connection);
-        self.logons.ended(link.credentials.id(), link.logon);
+        self.logons.ended(link.credentials.id(), link_id, link.logon);
         // A node that is back after a restart may speak another version.
         if !self.links.values().any(|other| other.address == link.address) {
             self.version_1_only.remove(&link.address);

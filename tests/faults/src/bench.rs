@@ -139,12 +139,13 @@ impl Bench {
         self.settle();
     }
 
-    /// A person has all tried at once whose credentials were refused, and no others.
+    /// A person wants what was refused to be presented again: all are tried at once that
+    /// wait for nothing else, and no others.
     pub fn try_refused_now(&mut self) {
         let wanted = self.mounts.iter().filter(|mount| mount.wanted);
         let wanted: Vec<_> = wanted.map(|mount| (mount.client, mount.id)).collect();
         for (client, id) in wanted {
-            if self.refused.contains(&id) {
+            if self.refused.contains(&id) || self.ledger.is_registered(id) {
                 self.world.with_client(client, |client, now| client.try_now(id, now));
             }
         }

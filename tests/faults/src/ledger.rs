@@ -32,6 +32,9 @@ const SLACK: Duration = Duration::from_secs(2);
 /// that takes over from it: while both are asked, and as long again.
 const COPIES: Duration = Duration::from_millis(1050);
 
+/// A witness that has nothing new is asked again only after this time.
+const NOTHING_NEW: Duration = Duration::from_secs(1);
+
 /// Who a registration is for: the client's name and the registered address.
 type Key = (String, IpAddr);
 
@@ -372,6 +375,10 @@ impl Ledger {
                     // It answers a call, so one was there.
                     sent.deaf_since = None;
                     let heard = heard(notice, sent.version);
+                    if heard.is_empty() {
+                        // It is asked again only after a while, and so tells its copies.
+                        sent.copies.iter_mut().for_each(|(at, _)| *at = now + NOTHING_NEW);
+                    }
                     sent.send(now, heard);
                 }
             }

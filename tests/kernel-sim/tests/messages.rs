@@ -63,6 +63,11 @@ fn text() -> impl Strategy<Value = String> {
     "[^\0]{0,40}"
 }
 
+/// The kernel's numbers are a signed int's, and not negative.
+fn any_id() -> impl Strategy<Value = u32> {
+    0..=i32::MAX.unsigned_abs()
+}
+
 fn any_address() -> impl Strategy<Value = IpAddr> {
     prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from),]
 }
@@ -110,7 +115,7 @@ fn any_notification() -> impl Strategy<Value = Notification> {
 proptest! {
     #[test]
     fn registrations_survive_the_round_trip(
-        id: u32, request in any_request(), auth in any_auth()
+        id in any_id(), request in any_request(), auth in any_auth()
     ) {
         let bytes = encode_registration(0x1d, id, &request, Some(&auth)).unwrap();
         prop_assert_eq!(
