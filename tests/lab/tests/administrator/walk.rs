@@ -50,7 +50,9 @@ fn a_newcomer_mends_five_set_ups_by_what_swnctl_says() {
     assert!(shell.wrong(mount.point()).contains(&"mount.name".to_owned()));
     mount.unmount();
 
-    // The firewall of the nodes lets no RPC through.
+    // The firewall of the nodes lets no RPC through; a new swnd remembers no port.
+    swnd.stop();
+    let swnd = Swnd::start(&guest);
     let rule = ["INPUT", "-p", "tcp", "--dport", "135", "-j", "REJECT"];
     for node in 0..Cluster::NODES {
         cluster.node(node, &[&["iptables", "-w", "-I"][..], &rule].concat());
