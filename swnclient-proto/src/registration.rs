@@ -404,13 +404,9 @@ impl Registration {
         let Some(asked) = asked else {
             return false;
         };
-        match &mut asked.overlap {
-            Some(overlap) if now <= overlap.until => overlap.told.is_copy(notification),
-            _ => {
-                asked.overlap.take_if(|overlap| overlap.previous.is_none());
-                false
-            }
-        }
+        asked.overlap.take_if(|overlap| overlap.until < now && overlap.previous.is_none());
+        let overlap = asked.overlap.as_mut().filter(|overlap| now <= overlap.until);
+        overlap.is_some_and(|overlap| overlap.told.is_copy(notification))
     }
 
     /// A notification goes to the consumer, with `previous` from the witness before: what

@@ -106,7 +106,7 @@ pub struct Forward {
     pub registration: Option<RegistrationId>,
     /// What the kernel is told.
     pub notification: Notification,
-    /// Since when it is to be told.
+    /// Since when it waits to be told.
     pub since: Instant,
     /// Who gets the answer, where it is of an administrator's test and no witness's.
     pub test: Option<SyncSender<Result<(), Errno>>>,

@@ -179,7 +179,7 @@ pub struct Registering<'a> {
     pub net_name: &'a str,
     /// The share's.
     pub share: Option<&'a str>,
-    /// The address that serves it, and is to be watched.
+    /// The address that serves it, which the witness watches.
     pub served_by: IpAddr,
     /// The protocol's version.
     pub version: Version,
