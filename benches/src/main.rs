@@ -44,6 +44,7 @@ Usage: bench [OPTIONS] PART...
   --scenario F1,F4    stall: which of F1 to F7 and F9 [all]
   --without-rounds N  stall: fewer rounds without a witness, which take minutes
   --forward           stall: also swnd --failover forward
+  --adopted           stall: also mounts that swnd adopts, on a kernel that asks for no witness
 ";
 
 /// What the command line asks for.
@@ -53,10 +54,12 @@ pub(crate) struct Options {
     update: bool,
     json: PathBuf,
     parts: Vec<String>,
-    /// The part `stall`: its scenarios, rounds without a witness, and whether swnd also forwards.
+    /// The part `stall`: its scenarios, rounds without a witness, and whether swnd also forwards
+    /// and adopts.
     pub(crate) scenarios: Vec<String>,
     pub(crate) without_rounds: Option<usize>,
     pub(crate) forward: bool,
+    pub(crate) adopted: bool,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +93,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
         scenarios: part::SCENARIOS.map(str::to_owned).into(),
         without_rounds: None,
         forward: false,
+        adopted: false,
     };
     let number = |text: String| {
         text.parse::<usize>().ok().filter(|n| *n > 0).ok_or(format!("{text:?} rounds?"))
@@ -100,6 +104,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--rounds" => options.rounds = number(value()?)?,
             "--without-rounds" => options.without_rounds = Some(number(value()?)?),
             "--forward" => options.forward = true,
+            "--adopted" => options.adopted = true,
             "--scenario" => {
                 options.scenarios = value()?.split(',').map(str::to_owned).collect();
                 if let Some(wrong) = options.scenarios.iter().find(|name| !part::is_scenario(name))

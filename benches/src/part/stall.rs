@@ -1,5 +1,6 @@
 //! How long a writer stalls in a failover, with a real cluster and a real kernel: without a witness, with swnd, and
-//! where they are asked for with the C daemon and with swnd that forwards each notification.
+//! where they are asked for with the C daemon, with swnd that forwards each notification, and with swnd that adopts
+//! the mount of a kernel that asks for no witness.
 
 use super::Findings;
 use super::daemon::OTHER;
@@ -12,6 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 pub(super) const TITLE: &str = "the longest stall of a writer in a failover";
+
+/// How much longer than of another mount the stall of an adopted one may be, in seconds.
+const ADOPTED_MORE: f64 = 0.2;
 
 /// The scenarios; `--scenario` chooses from them.
 pub(crate) const SCENARIOS: [&str; 8] = ["F1", "F2", "F3", "F4", "F5", "F6", "F7", "F9"];
@@ -86,6 +90,8 @@ pub(crate) fn is_scenario(name: &str) -> bool {
 struct Column {
     name: String,
     variant: Variant,
+    /// The kernel, where it is another than the lab's.
+    kernel: Option<String>,
     rounds: usize,
     outcomes: Vec<Outcome>,
 }
@@ -122,6 +128,7 @@ fn columns(options: &Options, case: &Case) -> Vec<Column> {
     let new = |name: &str, variant, rounds| Column {
         name: name.into(),
         variant,
+        kernel: None,
         rounds,
         outcomes: Vec::new(),
     };
@@ -137,6 +144,11 @@ fn columns(options: &Options, case: &Case) -> Vec<Column> {
             options.rounds,
         ));
     }
+    if options.adopted {
+        let kernel = std::env::var("LAB_KERNEL").unwrap_or_else(|_| "6.12".into());
+        let adopted = new("swnd, adopted", Variant::Adopted(String::new()), options.rounds);
+        columns.push(Column { kernel: Some(format!("{kernel}+nowitness")), ..adopted });
+    }
     if let Some(program) = std::env::var_os(OTHER) {
         columns.push(new("C swnd", Variant::Other(PathBuf::from(program)), options.rounds));
     }
@@ -145,7 +157,7 @@ fn columns(options: &Options, case: &Case) -> Vec<Column> {
 
 /// One round. What goes wrong in it doesn't end the others.
 fn measure(cluster: &Cluster, case: &Case, column: &mut Column, findings: &mut Findings) {
-    let run = || case.scenario.run(cluster, &column.variant);
+    let run = || case.scenario.run_on(column.kernel.as_deref(), cluster, &column.variant);
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(outcome) => {
             eprintln!("{}, {}: {outcome}", case.name, column.name);
@@ -166,24 +178,24 @@ fn report(case: &Case, columns: &[Column], findings: &mut Findings) {
     }
     let what = format!("{}: {}", case.name, case.what);
     let with: Vec<&Column> = others.iter().filter(|column| !column.outcomes.is_empty()).collect();
-    let limit = limit(
-        case.name,
-        ours,
-        with.iter().copied().find(|column| column.variant == Variant::Without),
-    );
-    let row = match with.split_first() {
-        Some((first, _)) => {
+    let without = with.iter().copied().find(|column| column.variant == Variant::Without);
+    let limit = limit(case.name, ours, without);
+    let (adopted, mut others): (Vec<&Column>, Vec<&Column>) =
+        with.iter().partition(|column| matches!(column.variant, Variant::Adopted(_)));
+    let row = match others.is_empty() {
+        false => {
+            let first = others.remove(0);
             Row::paired(&what, "s", &stalls(ours), (&first.name, &stalls(first)), limit)
         }
-        None => Row { limit, ..Row::new(&what, "s", &stalls(ours)) },
+        true => Row { limit, ..Row::new(&what, "s", &stalls(ours)) },
     };
     findings.rows.push(row);
-    for column in with.iter().skip(1) {
-        findings.rows.push(Row::new(
-            &format!("{}: {}", case.name, column.name),
-            "s",
-            &stalls(column),
-        ));
+    let named = |column: &Column| format!("{}: {}", case.name, column.name);
+    for column in adopted {
+        findings.rows.push(adopted_row(case.name, &named(column), column, ours, without));
+    }
+    for column in others {
+        findings.rows.push(Row::new(&named(column), "s", &stalls(column)));
     }
     // An address that has been alive all the time answers at once.
     let dies = ["F1", "F2", "F6"].contains(&case.name);
@@ -206,6 +218,21 @@ fn report(case: &Case, columns: &[Column], findings: &mut Findings) {
             .filter(|column| matches!(column.name.as_str(), "swnd" | "without a witness"));
         findings.series.extend(shown.filter_map(|column| series(case.name, column, until)));
     }
+}
+
+/// The stalls of an adopted mount, beside those of a mount that the kernel asks a witness for.
+fn adopted_row(
+    name: &str,
+    what: &str,
+    column: &Column,
+    ours: &Column,
+    without: Option<&Column>,
+) -> Row {
+    let limit = limit(name, column, without).map(|limit| match limit {
+        Limit::AtMost(limit) => Limit::AtMost(limit + ADOPTED_MORE),
+        other @ Limit::RatioAtMost(_) => other,
+    });
+    Row::paired(what, "s", &stalls(column), (&ours.name, &stalls(ours)), limit)
 }
 
 fn times(column: &Column, of: impl Fn(&Outcome) -> Option<std::time::Duration>) -> Vec<f64> {

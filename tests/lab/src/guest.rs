@@ -54,8 +54,22 @@ impl Guest {
     /// # Panics
     /// Where it doesn't come up, with what its kernel said.
     pub fn boot() -> Guest {
+        Guest::boot_by(Command::new(script("uml")))
+    }
+
+    /// Boots a kernel by its name, as `uml-kernel` lists them, whatever `LAB_KERNEL` says.
+    ///
+    /// # Panics
+    /// As [`Guest::boot`].
+    pub fn boot_kernel(kernel: &str) -> Guest {
+        let mut uml = Command::new(script("uml"));
+        uml.env("LAB_KERNEL", kernel);
+        Guest::boot_by(uml)
+    }
+
+    fn boot_by(mut uml: Command) -> Guest {
         let dir = make_dir();
-        let mut uml = Command::new(script("uml"))
+        let mut uml = uml
             .arg("serve")
             .arg(&dir)
             .stdin(Stdio::piped())

@@ -81,9 +81,17 @@ pub trait Scenario {
     /// # Panics
     /// Where the cluster or the guest can't be set up, or the file isn't what was written.
     fn run(&self, cluster: &Cluster, variant: &Variant) -> Outcome {
+        self.run_on(None, cluster, variant)
+    }
+
+    /// The same with a kernel by its name, as `uml-kernel` lists them.
+    ///
+    /// # Panics
+    /// As [`Scenario::run`].
+    fn run_on(&self, kernel: Option<&str>, cluster: &Cluster, variant: &Variant) -> Outcome {
         cluster.restore();
         self.arrange(cluster);
-        let guest = Guest::boot();
+        let guest = kernel.map_or_else(Guest::boot, Guest::boot_kernel);
         let stage = Stage::set(cluster, &guest, variant, self.setup());
         self.prepare(&stage);
         match std::env::var_os("LAB_LIST") {
