@@ -109,6 +109,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         witness("Status", r#","parameters":{}"#),
         witness("Counters", r#","oneway":true"#),
         witness("Retry", r#","parameters":{"id":1}"#),
+        witness("Resolve", r#","parameters":{"name":"cluster"}"#),
         witness("TestNotify", r#","parameters":{"id":1,"reconnect":true}"#),
         witness("SetLogLevel", r#","parameters":{"level":"verbose"}"#),
         witness("Reload", ""),

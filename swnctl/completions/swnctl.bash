@@ -46,6 +46,9 @@ _swnctl() {
             swnctl,reload)
                 cmd="swnctl__subcmd__reload"
                 ;;
+            swnctl,resolve-key)
+                cmd="swnctl__subcmd__resolve__subcmd__key"
+                ;;
             swnctl,retry)
                 cmd="swnctl__subcmd__retry"
                 ;;
@@ -74,7 +77,7 @@ _swnctl() {
 
     case "${cmd}" in
         swnctl)
-            opts="-h -V --json --socket --help --version status list monitor check test wait retry log-level reload interfaces watch metrics config completion demo"
+            opts="-h -V --json --socket --help --version status list monitor check test wait retry log-level reload interfaces watch metrics config completion resolve-key demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -453,6 +456,28 @@ _swnctl() {
             return 0
             ;;
         swnctl__subcmd__reload)
+            opts="-h --json --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --json)
+                    COMPREPLY=($(compgen -W "short pretty" -- "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        swnctl__subcmd__resolve__subcmd__key)
             opts="-h --json --socket --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -43,6 +43,7 @@ complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "watch" -d 'Register a
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "metrics" -d 'Write the state and what was counted as text for Prometheus'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "config" -d 'Check or show the daemon\'s configuration'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "completion" -d 'Write what a shell completes this program\'s commands by'
+complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "resolve-key" -d 'Answer the kernel\'s question for a server\'s address: for request-key(8)'
 complete -c swnctl -n "__fish_swnctl_needs_command" -f -a "demo" -d 'Show two failovers on this machine alone, without root, cluster and mount'
 complete -c swnctl -n "__fish_swnctl_using_subcommand status" -l json -d 'JSON instead of text: short, the default, or pretty' -r -f -a "short\t'A value on one line'
 pretty\t'For people, on many lines'"
@@ -149,6 +150,10 @@ complete -c swnctl -n "__fish_swnctl_using_subcommand completion" -l json -d 'JS
 pretty\t'For people, on many lines'"
 complete -c swnctl -n "__fish_swnctl_using_subcommand completion" -l socket -d 'The daemon\'s control socket' -r -F
 complete -c swnctl -n "__fish_swnctl_using_subcommand completion" -s h -l help -d 'Print help'
+complete -c swnctl -n "__fish_swnctl_using_subcommand resolve-key" -l json -d 'JSON instead of text: short, the default, or pretty' -r -f -a "short\t'A value on one line'
+pretty\t'For people, on many lines'"
+complete -c swnctl -n "__fish_swnctl_using_subcommand resolve-key" -l socket -d 'The daemon\'s control socket' -r -F
+complete -c swnctl -n "__fish_swnctl_using_subcommand resolve-key" -s h -l help -d 'Print help'
 complete -c swnctl -n "__fish_swnctl_using_subcommand demo" -l json -d 'JSON instead of text: short, the default, or pretty' -r -f -a "short\t'A value on one line'
 pretty\t'For people, on many lines'"
 complete -c swnctl -n "__fish_swnctl_using_subcommand demo" -l socket -d 'The daemon\'s control socket' -r -F

@@ -6,7 +6,7 @@ use crate::exit::{Exit, print_json};
 use crate::mounts;
 use crate::options::{Authentication, Command, Json, Options};
 use crate::selection::{is_about, select};
-use crate::{config, metrics, trial, witness};
+use crate::{config, metrics, resolve, trial, witness};
 use crate::{demo, show};
 use std::io::{self, Write};
 use std::path::Path;
@@ -22,6 +22,9 @@ pub fn run(options: Options) -> Result<(), Exit> {
     let command = command.unwrap_or(Command::Status { mounts: Vec::new() });
     if command == Command::Demo {
         return demo::run().map_err(Exit::Failed);
+    }
+    if let Command::ResolveKey { key } = command {
+        return resolve::run(&socket, key);
     }
     let output = &mut io::stdout().lock();
     if let Command::Check { target, authentication } = &command {
@@ -93,7 +96,7 @@ pub fn run(options: Options) -> Result<(), Exit> {
             }
         }
         Command::Check { .. } | Command::Metrics(_) | Command::Test(_) | Command::Demo => Ok(()),
-        Command::Completion { .. } | Command::Config(_) => Ok(()),
+        Command::Completion { .. } | Command::Config(_) | Command::ResolveKey { .. } => Ok(()),
         Command::Interfaces(_) | Command::Watch(_) => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! The connection to the daemon's control socket.
 
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Write};
@@ -7,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 use swnd::control::interface::{
-    Counted, Counters, Monitored, NAME, ProbeStep, Probed, Reloaded, Status, Tested,
+    Counted, Counters, Monitored, NAME, ProbeStep, Probed, Reloaded, Resolved, Status, Tested,
 };
 
 /// How long the daemon may take for a reply.
@@ -55,12 +56,25 @@ pub struct Connection(BufReader<UnixStream>);
 impl Connection {
     /// Connects.
     pub fn open(path: &Path) -> Result<Self, CallError> {
-        let stream = UnixStream::connect(path).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => CallError::PermissionDenied,
-            _ => CallError::NotRunning(error),
+        Self::open_within(path, LIMIT)
+    }
+
+    /// Connects to a daemon that may take so long for that, and for each reply.
+    pub fn open_within(path: &Path, limit: Duration) -> Result<Self, CallError> {
+        let flags = SocketFlags::CLOEXEC;
+        let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let stream = UnixStream::from(stream.map_err(io::Error::from)?);
+        stream.set_read_timeout(Some(limit))?;
+        // For connect(2), too.
+        stream.set_write_timeout(Some(limit))?;
+        let address = SocketAddrUnix::new(path);
+        let connected = address.and_then(|address| connect(&stream, &address));
+        connected.map_err(|error| match error.into() {
+            error if io::Error::kind(&error) == io::ErrorKind::PermissionDenied => {
+                CallError::PermissionDenied
+            }
+            error => CallError::NotRunning(error),
         })?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.set_write_timeout(Some(LIMIT))?;
         Ok(Self(BufReader::new(stream)))
     }
 
@@ -99,6 +113,11 @@ impl Connection {
                 return Ok(self.0.get_ref().set_read_timeout(Some(LIMIT))?);
             }
         }
+    }
+
+    /// Returns where the kernel should connect to for a server's name.
+    pub fn resolve(&mut self, name: &str) -> Result<Resolved, CallError> {
+        self.call("Resolve", &json!({ "name": name }))
     }
 
     /// Sets the log's level.

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod mounts;
 pub mod options;
 mod out;
+mod resolve;
 mod selection;
 mod show;
 mod terminal;

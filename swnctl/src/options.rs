@@ -109,6 +109,12 @@ pub enum Command {
         #[arg(value_name = "SHELL", hide_possible_values = true)]
         shell: Shell,
     },
+    /// Answer the kernel's question for a server's address: for request-key(8)
+    ResolveKey {
+        /// The key's number
+        #[arg(value_name = "KEY")]
+        key: i32,
+    },
     /// Show two failovers on this machine alone, without root, cluster and mount
     Demo,
 }

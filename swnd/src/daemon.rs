@@ -371,7 +371,7 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
     /// Returns what the control socket needs; it does not keep the client alive.
     pub fn source(&self) -> Arc<dyn Source> {
         let (shared, client) = (Arc::clone(&self.shared), Arc::downgrade(&self.client));
-        Arc::new(source::SharedSource { shared, client })
+        Arc::new(source::SharedSource { shared, client, network: self.network.clone() })
     }
 
     /// Serves the kernel until the link fails. Cancelling loses nothing.

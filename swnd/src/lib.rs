@@ -25,6 +25,7 @@ mod paths;
 pub mod privileges;
 pub mod reload;
 pub mod report;
+pub mod request_key;
 pub mod seccomp;
 pub mod service_manager;
 pub mod settings;

@@ -4,11 +4,13 @@ use crate::adoption::Rules;
 use crate::authentication::Policy;
 use crate::control::interface::Reloaded;
 use crate::control::{Probe, Source, TestError};
+use crate::failover::driver::Answer;
 use crate::report::Kind;
 use crate::settings::{Setting, Settings, SettingsError, Sources};
 use crate::status::Status;
 use crate::table::MountView;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -108,6 +110,10 @@ impl Source for Reloading {
 
     fn set_rules(&self, rules: Rules) {
         self.daemon.set_rules(rules);
+    }
+
+    fn lead(&self, name: &str) -> Option<Answer<Option<IpAddr>>> {
+        self.daemon.lead(name)
     }
 
     /// Reads files: may block.

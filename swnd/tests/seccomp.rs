@@ -174,6 +174,7 @@ async fn serve() {
         let found = system.look_up("localhost".into()).await;
         assert!(!found.is_empty());
         system.look_up("no-such-host.invalid".into()).await;
+        system.has_resolver();
         system.probe("127.0.0.1".parse().unwrap()).await;
         let socket = path.clone();
         let answer = tokio::task::spawn_blocking(move || ask(&socket)).await.unwrap();

@@ -37,6 +37,7 @@ fn each_test_that_the_threat_model_names_exists() {
         "swnclient-proto/src",
         "swnclient-proto/tests",
         "swnclient-sys/src",
+        "swnctl/src",
         "swnd/src",
         "swnd/tests",
         "tests/faults/tests",

@@ -146,8 +146,13 @@ fn columns(options: &Options, case: &Case) -> Vec<Column> {
     }
     if options.adopted {
         let kernel = std::env::var("LAB_KERNEL").unwrap_or_else(|_| "6.12".into());
-        let adopted = new("swnd, adopted", Variant::Adopted(String::new()), options.rounds);
-        columns.push(Column { kernel: Some(format!("{kernel}+nowitness")), ..adopted });
+        // These take the kernel elsewhere, so that it has to ask where.
+        let (name, variant) = match case.name {
+            "F3" | "F4" => ("swnd, adopted, asked", Variant::Resolving(String::new())),
+            _ => ("swnd, adopted", Variant::Adopted(String::new())),
+        };
+        let kernel = Some(format!("{kernel}+nowitness"));
+        columns.push(Column { kernel, ..new(name, variant, options.rounds) });
     }
     if let Some(program) = std::env::var_os(OTHER) {
         columns.push(new("C swnd", Variant::Other(PathBuf::from(program)), options.rounds));
@@ -180,8 +185,9 @@ fn report(case: &Case, columns: &[Column], findings: &mut Findings) {
     let with: Vec<&Column> = others.iter().filter(|column| !column.outcomes.is_empty()).collect();
     let without = with.iter().copied().find(|column| column.variant == Variant::Without);
     let limit = limit(case.name, ours, without);
-    let (adopted, mut others): (Vec<&Column>, Vec<&Column>) =
-        with.iter().partition(|column| matches!(column.variant, Variant::Adopted(_)));
+    let (adopted, mut others): (Vec<&Column>, Vec<&Column>) = with
+        .iter()
+        .partition(|column| matches!(column.variant, Variant::Adopted(_) | Variant::Resolving(_)));
     let row = match others.is_empty() {
         false => {
             let first = others.remove(0);

@@ -1,8 +1,11 @@
 //! One client of the socket: its calls, one after the other.
 
-use super::interface::{self, Counted, Daemon, Monitored, Registration, Reloaded, Status, Tested};
+use super::interface::{
+    self, Counted, Daemon, Monitored, Registration, Reloaded, Resolved, Status, Tested,
+};
 use super::wire::{Call, Connection, Failure};
 use super::{Context, Probe, TestError};
+use crate::text::OneLine;
 use serde_json::json;
 use std::io;
 use std::sync::Arc;
@@ -70,6 +73,7 @@ enum Answer {
     Reloaded(Reloaded),
     Counted(Counted),
     Tested(Tested),
+    Resolved(Resolved),
     Service(serde_json::Value),
 }
 
@@ -101,6 +105,11 @@ async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answe
             let id: u32 = call.parameter("id")?;
             let reconnect: bool = call.parameter("reconnect")?;
             Answer::Tested(test(context, caller, id, reconnect).await?)
+        }
+        "org.swnclient.Witness.Resolve" => {
+            may_change()?;
+            let name: String = call.parameter("name")?;
+            Answer::Resolved(resolve(context, &name).await)
         }
         "org.swnclient.Witness.SetLogLevel" => {
             may_change()?;
@@ -183,6 +192,19 @@ async fn test(
             Err(Failure::new("org.swnclient.Witness.TestFailed", parameters))
         }
     }
+}
+
+async fn resolve(context: &Context, name: &str) -> Resolved {
+    let Some(lead) = context.source.lead(name) else {
+        return Resolved { adopted: false, address: None };
+    };
+    let address = lead.await;
+    let name = OneLine::new(name);
+    match address {
+        Some(address) => log::debug!("the kernel asks for {name}: {address}"),
+        None => log::debug!("the kernel asks for {name}: whatever the system's resolver says"),
+    }
+    Resolved { adopted: true, address }
 }
 
 async fn status(context: &Context) -> Status {
@@ -274,6 +296,7 @@ mod tests {
             r#"{"method":"org.swnclient.Witness.Retry","parameters":{"id":1}}"#,
             r#"{"method":"org.swnclient.Witness.SetLogLevel","parameters":{"level":"trace"}}"#,
             r#"{"method":"org.swnclient.Witness.Reload"}"#,
+            r#"{"method":"org.swnclient.Witness.Resolve","parameters":{"name":"cluster"}}"#,
             r#"{"method":"org.swnclient.Witness.TestNotify","parameters":{"id":1,"reconnect":false}}"#,
         ] {
             let refused = answer(&call(text), &caller, &context).await.err();

@@ -98,6 +98,15 @@ pub enum State {
     Unusable,
 }
 
+/// The reply to `Resolve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// Whether a mount by that name is adopted.
+    pub adopted: bool,
+    /// Where the kernel should connect to; `None`: where the system's resolver says.
+    pub address: Option<IpAddr>,
+}
+
 /// The reply to `Counters`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {

@@ -60,6 +60,12 @@ pub trait Source: Send + Sync + 'static {
     /// ignores, or, with `reconnect`, one that has it reconnect. Returns how long that took.
     /// May block.
     fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError>;
+    /// Finds out where the kernel should connect to for the mounts by a name that are
+    /// adopted: nowhere else than the system's resolver says, or to an address. `None`: no
+    /// mount by that name is adopted.
+    fn lead(&self, _name: &str) -> Option<Answer<Option<IpAddr>>> {
+        None
+    }
     /// Changes which mounts are adopted, and has their credentials read again.
     fn set_rules(&self, rules: Rules);
     /// Changes what is logged.

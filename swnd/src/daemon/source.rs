@@ -4,20 +4,28 @@ use super::{Observer, Shared};
 use crate::adoption::Rules;
 use crate::authentication::Policy;
 use crate::control::{Probe, Source, TestError};
+use crate::failover::Lead;
+use crate::failover::driver::{Answer, Network};
 use crate::kernel::Transport;
 use crate::status::Status;
 use crate::table::{Forward, MountKind, MountView, Registrar};
+use std::net::IpAddr;
 use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 use swnclient::{Notification, ResourceState};
+use tokio::time::timeout;
 
 /// How long the kernel's answer to a test may be under way after it has acted.
 const TEST_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long an address may take to answer when the kernel asks for it, and waits.
+const LEAD_LIMIT: Duration = Duration::from_millis(300);
 
 /// The daemon as the control socket sees it, from another thread.
 pub(super) struct SharedSource<T, O, C> {
     pub(super) shared: Arc<Shared<T, O>>,
     pub(super) client: Weak<C>,
+    pub(super) network: Option<Arc<dyn Network>>,
 }
 
 impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
@@ -63,6 +71,29 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
         drop(books);
         let attempt = client.attempt(request, credentials);
         Some(Probe { nodes: client.nodes(registration), attempt })
+    }
+
+    fn lead(&self, name: &str) -> Option<Answer<Option<IpAddr>>> {
+        let mut books = self.shared.books();
+        let lead = books.failover.as_mut()?.lead(name, Instant::now())?;
+        drop(books);
+        let address = match lead {
+            Lead::To(address) => return Some(Box::pin(async move { Some(address) })),
+            Lead::System => return Some(Box::pin(async { None })),
+            Lead::IfAlive(address) => address,
+        };
+        let probe = self.network.as_ref()?.probe(address);
+        let shared = Arc::clone(&self.shared);
+        Some(Box::pin(async move {
+            if timeout(LEAD_LIMIT, probe).await.unwrap_or_default() {
+                return Some(address);
+            }
+            if let Some(failover) = &mut shared.books().failover {
+                failover.lead_is_silent(address, Instant::now());
+                shared.wake.notify_one();
+            }
+            None
+        }))
     }
 
     fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {

@@ -29,7 +29,8 @@ const PROBES_MAX: usize = 256;
 enum Done {
     Observed(Observed),
     Probed(IpAddr, bool),
-    LookedUp(SmolStr, Vec<IpAddr>),
+    /// With whether the kernel asks for addresses.
+    LookedUp(SmolStr, Vec<IpAddr>, bool),
     Listed(u32, Vec<IpAddr>),
     Sent(u32, Notification, Result<(), NotifyError>),
 }
@@ -134,10 +135,11 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
             }
             Action::LookUp(name) => {
                 let look_up = self.network.look_up(name.clone());
-                let permits = Arc::clone(&self.look_ups);
+                let (permits, network) = (Arc::clone(&self.look_ups), Arc::clone(self.network));
                 self.tasks.spawn(async move {
                     let _permit = permits.acquire().await;
-                    Done::LookedUp(name, look_up.await)
+                    let resolver = spawn_blocking(move || network.has_resolver()).await;
+                    Done::LookedUp(name, look_up.await, resolver.unwrap_or_default())
                 });
             }
             Action::List(id) => self.list(id),
@@ -249,9 +251,10 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
             Done::Probed(address, answered) => {
                 self.with(|failover| failover.probed(address, answered, now));
             }
-            Done::LookedUp(name, addresses) => {
-                self.with(|failover| failover.looked_up(&name, &addresses, now));
-            }
+            Done::LookedUp(name, addresses, resolver) => self.with(|failover| {
+                failover.set_resolver(resolver);
+                failover.looked_up(&name, &addresses, now);
+            }),
             Done::Listed(id, addresses) => {
                 self.with(|failover| failover.listed(id, &addresses, now));
             }

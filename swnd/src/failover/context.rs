@@ -29,6 +29,7 @@ pub(super) struct Context<'a> {
     pub(super) ids: &'a BTreeMap<Mount, u32>,
     pub(super) view: &'a View,
     pub(super) sight: Sight,
+    pub(super) has_resolver: bool,
     pub(super) probing: &'a mut BTreeMap<IpAddr, Instant>,
     pub(super) actions: &'a mut VecDeque<Action>,
 }
@@ -42,6 +43,11 @@ impl Context<'_> {
     /// Whether the kernel can be told something about a mount.
     pub(super) fn can_tell(&self, mount: &Mount) -> bool {
         self.ids.get(mount).is_some_and(|id| MountKind::of(*id) == MountKind::Kernel)
+    }
+
+    /// Whether the kernel can be brought to use another address for a mount.
+    pub(super) fn can_steer(&self, mount: &Mount) -> bool {
+        self.has_resolver || self.can_tell(mount)
     }
 
     pub(super) fn act(&mut self, action: Action) {

@@ -7,6 +7,7 @@ use super::view::Look;
 use super::{End, pace};
 use crate::mountinfo;
 use crate::report::Kind;
+use crate::request_key;
 use rustix::io::Errno;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,11 @@ pub trait Network: Send + Sync + 'static {
 
     /// Looks up the addresses of a name, in the order of the system's resolver.
     fn look_up(&self, name: SmolStr) -> Answer<Vec<IpAddr>>;
+
+    /// Whether the kernel asks swnd for addresses: see [`crate::request_key`]. May block.
+    fn has_resolver(&self) -> bool {
+        false
+    }
 }
 
 /// The result of [`Network::observe`].
@@ -190,5 +196,9 @@ impl Network for System {
                 Vec::new()
             })
         })
+    }
+
+    fn has_resolver(&self) -> bool {
+        request_key::asks_swnd()
     }
 }

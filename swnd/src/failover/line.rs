@@ -137,7 +137,8 @@ impl fmt::Display for Line {
             Self::NotByName { target } => write!(
                 f,
                 "not moved to {target}: without the mount option witness the kernel connects to \
-                 the first address that the cluster's name stands for, and that is another one"
+                 the first address that the cluster's name stands for, and that is another one; \
+                 see \"swnctl resolve-key\" in swnctl(8)"
             ),
             Self::Powerless => f.write_str(
                 "nothing can be done: the kernel's connection can't be ended from here, and it \

@@ -20,6 +20,7 @@ mod context;
 pub mod debug_data;
 pub mod driver;
 mod incident;
+mod lead;
 mod line;
 mod mounts;
 mod pace;
@@ -31,6 +32,7 @@ pub use action::{Action, End};
 pub use connection::{Connection, TcpState};
 pub use context::Sight;
 pub use debug_data::{DebugData, Share};
+pub use lead::Lead;
 pub use line::Line;
 pub use view::{Look, View};
 
@@ -59,6 +61,8 @@ pub struct Failover {
     postponed: BTreeMap<IpAddr, (Cause, BTreeMap<Mount, IpAddr>)>,
     view: View,
     sight: Sight,
+    /// Whether the kernel asks where to connect to, for mounts that are adopted.
+    has_resolver: bool,
     /// Where the connections can't be seen: `Instance` of those at each address, as
     /// long as nothing happens there.
     instances: BTreeMap<IpAddr, u32>,
@@ -79,8 +83,8 @@ impl Failover {
             self.unmounted(id);
         }
         if self.mounts.is_empty() {
-            let (sight, looking) = (self.sight, self.looking);
-            *self = Self { sight, looking, ..Self::default() };
+            let Self { sight, looking, has_resolver, .. } = *self;
+            *self = Self { sight, looking, has_resolver, ..Self::default() };
         }
     }
 
@@ -190,6 +194,11 @@ impl Failover {
         for incident in addresses {
             self.with(incident, now, |incident, _| incident.probed(address, answered, now));
         }
+    }
+
+    /// Whether the kernel asks where to connect to: see [`Lead`].
+    pub fn set_resolver(&mut self, has_resolver: bool) {
+        self.has_resolver = has_resolver;
     }
 
     /// The result of [`Action::LookUp`].
@@ -323,6 +332,7 @@ impl Failover {
             ids: &self.ids,
             view: &self.view,
             sight: self.sight,
+            has_resolver: self.has_resolver,
             probing: &mut self.probing,
             actions: &mut self.actions,
         };
@@ -356,6 +366,7 @@ impl Failover {
             ids: &self.ids,
             view: &self.view,
             sight: self.sight,
+            has_resolver: self.has_resolver,
             probing: &mut BTreeMap::new(),
             actions: &mut VecDeque::new(),
         };

@@ -228,3 +228,15 @@ async fn other_rules_and_credentials_count_at_once() {
     source.set_rules(Rules { all: true, ..Rules::default() });
     bench.until(1).await;
 }
+
+#[cfg(feature = "kerberos")]
+#[tokio::test]
+async fn the_kernel_may_ask_where_a_mount_that_is_adopted_is_served() {
+    let mut bench = Bench::new(StandInKernel::new());
+    bench.mounts.set(&[CLUSTER]);
+    bench.until(1).await;
+    let source = bench.daemon.source();
+    let asked = source.lead("WITCLU").expect("it is adopted");
+    assert_eq!(asked.await, Some(HERE.parse().unwrap()));
+    assert!(source.lead("other").is_none());
+}

@@ -146,3 +146,33 @@ fn a_mount_goes_on_when_swnd_is_killed() {
     writer.wait_for_progress();
     writer.stop();
 }
+
+#[test]
+fn where_the_kernel_asks_swnd_and_that_is_down_or_stuck_it_connects_as_without() {
+    let cluster = Cluster::fresh();
+    let (here, there) = (cluster.address_of(0), cluster.address_of(1));
+    let guest = Guest::boot();
+    Swnd::install_resolver(&guest);
+    let swnd = Swnd::start_adopting(&guest, "");
+    let mounted = mount(&guest, here, "/mnt/first", "rw");
+    guest.set_cluster_addresses(&[there]);
+    wait_registered("a mount", &cluster, &[here.into()]);
+    let writer = mounted.writer("asked");
+    // Ends the mount's connection, and gives the address of its next one.
+    let reconnect = || {
+        writer.wait_for_progress();
+        for address in guest.session_addresses() {
+            assert_eq!(guest.end_connections(address), 1, "the mount's connection");
+        }
+        writer.wait_for_progress();
+        guest.session_addresses()
+    };
+    assert_eq!(reconnect(), [IpAddr::from(here)], "where swnd sees it served");
+    swnd.wait_log("that it was asked", PROMPTLY, |line| line.contains("the kernel asks for"));
+    guest.ok("kill -STOP $(pidof swnd)");
+    assert_eq!(reconnect(), [IpAddr::from(there)], "where the name leads");
+    guest.ok("kill -CONT $(pidof swnd)");
+    swnd.kill();
+    assert_eq!(reconnect(), [IpAddr::from(there)], "where the name leads");
+    writer.stop();
+}

@@ -173,6 +173,11 @@ impl Incident {
         self.next_look = now;
     }
 
+    /// Whether it is about a mount.
+    pub(super) fn is_about(&self, mount: &Mount) -> bool {
+        self.mounts.contains(mount) || self.moves(mount)
+    }
+
     /// Whether it moves a mount, or sees it arrive.
     pub(super) fn moves(&self, mount: &Mount) -> bool {
         self.moves.contains_key(mount)

@@ -139,7 +139,7 @@ impl Incident {
             return Verdict::Open;
         }
         // Another attempt would be another loss, and lead where the name leads.
-        let can_repeat = self.moves.keys().any(|mount| ctx.can_tell(mount));
+        let can_repeat = self.moves.keys().any(|mount| ctx.can_steer(mount));
         if self.moved >= pace::MOVES_MAX || !can_repeat {
             self.report(ctx, Line::MoveFailed);
             self.moved = 0;

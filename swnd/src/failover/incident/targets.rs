@@ -38,6 +38,16 @@ impl Incident {
         (!moves.is_empty()).then_some(moves)
     }
 
+    /// Returns where the kernel should connect to for a mount now.
+    pub(in crate::failover) fn lead(
+        &self,
+        ctx: &Context<'_>,
+        mount: &Mount,
+        now: Instant,
+    ) -> Option<IpAddr> {
+        self.moves.get(mount).copied().or_else(|| self.steer(ctx, now)?.get(mount).copied())
+    }
+
     /// Whether a connection to `address` has brought something lately.
     pub(super) fn is_served(&self, ctx: &Context<'_>, address: IpAddr, now: Instant) -> bool {
         ctx.view.at(address).any(|it| {

@@ -219,7 +219,7 @@ impl Incident {
     }
 
     /// Whether the kernel can be brought to use an address for a mount: where it can't be
-    /// told, it takes the first address of the name. `None`: not known yet.
+    /// told and doesn't ask, it takes the first address of the name. `None`: not known yet.
     pub(super) fn can_reach(
         &self,
         ctx: &Context<'_>,
@@ -230,6 +230,6 @@ impl Incident {
             return Some(true);
         }
         let named = self.by_name.get(mount.net_name())?;
-        Some(named.first() == Some(&target))
+        Some(ctx.has_resolver || named.first() == Some(&target))
     }
 }

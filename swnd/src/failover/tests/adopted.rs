@@ -144,3 +144,79 @@ fn the_end_of_the_kernels_module_leaves_what_is_adopted() {
     world.failover.clear();
     assert_eq!(world.failover.next_deadline(), None);
 }
+
+/// Mounts for which the kernel asks where to connect to; its name stands for a node that
+/// may be dead, first.
+fn asking() -> World {
+    let mut world = World::adopted();
+    world.asks = true;
+    world.named = vec![ip(1), ip(2), ip(3)];
+    world
+}
+
+#[test]
+fn where_the_kernel_asks_an_order_is_followed_and_stays_in_force() {
+    let mut world = asking();
+    world.order(ID, ip(2));
+    world.run(S(2));
+    assert_eq!(world.served_by(0), Some(ip(2)), "{:#?}", world.lines);
+    settle(&mut world);
+    let (ends, notified, line) = done(&world);
+    assert_eq!((ends, notified, world.servers[0].instance), (1, 0, 2));
+    assert!(line.starts_with("served by 10.77.0.2 after"), "{line}");
+    // The node ends the connection, and is well.
+    world.reconnect(0);
+    world.run(S(1));
+    assert_eq!(world.served_by(0), Some(ip(2)));
+    assert_eq!(world.failover.incidents(), 0);
+}
+
+#[test]
+fn where_the_kernel_asks_it_is_steered_off_a_dead_address() {
+    let mut world = asking();
+    world.kill(ip(1));
+    world.unavailable(ID);
+    let took = world.run_until_served(0, S(5));
+    assert!(took < MS(1500), "{took:?}");
+    settle(&mut world);
+    assert_ne!(world.served_by(0), Some(ip(1)));
+    assert_eq!((world.ends.len(), world.notified.len()), (1, 0), "{:#?}", world.lines);
+}
+
+#[test]
+fn where_the_kernel_asks_in_vain_it_is_led_elsewhere_without_a_word() {
+    let mut world = asking();
+    world.kill(ip(1));
+    world.reconnect(0);
+    world.run_until_served(0, S(10));
+    assert_ne!(world.served_by(0), Some(ip(1)), "{:#?}", world.lines);
+    settle(&mut world);
+    let served = world.served_by(0).expect("it is served");
+    assert_eq!(world.failover.mounts[&ID].address, served);
+    assert_eq!((world.notified.len(), world.failover.incidents()), (0, 0));
+}
+
+#[test]
+fn a_first_connection_that_the_kernel_drops_leads_to_the_target_again() {
+    let mut world = asking();
+    world.kill(ip(1));
+    world.run(S(20));
+    world.drops_after = MS(50);
+    world.order(ID, ip(3));
+    world.run_until_served(0, S(20));
+    world.run(S(5));
+    assert_eq!(world.served_by(0), Some(ip(3)), "{:#?}", world.lines);
+}
+
+#[test]
+fn the_kernel_is_told_nothing_for_names_of_other_mounts() {
+    let mut world = World::new();
+    assert_eq!(world.failover.lead(NAME, world.now), None);
+    let mut world = World::adopted();
+    assert_eq!(world.failover.lead("other", world.now), None);
+    assert_eq!(world.failover.lead("WITCLU", world.now), Some(Lead::IfAlive(ip(1))));
+    // Which of the two it is about can't be told.
+    let server = world.connect(ip(2));
+    world.mount(ID + 1, "home", server);
+    assert_eq!(world.failover.lead(NAME, world.now), Some(Lead::System));
+}

@@ -9,7 +9,7 @@ mod world;
 use super::*;
 use std::time::Duration;
 use swnclient::ResourceState;
-use world::{State, World, ip};
+use world::{NAME, State, World, ip};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 const S: fn(u64) -> Duration = Duration::from_secs;

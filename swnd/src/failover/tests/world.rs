@@ -14,7 +14,7 @@ pub(super) const STEP: Duration = Duration::from_millis(10);
 /// after it.
 const CONNECT: Duration = Duration::from_secs(5);
 const SLEEP: Duration = Duration::from_secs(3);
-const NAME: &str = "witclu";
+pub(super) const NAME: &str = "witclu";
 
 pub(super) fn ip(last: u8) -> IpAddr {
     IpAddr::from([10, 77, 0, last])
@@ -71,6 +71,8 @@ pub(super) struct World {
     pub(super) named: Vec<IpAddr>,
     /// What the kernel takes in place of the first of them.
     pub(super) kernels_first: Option<IpAddr>,
+    /// The kernel asks the failover first, for mounts that are adopted.
+    pub(super) asks: bool,
     /// What the witness lists.
     pub(super) listed: Vec<IpAddr>,
     /// A new holder of an address answers what it doesn't know with a reset.
@@ -113,6 +115,7 @@ impl World {
             alive: alive.into_iter().collect(),
             named: vec![ip(1)],
             kernels_first: None,
+            asks: false,
             listed: Vec::new(),
             resets: true,
             holders: BTreeMap::new(),
@@ -324,10 +327,24 @@ impl World {
     fn attempt(&mut self, index: usize) {
         self.last_cookie += 1;
         let (cookie, until) = (self.last_cookie, self.now + CONNECT);
-        let first = self.kernels_first.or(self.named.first().copied());
+        let asked = self.asks.then(|| self.ask()).flatten();
+        let first = asked.or(self.kernels_first).or(self.named.first().copied());
         let server = &mut self.servers[index];
         server.address = server.swn_address.or(first).unwrap_or(server.address);
         server.state = State::Connecting { cookie, until };
+    }
+
+    /// `swnctl resolve-key`.
+    fn ask(&mut self) -> Option<IpAddr> {
+        match self.failover.lead(NAME, self.now)? {
+            Lead::To(address) => Some(address),
+            Lead::IfAlive(address) if self.alive.contains_key(&address) => Some(address),
+            Lead::IfAlive(address) => {
+                self.failover.lead_is_silent(address, self.now);
+                None
+            }
+            Lead::System => None,
+        }
     }
 
     fn establish(&mut self, index: usize) {
@@ -407,6 +424,7 @@ impl World {
             }
             Pending::LookUp(name) => {
                 let named = if name == NAME { self.named.clone() } else { Vec::new() };
+                self.failover.set_resolver(self.asks);
                 self.failover.looked_up(&name, &named, now);
             }
             Pending::List(id) => self.failover.listed(id, &self.listed.clone(), now),

@@ -36,6 +36,8 @@ pub enum Variant {
     Swnd(String),
     /// `swnd`, with these options, and mounts without the option `witness` that it adopts.
     Adopted(String),
+    /// The same, and the kernel asks `swnd` where to connect to.
+    Resolving(String),
     /// Another daemon.
     Other(PathBuf),
 }
@@ -55,6 +57,10 @@ impl fmt::Display for Variant {
             Variant::Swnd(options) => write!(f, "swnd {options}"),
             Variant::Adopted(options) if options.is_empty() => f.write_str("swnd, adopted"),
             Variant::Adopted(options) => write!(f, "swnd {options}, adopted"),
+            Variant::Resolving(options) if options.is_empty() => {
+                f.write_str("swnd, adopted, asked")
+            }
+            Variant::Resolving(options) => write!(f, "swnd {options}, adopted, asked"),
             Variant::Other(program) => write!(f, "{}", program.display()),
         }
     }

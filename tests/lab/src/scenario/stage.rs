@@ -119,10 +119,14 @@ impl<'a> Stage<'a> {
             Variant::Without => None,
             Variant::Swnd(options) => Some(Swnd::start_with(guest, "", options)),
             Variant::Adopted(options) => Some(Swnd::start_adopting(guest, options)),
+            Variant::Resolving(options) => {
+                Swnd::install_resolver(guest);
+                Some(Swnd::start_adopting(guest, options))
+            }
             Variant::Other(program) => Some(Swnd::start_other(guest, program)),
         };
         let witness = match variant {
-            Variant::Without | Variant::Adopted(_) => "rw",
+            Variant::Without | Variant::Adopted(_) | Variant::Resolving(_) => "rw",
             Variant::Swnd(_) | Variant::Other(_) => "witness",
         };
         let mut mounts = Vec::new();

@@ -2,7 +2,8 @@
 //! its file is right, and what is registered afterwards. Stalls are printed; `benches/run stall` judges them.
 //!
 //! `SWND` names another daemon, `SWND_OPTIONS` has options for it. With `LAB_VARIANT=without` everything runs without a
-//! daemon, for comparison, and with `LAB_VARIANT=adopted` with mounts that swnd adopts. With `LAB_LOG` the daemon's log is printed.
+//! daemon, for comparison, and with `LAB_VARIANT=adopted` with mounts that swnd adopts, and
+//! with `LAB_VARIANT=asked` where the kernel asks it for their addresses. With `LAB_LOG` the daemon's log is printed.
 
 #![allow(clippy::indexing_slicing, reason = "tests fail by panics")]
 
@@ -22,6 +23,7 @@ fn variant() -> Variant {
     match std::env::var("LAB_VARIANT").as_deref() {
         Ok("without") => Variant::Without,
         Ok("adopted") => Variant::Adopted(std::env::var("SWND_OPTIONS").unwrap_or_default()),
+        Ok("asked") => Variant::Resolving(std::env::var("SWND_OPTIONS").unwrap_or_default()),
         _ => Variant::under_test(),
     }
 }
