@@ -7,6 +7,7 @@ use swnd::authentication::Policy;
 use swnd::control::interface::Reloaded;
 use swnd::control::{Monitors, Probe, Source, TestError, serve_connection};
 use swnd::daemon::Status;
+use swnd::failover::driver::Answer;
 use swnd::report::Report;
 use swnd::table::MountView;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,6 +40,16 @@ impl Source for Idle {
             nodes: Box::pin(std::future::ready(nodes)),
             attempt: Box::pin(std::future::ready(Ok(witness))),
         })
+    }
+
+    fn interfaces(&self, id: u32) -> Option<Answer<Vec<core_client::Interface>>> {
+        let list = vec![core_client::Interface {
+            group_name: "NODE".into(),
+            state: core_client::ResourceState::Available,
+            addresses: vec![[192, 0, 2, 1].into()],
+            may_be_witness: true,
+        }];
+        (id == 1).then(|| -> Answer<_> { Box::pin(std::future::ready(list)) })
     }
 
     fn test_notify(&self, id: u32, _: bool) -> Result<Duration, TestError> {
@@ -111,6 +122,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         witness("Retry", r#","parameters":{"id":1}"#),
         witness("Resolve", r#","parameters":{"name":"cluster"}"#),
         witness("TestNotify", r#","parameters":{"id":1,"reconnect":true}"#),
+        witness("Interfaces", r#","parameters":{"id":1}"#),
         witness("SetLogLevel", r#","parameters":{"level":"verbose"}"#),
         witness("Reload", ""),
         witness("Probe", r#","more":true,"parameters":{"id":1}"#),
@@ -127,7 +139,7 @@ mod tests {
     fn the_seeds_are_answered() {
         let seeds = super::seeds();
         let replies: Vec<_> = seeds.iter().map(|seed| super::converse(seed)).collect();
-        // One way, and events that never come, have no reply; a user may not do three of them.
-        assert_eq!(replies, [1, 1, 1, 0, 1, 1, 1, 1, 2, 0, 8]);
+        // One way, and events that never come, have no reply; a user may not do some of them.
+        assert_eq!(replies, [1, 1, 1, 0, 1, 1, 1, 1, 1, 2, 0, 9]);
     }
 }

@@ -34,7 +34,7 @@ pub fn run(options: Options) -> Result<(), Exit> {
         return Ok(output.write_all(shell.completion().as_bytes())?);
     }
     if let Command::Interfaces(command) = &command {
-        return witness::interfaces::run(output, command, json);
+        return witness::interfaces::run(output, &socket, command, json);
     }
     if let Command::Watch(command) = &command {
         return witness::watch::run(output, command, json);

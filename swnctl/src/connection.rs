@@ -8,7 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 use swnd::control::interface::{
-    Counted, Counters, Monitored, NAME, ProbeStep, Probed, Reloaded, Resolved, Status, Tested,
+    Counted, Counters, Interface, Listed, Monitored, NAME, ProbeStep, Probed, Reloaded, Resolved,
+    Status, Tested,
 };
 
 /// How long the daemon may take for a reply.
@@ -92,6 +93,12 @@ impl Connection {
     pub fn counters(&mut self) -> Result<Counters, CallError> {
         let Counted { counters } = self.call("Counters", &json!({}))?;
         Ok(counters)
+    }
+
+    /// Returns the cluster's addresses as they were last listed for a registration.
+    pub fn interfaces(&mut self, id: u32) -> Result<Vec<Interface>, CallError> {
+        let Listed { interfaces } = self.call("Interfaces", &json!({ "id": id }))?;
+        Ok(interfaces)
     }
 
     /// Gives the kernel a notification, and returns how long that took: a harmless one, or

@@ -219,8 +219,8 @@ impl Shell {
 /// Of which cluster, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Interfaces {
-    /// Its name
-    #[arg(value_name = "CLUSTER", value_hint = ValueHint::Hostname)]
+    /// Its name; or a mount, of which no node is asked without another option
+    #[arg(value_name = "CLUSTER|MOUNT", value_hint = ValueHint::Hostname)]
     pub cluster: String,
 
     /// The node to ask [default: the first of the name's addresses that answers]

@@ -7,7 +7,7 @@ use crate::trial::step::Step;
 use crate::witness::answer::{Answer, Happened};
 use std::fmt::Display;
 use std::io::{self, Write};
-use swnd::control::interface::{Event, MountKind, Registration, State, Status};
+use swnd::control::interface::{Event, Interface, MountKind, Registration, State, Status};
 
 /// Shows the daemon and its mounts.
 pub(crate) fn status(
@@ -120,6 +120,28 @@ pub(crate) fn interfaces(output: &mut impl Write, answers: &[Answer]) -> io::Res
                 witness.into(),
                 it.version.clone(),
             ]
+        }));
+        table(output, &rows)?;
+    }
+    Ok(())
+}
+
+/// Shows the lists that the daemon has, each with its share.
+pub(crate) fn known_interfaces(
+    output: &mut impl Write,
+    lists: &[(String, Vec<Interface>)],
+) -> io::Result<()> {
+    for (share, list) in lists {
+        if list.is_empty() {
+            writeln!(output, "{share}: no node has told its list yet")?;
+            continue;
+        }
+        writeln!(output, "{share}: last listed:")?;
+        let mut rows = vec![["NODE", "ADDRESS", "STATE", "WITNESS"].map(String::from)];
+        rows.extend(list.iter().map(|it| {
+            let addresses: Vec<_> = it.addresses.iter().map(ToString::to_string).collect();
+            let witness = if it.may_be_witness { "yes" } else { "no" };
+            [printable(&it.name), addresses.join(" "), printable(&it.state), witness.into()]
         }));
         table(output, &rows)?;
     }

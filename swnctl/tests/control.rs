@@ -222,3 +222,22 @@ async fn a_test_of_a_mount_that_the_kernel_has_forgotten_fails() {
     assert_eq!(code, Some(1), "{text}{error}");
     assert!(text.starts_with("FAIL ") && text.contains("the kernel refused"), "{text}");
 }
+
+#[tokio::test]
+async fn the_interfaces_of_a_mount_are_those_that_the_daemon_was_told_last() {
+    let bench = Bench::start("interfaces").await;
+    let id = bench.mount(&bench.net_name).to_string();
+    assert_eq!(bench.swnctl(&["wait", &id]).await.0, Some(0));
+    let share = format!(r"\\{}\data", bench.net_name);
+    for name in [id.as_str(), share.as_str()] {
+        let (code, text, error) = bench.swnctl(&["interfaces", name]).await;
+        assert_eq!((code, error.as_str()), (Some(0), ""), "{text}");
+        assert!(text.starts_with(&format!("{share}: last listed:\n")), "{text}");
+        for address in bench.addresses {
+            assert!(text.contains(&address.to_string()), "{text}");
+        }
+        assert!(text.contains("available"), "{text}");
+    }
+    let (code, _, error) = bench.swnctl(&["interfaces", "4711"]).await;
+    assert_eq!(code, Some(4), "{error}");
+}

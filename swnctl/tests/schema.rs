@@ -101,6 +101,7 @@ async fn each_command_writes_what_the_schema_describes() {
         ("check", &check),
         ("test", &test),
         ("interfaces", &interfaces),
+        ("interfaces", &["interfaces", &id]),
         ("log-level", &["log-level"]),
         ("reload", &["reload"]),
         ("config-check", &["config", "check", configuration.to_str().unwrap()]),

@@ -20,11 +20,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use swnclient::{
-    Credentials, Event, EventSink, Notification, RegistrationId, RegistrationRequest, Secret,
+    Credentials, Event, EventSink, Interface, Notification, RegistrationId, RegistrationRequest,
+    Secret,
 };
 use swnd::authentication::Policy;
 use swnd::control::{CLIENTS_MAX, Control, Monitors};
 use swnd::daemon::{Daemon, Mode, Observer};
+use swnd::failover::driver::Answer;
 use swnd::kernel::{KernelAuth, Link};
 use swnd::report::Report;
 use swnd::table::Registrar;
@@ -59,11 +61,11 @@ impl Registrar for Quiet {
         &self,
         _: RegistrationRequest,
         _: Credentials,
-    ) -> swnd::failover::driver::Answer<Result<(IpAddr, u8), swnclient::Error>> {
+    ) -> Answer<Result<(IpAddr, u8), swnclient::Error>> {
         Box::pin(async { Err(swnclient::Error::NoWitness) })
     }
 
-    fn nodes(&self, _: RegistrationId) -> swnd::failover::driver::Answer<Vec<IpAddr>> {
+    fn interfaces(&self, _: RegistrationId) -> Answer<Vec<Interface>> {
         Box::pin(async { Vec::new() })
     }
 }

@@ -13,6 +13,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use swnclient::Interface;
 
 /// What changes without a restart: what is logged, how mounts authenticate, and which are
 /// adopted.
@@ -104,6 +105,10 @@ impl Source for Reloading {
         self.daemon.probe(id)
     }
 
+    fn interfaces(&self, id: u32) -> Option<Answer<Vec<Interface>>> {
+        self.daemon.interfaces(id)
+    }
+
     fn test_notify(&self, id: u32, reconnect: bool) -> Result<Duration, TestError> {
         self.daemon.test_notify(id, reconnect)
     }
@@ -172,6 +177,10 @@ mod tests {
         }
 
         fn probe(&self, _: u32) -> Option<Probe> {
+            None
+        }
+
+        fn interfaces(&self, _: u32) -> Option<Answer<Vec<Interface>>> {
             None
         }
 

@@ -17,7 +17,8 @@ use std::net::IpAddr;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 use swnclient::{
-    Client, Credentials, Event, Notification, RegistrationId, RegistrationRequest, ResourceState,
+    Client, Credentials, Event, Interface, Notification, RegistrationId, RegistrationRequest,
+    ResourceState,
 };
 
 mod others;
@@ -48,8 +49,8 @@ pub trait Registrar: Send + Sync + 'static {
         request: RegistrationRequest,
         credentials: Credentials,
     ) -> Answer<Result<(IpAddr, u8), swnclient::Error>>;
-    /// The addresses of the cluster's nodes that are in service.
-    fn nodes(&self, id: RegistrationId) -> Answer<Vec<IpAddr>>;
+    /// The cluster's addresses, as last listed.
+    fn interfaces(&self, id: RegistrationId) -> Answer<Vec<Interface>>;
 }
 
 impl Registrar for Client {
@@ -87,14 +88,15 @@ impl Registrar for Client {
         })
     }
 
-    fn nodes(&self, id: RegistrationId) -> Answer<Vec<IpAddr>> {
-        let interfaces = self.interfaces(id);
-        Box::pin(async move {
-            let mut interfaces = interfaces.await;
-            interfaces.retain(|it| it.state == ResourceState::Available);
-            interfaces.into_iter().flat_map(|it| it.addresses).collect()
-        })
+    fn interfaces(&self, id: RegistrationId) -> Answer<Vec<Interface>> {
+        Box::pin(Client::interfaces(self, id))
     }
+}
+
+/// Returns the addresses that are in service.
+pub(crate) fn in_service(mut interfaces: Vec<Interface>) -> Vec<IpAddr> {
+    interfaces.retain(|it| it.state == ResourceState::Available);
+    interfaces.into_iter().flat_map(|it| it.addresses).collect()
 }
 
 /// A notification for the kernel.

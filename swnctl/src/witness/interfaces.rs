@@ -3,13 +3,19 @@
 use super::answer::{Answer, Interface};
 use super::call::{self, CallFailed};
 use super::{addresses, credentials};
+use crate::connection::Connection;
 use crate::exit::{Exit, print_json};
+use crate::mounts;
 use crate::options::{Interfaces, Json};
+use crate::selection::select;
 use crate::show;
+use serde_json::json;
 use std::io::Write;
 use std::net::IpAddr;
+use std::path::Path;
 use swnclient::Credentials;
 use swnclient_proto::wire;
+use swnd::control::interface::Registration;
 
 /// How many nodes are asked.
 const NODES_MAX: usize = 64;
@@ -17,10 +23,22 @@ const NODES_MAX: usize = 64;
 /// Runs the command.
 pub(crate) fn run(
     output: &mut impl Write,
+    socket: &Path,
     command: &Interfaces,
     json: Option<Json>,
 ) -> Result<(), Exit> {
     let Interfaces { cluster, address, every_node, authentication } = command;
+    let mut cluster = cluster.clone();
+    if is_mount(&cluster) {
+        let mut daemon = Connection::open(socket)?;
+        let registrations = daemon.status()?.registrations;
+        let selected = select(&registrations, &mounts::read(), &[cluster])?;
+        if address.is_none() && !every_node && !authentication.is_given() {
+            return known(output, &mut daemon, &selected, json);
+        }
+        cluster = selected.first().map(|it| it.net_name.clone()).unwrap_or_default();
+    }
+    let cluster = cluster.as_str();
     let candidates = addresses(cluster, *address).map_err(Exit::Failed)?;
     let credentials = credentials::get(authentication).map_err(Exit::Failed)?;
     let answers = ask(cluster, candidates, *every_node, &credentials, authentication.mapper_port);
@@ -36,6 +54,45 @@ pub(crate) fn run(
         writeln!(output, "The lists differ in addresses or states.")?;
     }
     match is_failed || differ(&answers) {
+        true => Err(Exit::NotWell),
+        false => Ok(()),
+    }
+}
+
+/// Whether a name is a mount's: its directory, its share, or its registration's number. No
+/// host has a name of digits alone.
+fn is_mount(name: &str) -> bool {
+    name.contains(['/', '\\']) || name.parse::<u32>().is_ok()
+}
+
+/// Shows what the daemon was told last. It asks no node, and has no version of theirs.
+fn known(
+    output: &mut impl Write,
+    daemon: &mut Connection,
+    selected: &[&Registration],
+    json: Option<Json>,
+) -> Result<(), Exit> {
+    let mut lists = Vec::new();
+    for registration in selected {
+        lists.push((show::share(registration), daemon.interfaces(registration.id)?));
+    }
+    match json {
+        Some(form) => {
+            let described = lists.iter().map(|(_, list)| {
+                let versionless = list.iter().map(|it| {
+                    json!({
+                        "name": it.name, "addresses": it.addresses, "state": it.state,
+                        "version": null, "may_be_witness": it.may_be_witness,
+                    })
+                });
+                let interfaces: Vec<_> = versionless.collect();
+                json!({ "asked": null, "interfaces": interfaces, "error": null })
+            });
+            print_json(output, form, &described.collect::<Vec<_>>())?;
+        }
+        None => show::known_interfaces(output, &lists)?,
+    }
+    match lists.iter().any(|(_, list)| list.is_empty()) {
         true => Err(Exit::NotWell),
         false => Ok(()),
     }

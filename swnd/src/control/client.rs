@@ -1,7 +1,7 @@
 //! One client of the socket: its calls, one after the other.
 
 use super::interface::{
-    self, Counted, Daemon, Monitored, Registration, Reloaded, Resolved, Status, Tested,
+    self, Counted, Daemon, Listed, Monitored, Registration, Reloaded, Resolved, Status, Tested,
 };
 use super::wire::{Call, Connection, Failure};
 use super::{Context, Probe, TestError};
@@ -74,6 +74,7 @@ enum Answer {
     Counted(Counted),
     Tested(Tested),
     Resolved(Resolved),
+    Listed(Listed),
     Service(serde_json::Value),
 }
 
@@ -99,6 +100,12 @@ async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answe
         }
         "org.swnclient.Witness.Counters" => {
             Answer::Counted(Counted::new(context.monitors.counters()))
+        }
+        "org.swnclient.Witness.Interfaces" => {
+            may_change()?;
+            let id: u32 = call.parameter("id")?;
+            let list = context.source.interfaces(id).ok_or_else(|| Failure::not_found(id))?;
+            Answer::Listed(Listed::new(&list.await))
         }
         "org.swnclient.Witness.TestNotify" => {
             may_change()?;
@@ -266,6 +273,13 @@ mod tests {
             panic!("a witness was asked")
         }
 
+        fn interfaces(
+            &self,
+            _: u32,
+        ) -> Option<crate::failover::driver::Answer<Vec<swnclient::Interface>>> {
+            panic!("a list was read")
+        }
+
         fn test_notify(&self, _: u32, _: bool) -> Result<Duration, TestError> {
             panic!("the kernel was told");
         }
@@ -297,6 +311,7 @@ mod tests {
             r#"{"method":"org.swnclient.Witness.SetLogLevel","parameters":{"level":"trace"}}"#,
             r#"{"method":"org.swnclient.Witness.Reload"}"#,
             r#"{"method":"org.swnclient.Witness.Resolve","parameters":{"name":"cluster"}}"#,
+            r#"{"method":"org.swnclient.Witness.Interfaces","parameters":{"id":1}}"#,
             r#"{"method":"org.swnclient.Witness.TestNotify","parameters":{"id":1,"reconnect":false}}"#,
         ] {
             let refused = answer(&call(text), &caller, &context).await.err();

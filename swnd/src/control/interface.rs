@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use swnclient::ResourceState;
 
 /// The interface's name.
 pub const NAME: &str = "org.swnclient.Witness";
@@ -183,6 +184,44 @@ pub struct ProbeStep {
     pub micros: Option<u64>,
     /// The same as text.
     pub text: String,
+}
+
+/// The reply to `Interfaces`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The cluster's addresses.
+    pub interfaces: Vec<Interface>,
+}
+
+/// An address of a node of a cluster, as a list has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// The node's name as the server gives it.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// unknown, available, or unavailable.
+    pub state: String,
+    /// Whether it can be a witness for the node that was asked.
+    pub may_be_witness: bool,
+}
+
+impl Listed {
+    /// Describes a list.
+    pub fn new(list: &[swnclient::Interface]) -> Self {
+        let interfaces = list.iter().map(|it| Interface {
+            name: it.group_name.to_string(),
+            addresses: it.addresses.clone(),
+            state: match it.state {
+                ResourceState::Unknown => "unknown",
+                ResourceState::Available => "available",
+                ResourceState::Unavailable => "unavailable",
+            }
+            .into(),
+            may_be_witness: it.may_be_witness,
+        });
+        Self { interfaces: interfaces.collect() }
+    }
 }
 
 /// The reply to `TestNotify`.

@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+use swnclient::Interface;
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, oneshot};
 use wire::Failure;
@@ -56,6 +57,9 @@ pub trait Source: Send + Sync + 'static {
     /// Starts to try the way to the witness of one of the kernel's registrations, with its
     /// credentials; `None`: there is no such registration, or none can be tried.
     fn probe(&self, id: u32) -> Option<Probe>;
+    /// Returns the cluster's addresses as they were last listed for a registration; `None`:
+    /// there is no such registration.
+    fn interfaces(&self, id: u32) -> Option<Answer<Vec<Interface>>>;
     /// Gives the kernel a notification for one of its registrations: one that it takes and
     /// ignores, or, with `reconnect`, one that has it reconnect. Returns how long that took.
     /// May block.

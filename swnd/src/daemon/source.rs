@@ -8,11 +8,11 @@ use crate::failover::Lead;
 use crate::failover::driver::{Answer, Network};
 use crate::kernel::Transport;
 use crate::status::Status;
-use crate::table::{Forward, MountKind, MountView, Registrar};
+use crate::table::{Forward, MountKind, MountView, Registrar, in_service};
 use std::net::IpAddr;
 use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
-use swnclient::{Notification, ResourceState};
+use swnclient::{Interface, Notification, ResourceState};
 use tokio::time::timeout;
 
 /// How long the kernel's answer to a test may be under way after it has acted.
@@ -70,7 +70,14 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
         let registration = books.table.registration(id)?;
         drop(books);
         let attempt = client.attempt(request, credentials);
-        Some(Probe { nodes: client.nodes(registration), attempt })
+        let list = client.interfaces(registration);
+        Some(Probe { nodes: Box::pin(async { in_service(list.await) }), attempt })
+    }
+
+    fn interfaces(&self, id: u32) -> Option<Answer<Vec<Interface>>> {
+        let client = self.client.upgrade()?;
+        let registration = self.shared.books().table.registration(id)?;
+        Some(client.interfaces(registration))
     }
 
     fn lead(&self, name: &str) -> Option<Answer<Option<IpAddr>>> {

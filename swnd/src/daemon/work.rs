@@ -5,7 +5,7 @@ use crate::failover::driver::{Network, Observed};
 use crate::failover::{Action, Connection, End, Failover};
 use crate::kernel::{LinkError, NotifyError, Prepared, Transport};
 use crate::report::Report;
-use crate::table::{Forward, Holder, Registrar};
+use crate::table::{Forward, Holder, Registrar, in_service};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -173,8 +173,8 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
 
     fn list(&mut self, id: u32) {
         let registration = self.shared.books().table.registration(id);
-        if let Some(list) = registration.map(|registration| self.client.nodes(registration)) {
-            self.tasks.spawn(async move { Done::Listed(id, list.await) });
+        if let Some(list) = registration.map(|registration| self.client.interfaces(registration)) {
+            self.tasks.spawn(async move { Done::Listed(id, in_service(list.await)) });
         }
     }
 

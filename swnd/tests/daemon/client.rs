@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use swnclient::{Credentials, RegistrationId, RegistrationRequest, Secret};
+use swnclient::{
+    Credentials, Interface, RegistrationId, RegistrationRequest, ResourceState, Secret,
+};
 use swnd::failover::driver::Answer;
 use swnd::kernel::KernelAuth;
 use swnd::table::Registrar;
@@ -61,8 +63,18 @@ impl Registrar for FakeClient {
         Box::pin(std::future::ready(Err(swnclient::Error::NoWitness)))
     }
 
-    fn nodes(&self, _id: RegistrationId) -> Answer<Vec<IpAddr>> {
-        Box::pin(std::future::ready(Vec::new()))
+    fn interfaces(&self, _: RegistrationId) -> Answer<Vec<Interface>> {
+        let interface = |last, state, may_be_witness| Interface {
+            group_name: "NODE".into(),
+            state,
+            addresses: vec![[10, 77, 0, last].into()],
+            may_be_witness,
+        };
+        let list = vec![
+            interface(101, ResourceState::Available, false),
+            interface(102, ResourceState::Unavailable, true),
+        ];
+        Box::pin(std::future::ready(list))
     }
 }
 

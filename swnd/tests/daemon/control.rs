@@ -293,3 +293,28 @@ async fn a_socket_that_was_left_behind_is_replaced_and_one_in_use_is_not() {
     bench.control = Some(start(&bench).unwrap());
     bench.connect().status();
 }
+
+#[tokio::test]
+async fn the_last_list_of_a_registration_is_told() {
+    let mut bench = Bench::new("interfaces").await;
+    bench.kernel.mount(&request("cluster", "10.77.0.101"), &auth("alice"));
+    bench.settle().await;
+    let mut wire = bench.connect();
+    let id = wire.status().registrations[0].id;
+    let mut call = |id: u32| {
+        let call = format!(
+            r#"{{"method":"org.swnclient.Witness.Interfaces","parameters":{{"id":{id}}}}}"#
+        );
+        wire.call(&call)
+    };
+    let told = call(id);
+    let addresses: Vec<_> = told["parameters"]["interfaces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["addresses"][0].as_str().unwrap(), it["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(addresses, [("10.77.0.101", "available"), ("10.77.0.102", "unavailable")]);
+    assert_eq!(call(id + 1)["error"], "org.swnclient.Witness.NotFound");
+    bench.control.take();
+}
