@@ -2,6 +2,7 @@
 //! cluster. `docs/guide.md` shows it; `UPDATE_DOCS=1` writes it there.
 
 mod guide;
+mod rows;
 mod walk;
 
 use guide::Guide;

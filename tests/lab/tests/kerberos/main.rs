@@ -8,6 +8,7 @@ mod expiry;
 mod kdc;
 mod mount;
 mod sources;
+mod swnctl;
 mod troubles;
 mod without;
 
