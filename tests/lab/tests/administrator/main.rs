@@ -88,6 +88,20 @@ fn addresses(cluster: &Cluster) -> [Ipv4Addr; 3] {
     [0, 1, 2].map(|node| cluster.address_of(node))
 }
 
+/// Has a move waited for, orders it, and returns the session.
+fn ordered_move(shell: &Shell<'_>, cluster: &Cluster, point: &str) -> String {
+    let arguments = format!("test {point} --wait-move");
+    let waiting = shell.guest.spawn(&format!("exec '{}' {arguments}", shell.swnctl));
+    wait_until("a move is waited for", LIMIT, || {
+        let shown = waiting.stdout();
+        if shown.contains("Move-SmbWitnessClient") { Ok(()) } else { Err(shown) }
+    });
+    cluster.client_move(Select::All, Target::Ip(cluster.address_of(2).into()));
+    let output = waiting.wait(LIMIT);
+    assert_eq!(output.status, 0, "{}{}", output.stdout, output.stderr);
+    format!("# swnctl {arguments}\n{}", output.stdout)
+}
+
 #[test]
 fn an_administrator_sees_a_mount_from_its_first_minute_to_a_failover() {
     let cluster = Cluster::fresh();
@@ -102,8 +116,10 @@ fn an_administrator_sees_a_mount_from_its_first_minute_to_a_failover() {
 
     let swnd = Swnd::start(&guest);
     shell.wait(&point);
+    guide.block("wait", &shell.session(&format!("wait {point}"), 0));
     guide.block("status", &shell.session("", 0));
     guide.block("list", &shell.session("list", 0));
+    guide.record("interfaces", &shell.session(&format!("interfaces {point}"), 0));
     let check = format!("check {point} --credentials {CREDENTIALS}");
     guide.block("check", &shell.session(&check, 0));
     let (text, _) = shell.run(&check);
@@ -114,6 +130,11 @@ fn an_administrator_sees_a_mount_from_its_first_minute_to_a_failover() {
     }
     let test = format!("test {point} --all-nodes --credentials {CREDENTIALS} --reconnect --yes");
     guide.record("test", &shell.session(&test, 0));
+    shell.wait(&point);
+
+    guide.record("wait-move", &ordered_move(&shell, &cluster, &point));
+    let moved = format!("served by {} after", cluster.address_of(2));
+    swnd.wait_log("the move is done", LIMIT, |line| line.contains(&moved));
     shell.wait(&point);
 
     let monitor = guest.spawn(&format!("exec '{}' monitor {point}", shell.swnctl));
