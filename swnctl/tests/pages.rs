@@ -103,7 +103,8 @@ fn each_row_of_a_check_is_listed_with_tests_that_break_it() {
         let quoted: Vec<_> = line.split('`').skip(1).step_by(2).collect();
         let (row, names) = quoted.split_first().unwrap();
         listed.push((*row).to_owned());
-        let names: Vec<_> = names.iter().filter(|it| it.contains('_')).collect();
+        let names: Vec<_> =
+            names.iter().filter(|it| it.contains('_') && !it.contains('=')).collect();
         assert!(!names.is_empty(), "{line}");
         for name in names {
             assert!(tests.contains(&format!("fn {name}()")), "{row}: there is no test {name}");

@@ -159,3 +159,22 @@ fn names_that_are_wrong(shell: &Shell<'_>, cluster: &Cluster, guest: &Guest) {
     shell.finds(mount.point(), "name.cluster", "FAIL", "elsewhere");
     mount.unmount();
 }
+
+/// With `LAB_KERNEL=6.12+nowitness` the kernel lacks it.
+#[test]
+fn a_kernel_without_the_option_is_told_and_what_to_do_then() {
+    let cluster = Cluster::fresh();
+    let guest = Guest::boot();
+    let has_option = !guest.kernel().contains("nowitness");
+    guest.set_cluster_addresses(&addresses(&cluster));
+    let shell = Shell::new(&guest);
+    let mount = Mount::without_witness(&guest, cluster.address_of(0));
+    match has_option {
+        true => {
+            let (text, _) = shell.run(&format!("check {}", mount.point()));
+            assert!(text.contains("ok    kernel.witness"), "{text}");
+        }
+        false => shell.finds(mount.point(), "kernel.witness", "FAIL", "swnd.conf(5)"),
+    }
+    mount.unmount();
+}
