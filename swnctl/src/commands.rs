@@ -11,7 +11,6 @@ use crate::{demo, show};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use swnd::control::interface::State;
 
 /// How often `wait` looks where it is told nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -117,7 +116,7 @@ fn status(
         Some(form) => print_json(output, form, &status)?,
         None => show::status(output, &status, &mounted)?,
     }
-    match status.registrations.iter().all(|it| it.state == State::Registered) {
+    match status.registrations.iter().all(|it| it.state.is_watched()) {
         true => Ok(()),
         false => Err(Exit::NotWell),
     }
@@ -197,7 +196,7 @@ fn wait(daemon: &mut Connection, socket: &Path, name: &str, limit: Duration) -> 
     loop {
         let registrations = daemon.status()?.registrations;
         let problem = match select(&registrations, &mounted, &names) {
-            Ok(selected) => match selected.iter().find(|it| it.state != State::Registered) {
+            Ok(selected) => match selected.iter().find(|it| !it.state.is_watched()) {
                 None => return Ok(()),
                 Some(registration) => show::problem(registration),
             },

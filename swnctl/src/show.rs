@@ -24,7 +24,7 @@ pub(crate) fn status(
     };
     let uptime = duration(daemon.uptime_ms);
     let terminal = Terminal::of_output();
-    let is_well = status.registrations.iter().all(|it| it.state == State::Registered);
+    let is_well = status.registrations.iter().all(|it| it.state.is_watched());
     if terminal.colour {
         let colour = if is_well { Colour::Good } else { Colour::Bad };
         write!(output, "{} ", terminal.paint("●", colour))?;
@@ -256,6 +256,7 @@ fn how_far(registration: &Registration) -> String {
         (State::Waiting, None) => "waiting".into(),
         (State::Blocked, _) => "blocked".into(),
         (State::Unusable, _) => "unusable".into(),
+        (State::Connection, _) => "connection".into(),
     }
 }
 

@@ -202,8 +202,11 @@ impl<T: Transport> Books<T> {
     ) -> Option<Report> {
         if let Some(failover) = &mut self.failover {
             match &change {
-                Change::Register { id, request, .. } => {
+                Change::Register { id, request, witness, .. } => {
                     failover.requested(*id, request, Instant::now());
+                    if !witness {
+                        failover.watch_connection(*id, Instant::now());
+                    }
                 }
                 Change::Unregister { id } => failover.unmounted(*id),
             }

@@ -4,8 +4,7 @@
 //! the witness client go in; calls to the client, reports and notifications for
 //! the kernel come out.
 
-use crate::adoption::Change;
-use crate::authentication::{Policy, Read, Unusable};
+use crate::authentication::{Policy, Unusable};
 use crate::failover::Failover;
 use crate::failover::driver::Answer;
 use crate::kernel::{KernelAnswer, KernelMessage, NotifyError};
@@ -21,6 +20,7 @@ use swnclient::{
     ResourceState,
 };
 
+mod adopted;
 mod others;
 mod state;
 
@@ -174,6 +174,8 @@ pub struct Table {
     entries: BTreeMap<u32, Entry>,
     /// Those of the entries that are registered.
     registered: BTreeSet<u32>,
+    /// Those that swnd watches itself.
+    own: BTreeSet<u32>,
     /// By further addresses than that of the entry. See [`Table::keeping_others`].
     others: BTreeMap<u32, Vec<Entry>>,
     keeps_others: bool,
@@ -193,7 +195,7 @@ impl Table {
 
     /// Returns how many mounts want a witness, and how many have one.
     pub fn counts(&self) -> (usize, usize) {
-        (self.entries.len(), self.registered.len())
+        (self.entries.len() - self.own.len(), self.registered.len())
     }
 
     /// Handles a message of the kernel.
@@ -207,24 +209,6 @@ impl Table {
                 Some(mount) => Report::Released { mount },
                 None => Report::UnknownUnregistered { id },
             },
-        }
-    }
-
-    /// Handles a change of the mounts that are adopted.
-    pub fn adopted(
-        &mut self,
-        change: Change,
-        account: Option<Read>,
-        client: &impl Registrar,
-    ) -> Option<Report> {
-        match change {
-            Change::Register { id, request, .. } => {
-                let credentials = self.policy.of(&request.net_name).adopted(account);
-                Some(self.register(id, request, credentials, client))
-            }
-            Change::Unregister { id } => {
-                self.release(id, client).map(|mount| Report::Unmounted { mount })
-            }
         }
     }
 
@@ -306,6 +290,7 @@ impl Table {
         self.release_others(id, client);
         let entry = self.entries.remove(&id)?;
         self.registered.remove(&id);
+        self.own.remove(&id);
         if let Some(registration) = entry.registration {
             client.unregister(registration);
         }
@@ -447,6 +432,9 @@ impl Table {
         }
         entry.request.ip_address = Some(address);
         let mount = Mount::from(&entry.request);
+        if self.own.contains(&id) {
+            return Some(adopted::watching(mount, address));
+        }
         self.registered.remove(&id);
         self.forget(id, address, client);
         let entry = self.entries.get_mut(&id)?;

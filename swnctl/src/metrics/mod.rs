@@ -18,12 +18,13 @@ use std::time::{Duration, SystemTime};
 use swnd::control::interface::{Counters, Registration, State, Status};
 use text::Text;
 
-const STATES: [(State, &str); 5] = [
+const STATES: [(State, &str); 6] = [
     (State::Registering, "registering"),
     (State::Registered, "registered"),
     (State::Waiting, "waiting"),
     (State::Blocked, "blocked"),
     (State::Unusable, "unusable"),
+    (State::Connection, "connection"),
 ];
 
 /// What an answer of the kernel, or none, is counted as: the kind of event, and its label.
@@ -136,7 +137,7 @@ fn mounts(text: &mut Text, all: &[Registration]) {
     }
     // Several mounts may be of one share; one that is unwatched counts.
     let mut shares = BTreeMap::new();
-    for it in all {
+    for it in all.iter().filter(|it| it.state != State::Connection) {
         let share = (it.net_name.as_str(), it.share_name.as_deref().unwrap_or_default());
         let (registered, witness) = shares.entry(share).or_insert((true, None));
         *registered &= it.state == State::Registered;
@@ -298,6 +299,7 @@ mod tests {
             "swnd_mounts{state=\"waiting\"} 0",
             "swnd_mounts{state=\"blocked\"} 1",
             "swnd_mounts{state=\"unusable\"} 0",
+            "swnd_mounts{state=\"connection\"} 0",
             "swnd_mount_registered{net_name=\"clu\\\"ster\",share_name=\"a\\\\b\\n\"} 1",
             "swnd_mount_registered{net_name=\"clu\\\"ster\",share_name=\"data\"} 0",
         ];

@@ -39,6 +39,8 @@ pub enum Change {
         id: u32,
         /// What to watch.
         request: RegistrationRequest,
+        /// Whether a witness watches it, and not swnd itself.
+        witness: bool,
         /// Where its credentials are from; `None`: the machine's tickets.
         credentials: Option<CredentialsFrom>,
     },
@@ -57,13 +59,14 @@ type Key = (String, String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
     request: RegistrationRequest,
+    witness: bool,
     credentials: Option<CredentialsFrom>,
 }
 
 impl Wanted {
     fn register(&self, id: u32) -> Change {
-        let Self { request, credentials } = self.clone();
-        Change::Register { id, request, credentials }
+        let Self { request, witness, credentials } = self.clone();
+        Change::Register { id, request, witness, credentials }
     }
 }
 
@@ -103,8 +106,8 @@ impl Adoption {
         let again = std::mem::take(&mut self.again);
         let mut wanted = self.wanted(found);
         let mut changes = Vec::new();
-        self.adopted.retain(|key, (id, _)| {
-            let stays = wanted.contains_key(key);
+        self.adopted.retain(|key, (id, known)| {
+            let stays = wanted.get(key).is_some_and(|new| new.witness == known.witness);
             if !stays {
                 changes.push(Change::Unregister { id: *id });
             }
@@ -156,8 +159,10 @@ impl Adoption {
             // A connection that is being made does not say it yet.
             let ip_notify = request.ip_notify || share.is_some_and(|share| share.scale_out);
             let request = RegistrationRequest { ip_address: Some(address), ip_notify, ..request };
-            let credentials = self.rules.of(first).and_then(|rule| rule.credentials.clone());
-            Some((key, Wanted { request, credentials }))
+            let rule = self.rules.of(first);
+            let witness = rule.is_none_or(|rule| rule.watch == Watch::Witness);
+            let credentials = rule.and_then(|rule| rule.credentials.clone()).filter(|_| witness);
+            Some((key, Wanted { request, witness, credentials }))
         });
         wanted.collect()
     }

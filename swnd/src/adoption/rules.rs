@@ -44,6 +44,8 @@ pub enum Watch {
     /// By a witness of its cluster.
     #[default]
     Witness,
+    /// By swnd itself, which looks at the kernel's connection: for servers without a witness.
+    Connection,
     /// Not at all: it isn't adopted.
     None,
 }
@@ -54,8 +56,9 @@ impl FromStr for Watch {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "witness" => Ok(Self::Witness),
+            "connection" => Ok(Self::Connection),
             "none" => Ok(Self::None),
-            _ => Err("witness or none"),
+            _ => Err("witness, connection or none"),
         }
     }
 }

@@ -27,13 +27,14 @@ fn found(mounts: &[(u64, &str, &str)]) -> Found {
 fn lines(changes: &[Change]) -> Vec<String> {
     let line = |change: &Change| match change {
         Change::Unregister { id } => format!("- {}", id - FIRST_ADOPTED),
-        Change::Register { id, request, .. } => format!(
-            "+ {} //{}/{} {}{}",
+        Change::Register { id, request, witness, .. } => format!(
+            "+ {} //{}/{} {}{}{}",
             id - FIRST_ADOPTED,
             request.net_name,
             request.share_name.as_ref().unwrap(),
             request.ip_address.unwrap(),
             if request.ip_notify { " scale-out" } else { "" },
+            if *witness { "" } else { " by its connection" },
         ),
     };
     changes.iter().map(line).collect()
@@ -186,4 +187,19 @@ fn with_other_credentials_all_are_registered_again_once() {
     adoption.register_again();
     assert_eq!(lines(&adoption.update(&mounted)), ["+ 0 //WITCLU/data 10.77.0.101"]);
     assert_eq!(adoption.update(&mounted), []);
+}
+
+#[test]
+fn a_mount_may_be_watched_by_its_connection_which_is_another_registration() {
+    let of = |watch| rules(false, &[("//witclu/*", watch)]);
+    let mut adoption = Adoption::new(of(Watch::Connection));
+    let mounted = found(&[(7, DATA, AT_101)]);
+    let by_connection = ["+ 0 //WITCLU/data 10.77.0.101 by its connection"];
+    assert_eq!(lines(&adoption.update(&mounted)), by_connection);
+    adoption.set_rules(of(Watch::Witness));
+    let expected = ["- 0", "+ 1 //WITCLU/data 10.77.0.101"];
+    assert_eq!(lines(&adoption.update(&mounted)), expected);
+    adoption.set_rules(of(Watch::Connection));
+    let expected = ["- 1", "+ 2 //WITCLU/data 10.77.0.101 by its connection"];
+    assert_eq!(lines(&adoption.update(&mounted)), expected);
 }

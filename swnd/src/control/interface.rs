@@ -97,6 +97,15 @@ pub enum State {
     Blocked,
     /// The mount has no credentials that can be used.
     Unusable,
+    /// swnd watches the kernel's connection itself, without a witness.
+    Connection,
+}
+
+impl State {
+    /// Whether the mount is watched, by whom it should be.
+    pub fn is_watched(self) -> bool {
+        matches!(self, Self::Registered | Self::Connection)
+    }
 }
 
 /// The reply to `Resolve`.
@@ -312,6 +321,7 @@ impl Registration {
             }
             MountState::Blocked => State::Blocked,
             MountState::Unusable => State::Unusable,
+            MountState::Connection => State::Connection,
         };
         described
     }

@@ -7,6 +7,11 @@ use std::time::Duration;
 /// What became of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
+    /// swnd looks at the mount's connection itself.
+    Watching {
+        /// The server's address.
+        address: IpAddr,
+    },
     /// The kernel needed no help.
     ReconnectedByItself,
     /// The kernel is about to reconnect, and needs no help.
@@ -102,6 +107,9 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = |after: &Duration| format!("{:.2} s", after.as_secs_f64());
         match self {
+            Self::Watching { address } => {
+                write!(f, "watching the kernel's connection to {address}, without a witness")
+            }
             Self::ReconnectedByItself => {
                 f.write_str("the kernel has reconnected by itself; nothing was sent")
             }

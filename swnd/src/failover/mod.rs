@@ -23,6 +23,7 @@ mod incident;
 mod lead;
 mod line;
 mod mounts;
+mod own_watch;
 mod pace;
 mod probes;
 pub mod sock_diag;
@@ -54,6 +55,8 @@ pub struct Failover {
     ids: BTreeMap<Mount, u32>,
     /// Those that have lost their witness.
     unwatched: BTreeSet<u32>,
+    /// Those that never have one.
+    by_connection: BTreeSet<u32>,
     incidents: BTreeMap<IpAddr, Incident>,
     /// The addresses that are being asked, and since when.
     probing: BTreeMap<IpAddr, Instant>,
@@ -123,26 +126,6 @@ impl Failover {
     pub fn next_deadline(&self) -> Option<Instant> {
         let incidents = self.incidents.values().map(Incident::deadline).min();
         incidents.into_iter().chain(self.own_watch).min()
-    }
-
-    /// A mount has a witness now, or has lost it. What happened in between may have gone
-    /// unseen: an address that was taken over is available again. So having it
-    /// back is a word, too.
-    pub fn watched(&mut self, id: u32, watched: bool, now: Instant) {
-        if watched {
-            let was_unwatched = self.unwatched.remove(&id);
-            let mounted = self.mounts.get(&id).filter(|_| was_unwatched);
-            let is_moved = |it: &&Mounted| self.incidents.values().any(|i| i.moves(&it.mount));
-            if let Some(address) = mounted.filter(|it| !is_moved(it)).map(|it| it.address) {
-                self.incident(address, Cause::Word, None, now);
-            }
-        } else if self.mounts.contains_key(&id) {
-            self.unwatched.insert(id);
-        }
-        self.own_watch = match self.unwatched.is_empty() {
-            true => None,
-            false => self.own_watch.or(Some(now)),
-        };
     }
 
     /// The result of [`Action::Observe`].
@@ -379,22 +362,6 @@ impl Failover {
             self.wants_look = false;
             let mounts = debug_data && self.mounts.range(FIRST_ADOPTED..).next().is_some();
             self.actions.push_back(Action::Observe { debug_data, mounts });
-        }
-    }
-
-    /// Begins incidents where no witness watches and the connection is dead.
-    fn watch_own(&mut self, now: Instant) {
-        let (retransmissions, silence) = pace::DEAD_AFTER_SILENCE;
-        let addresses: BTreeSet<IpAddr> = self
-            .unwatched
-            .iter()
-            .filter_map(|id| self.mounts.get(id))
-            .map(|mounted| mounted.address)
-            .filter(|address| !self.incidents.contains_key(address))
-            .filter(|address| self.view.at(*address).any(|it| it.is_dead(retransmissions, silence)))
-            .collect();
-        for address in addresses {
-            self.incident(address, Cause::Silence, None, now);
         }
     }
 }

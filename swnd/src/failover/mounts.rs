@@ -73,9 +73,13 @@ impl Failover {
             let address = others.remove(0).address;
             self.actions.push_back(Action::Forget { id, address });
         }
+        let is_own = self.by_connection.contains(&id);
         self.unmounted(id);
         self.ids.insert(mount.clone(), id);
         self.mounts.insert(id, Mounted { mount: mount.clone(), address, scale_out, others });
+        if is_own {
+            self.watch_connection(id, now);
+        }
         // Its connection is remembered, so that it can be looked at in no time.
         self.wants_look = true;
         self.look(now);
@@ -87,8 +91,12 @@ impl Failover {
         else {
             return;
         };
+        let is_own = self.by_connection.contains(&id);
         self.unmounted(id);
         self.mounted(id, &mount, address, scale_out, now);
+        if is_own {
+            self.watch_connection(id, now);
+        }
         if let Some(mounted) = self.mounts.get_mut(&id) {
             others.retain(|other| other.address != mounted.address);
             mounted.others = others;
@@ -98,14 +106,13 @@ impl Failover {
     /// The kernel has unregistered a mount.
     pub fn unmounted(&mut self, id: u32) {
         self.unwatched.remove(&id);
+        self.by_connection.remove(&id);
         if let Some(mounted) = self.mounts.remove(&id) {
             if self.ids.get(&mounted.mount) == Some(&id) {
                 self.ids.remove(&mounted.mount);
             }
         }
-        if self.unwatched.is_empty() {
-            self.own_watch = None;
-        }
+        self.stop_own_watch();
     }
 
     /// A witness has told of a change of the mount's address, or of its name.

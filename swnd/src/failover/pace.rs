@@ -66,6 +66,8 @@ pub(super) const MOVE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// How often the connections of mounts without a witness are looked at.
 pub(super) const OWN_WATCH: Duration = Duration::from_secs(1);
+/// How often while one of them is waited for.
+pub(super) const OWN_WATCH_CLOSE: Duration = ms(200);
 /// How many addresses are worked on at a time; others wait.
 pub(super) const INCIDENTS_MAX: usize = 256;
 

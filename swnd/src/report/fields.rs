@@ -45,7 +45,8 @@ fn address(report: &Report) -> Option<IpAddr> {
         | Report::Registered { address, .. }
         | Report::Unregistered { address, .. } => *address,
         Report::Failover { line, .. } => match line {
-            Line::EndedDead { address }
+            Line::Watching { address }
+            | Line::EndedDead { address }
             | Line::ServedBy { address, .. }
             | Line::AlreadyAt { address }
             | Line::Shared { address, .. }

@@ -128,6 +128,8 @@ kinds! {
     NotByName = "failover.not_by_name", "d72585c73c2d4d638c8f2e90eb53c778";
     /// Nothing can be done for a mount that is adopted.
     Powerless = "failover.powerless", "dd64d62d8f47442ab35c815529bf9ad9";
+    /// swnd looks at a mount's connection itself.
+    Watching = "failover.watching", "199094c2241444cc8a0656ac013a06d9";
     /// A share is mounted by two addresses, which the kernel asks for as one.
     Shared = "failover.shared", "da1916a33b63960f88a0b6f666e1a3f9";
     /// The kernel would move another mount of the share than the one that is meant.
@@ -282,6 +284,7 @@ impl From<&Line> for Kind {
             Line::TargetSilent { .. } => Self::TargetSilent,
             Line::NotByName { .. } => Self::NotByName,
             Line::Powerless => Self::Powerless,
+            Line::Watching { .. } => Self::Watching,
             Line::Shared { .. } => Self::Shared,
             Line::SharedNumber { .. } => Self::NotMoved,
             Line::Told => Self::KernelTold,

@@ -212,7 +212,7 @@ fn what_is_wrong_with_mounts_to_adopt_is_told() {
     let expected = [
         "swnd.conf:1: \"cluster\": a mount is \"//SERVER/SHARE\", or",
         "swnd.conf:2: \"//cl*/x\": a mount is",
-        "swnd.conf:4: watch: \"never\" is not witness or none",
+        "swnd.conf:4: watch: \"never\" is not witness, connection or none",
         "swnd.conf:5: unknown key auth; there are watch, credentials",
         "swnd.conf:6: watch is already set in line 4",
         "swnd.conf:7: credentials: \"x\" is not an absolute path, or fstab",

@@ -31,6 +31,8 @@ pub enum MountState {
     Blocked,
     /// The mount's credentials are of no use.
     Unusable,
+    /// swnd watches the kernel's connection itself.
+    Connection,
 }
 
 impl MountState {

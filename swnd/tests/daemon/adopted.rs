@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swnclient::{Event, EventSink, Notification, RegistrationId, ResourceState};
 use swnd::adoption::mounts::{MountList, OpenMounts};
-use swnd::adoption::{FIRST_ADOPTED, Found, Rules};
+use swnd::adoption::{FIRST_ADOPTED, Found, Rule, Rules, Watch};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Forwarder, Mode, Observer, Status};
 use swnd::failover::driver::{Answer, Network, Observed};
 use swnd::failover::{Connection, End};
 use swnd::kernel::Link;
 use swnd::report::Report;
-use swnd::table::MountKind;
+use swnd::table::{MountKind, MountState};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
@@ -239,4 +239,23 @@ async fn the_kernel_may_ask_where_a_mount_that_is_adopted_is_served() {
     let asked = source.lead("WITCLU").expect("it is adopted");
     assert_eq!(asked.await, Some(HERE.parse().unwrap()));
     assert!(source.lead("other").is_none());
+}
+
+#[tokio::test]
+async fn a_mount_that_is_watched_by_its_connection_is_listed_and_asks_for_no_witness() {
+    let bench = Bench::new(StandInKernel::new());
+    let source = bench.daemon.source();
+    let (pattern, watch) = ("//witclu/*".parse().unwrap(), Watch::Connection);
+    let rules = vec![Rule { pattern, watch, credentials: None }];
+    source.set_rules(Rules { all: false, rules });
+    bench.mounts.set(&[CLUSTER]);
+    bench.line("watching the kernel's connection to 10.77.0.101, without a witness").await;
+    let states: Vec<_> = source.mounts_after(None, 10).iter().map(|it| it.state).collect();
+    assert_eq!(states, [MountState::Connection]);
+    assert!(bench.daemon.client().take_calls().is_empty());
+    // It wants none.
+    assert_eq!(source.status().mounts, 0);
+    bench.mounts.set(&[]);
+    bench.line("not mounted any more").await;
+    assert!(source.mounts_after(None, 10).is_empty());
 }

@@ -67,6 +67,18 @@ impl<'a> Swnd<'a> {
         Swnd::start_with(guest, "", &format!("--config {dir}/swnd.conf {options}"))
     }
 
+    /// Starts it so that it asks no witness for the mounts of a server, and watches their connections itself.
+    ///
+    /// # Panics
+    /// Where it hasn't been built.
+    pub fn start_watching(guest: &'a Guest, server: &str) -> Swnd<'a> {
+        let dir = guest.shared_dir().display();
+        guest.ok(&format!(
+            "printf '%s\n' '[mount.\"//{server}/*\"]' 'watch = \"connection\"' > {dir}/swnd.conf"
+        ));
+        Swnd::start_with(guest, "", &format!("--config {dir}/swnd.conf"))
+    }
+
     /// Has the guest's kernel ask swnd where to connect to, as `packaging/request-key.conf` does where it is
     /// installed.
     ///

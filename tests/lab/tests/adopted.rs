@@ -1,10 +1,14 @@
 //! Mounts that swnd adopts, on any kernel: `LAB_KERNEL=6.12+nowitness` is one that asks for no witness.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use lab::{Cluster, Guest, Mount, MountOptions, Registration, SHARE, Swnd, USER, wait_until};
+use lab::{
+    CLUSTER_NAME, Cluster, Guest, Mount, MountOptions, PASSWORD, Registration, SHARE, Swnd, USER,
+    WriterOptions, wait_until,
+};
 
 const PROMPTLY: Duration = Duration::from_secs(10);
 /// How long nothing may happen, to say that nothing does.
@@ -64,6 +68,32 @@ fn the_table_is_right_after_each_change_of_the_mounts() {
     wait_registered("a mount by another address", &cluster, &[there.into()]);
     again.unmount();
     wait_registered("after its end", &cluster, &[]);
+    swnd.stop();
+}
+
+#[test]
+fn a_mount_that_autofs_makes_is_registered_when_it_is_used() {
+    let cluster = Cluster::fresh();
+    let here = cluster.address_of(0);
+    let guest = Guest::boot();
+    let swnd = Swnd::start_adopting(&guest, "");
+    let automount = concat!(env!("CARGO_MANIFEST_DIR"), "/automount");
+    let options = format!("ip={here},vers=3.1.1,username={USER},password={PASSWORD}");
+    guest.ok("mkdir -p /mnt/auto");
+    let _automount = guest.spawn(&format!("exec {automount} /mnt/auto {options} {CLUSTER_NAME}"));
+    wait_until("autofs is there", PROMPTLY, || {
+        if guest.run("grep -q autofs /proc/mounts").status == 0 { Ok(()) } else { Err("not yet") }
+    });
+    sleep(Duration::from_secs(1));
+    wait_registered("nothing is used", &cluster, &[]);
+    for _ in 0..2 {
+        guest.ok(&format!("ls /mnt/auto/{SHARE}"));
+        wait_registered("a mount that was used", &cluster, &[here.into()]);
+        // As when it has not been used for a while.
+        guest.ok(&format!("umount /mnt/auto/{SHARE}"));
+        wait_registered("after its end", &cluster, &[]);
+    }
+    guest.abandon();
     swnd.stop();
 }
 
@@ -175,4 +205,65 @@ fn where_the_kernel_asks_swnd_and_that_is_down_or_stuck_it_connects_as_without()
     swnd.kill();
     assert_eq!(reconnect(), [IpAddr::from(there)], "where the name leads");
     writer.stop();
+}
+
+/// `samba-pair`: two servers behind an address that moves, without a cluster and a witness.
+struct Pair;
+
+impl Pair {
+    const NAME: &'static str = "pair";
+    const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 201);
+
+    fn up() -> Pair {
+        Pair::call(&["down"]);
+        Pair::call(&["up"]);
+        Pair
+    }
+
+    fn call(arguments: &[&str]) {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/samba-pair");
+        let status = Command::new(script).args(arguments).status();
+        assert!(status.expect("it can be run").success(), "samba-pair {arguments:?}");
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        Pair::call(&["down"]);
+    }
+}
+
+#[test]
+fn a_mount_without_a_witness_goes_on_once_its_address_has_moved() {
+    // For the network.
+    let _cluster = Cluster::fresh();
+    for (delay, idle) in [("0", false), ("3", false), ("3", true)] {
+        let _pair = Pair::up();
+        let guest = Guest::boot();
+        guest.ok(&format!("echo '{} {}' >> /etc/hosts", Pair::ADDRESS, Pair::NAME));
+        let swnd = Swnd::start_watching(&guest, Pair::NAME);
+        let options = MountOptions {
+            server: Pair::NAME.into(),
+            user: None,
+            echo_interval: Mount::DEFAULT_ECHO_INTERVAL,
+            more: "guest".into(),
+            ..MountOptions::default()
+        };
+        let mounted = Mount::by(&guest, Pair::ADDRESS, options);
+        swnd.wait_log("that it is watched", PROMPTLY, |line| line.contains("without a witness"));
+        let options = WriterOptions { idle, ..WriterOptions::default() };
+        let writer = mounted.writer_with(&format!("pair-{delay}-{idle}"), options);
+        if !idle {
+            writer.wait_for_progress();
+        }
+        Pair::call(&["fail", delay]);
+        if idle {
+            writer.go();
+        }
+        writer.wait_for_progress();
+        let written = writer.stop();
+        println!("moved after {delay} s, idle: {idle}: stall {:?}", written.stall());
+        let log = swnd.log();
+        assert_eq!(log.matches("ended the kernel's dead connection").count(), 1, "{log}");
+    }
 }

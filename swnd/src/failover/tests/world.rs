@@ -334,19 +334,6 @@ impl World {
         server.state = State::Connecting { cookie, until };
     }
 
-    /// `swnctl resolve-key`.
-    fn ask(&mut self) -> Option<IpAddr> {
-        match self.failover.lead(NAME, self.now)? {
-            Lead::To(address) => Some(address),
-            Lead::IfAlive(address) if self.alive.contains_key(&address) => Some(address),
-            Lead::IfAlive(address) => {
-                self.failover.lead_is_silent(address, self.now);
-                None
-            }
-            Lead::System => None,
-        }
-    }
-
     fn establish(&mut self, index: usize) {
         let address = self.servers[index].address;
         let state = self.connected(address);

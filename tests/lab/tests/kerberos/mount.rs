@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use lab::{CLUSTER_NAME, Mount, SHARE, Select, Swnd, Target, USER, wait_until};
+use lab::{CLUSTER_NAME, Mount, MountOptions, SHARE, Select, Swnd, Target, USER, wait_until};
 
 use crate::{GUEST, LIMIT, boot, registration, take_turn, two_addresses, wait_unregistered};
 
@@ -49,5 +49,25 @@ fn mounted_with_kerberos_is_registered_with_kerberos_and_moved() {
     mount.unmount();
     wait_unregistered(cluster, GUEST);
     assert_eq!(swnd.warnings(), Vec::<String>::new());
+    swnd.stop();
+}
+
+#[test]
+fn a_mount_that_is_adopted_is_registered_by_a_keytab() {
+    let (cluster, _turn) = take_turn();
+    let (from, _) = two_addresses(cluster);
+    let guest = boot(cluster);
+    let dir = guest.shared_dir().display();
+    guest.ok(&format!("echo '[mount.\"//{CLUSTER_NAME}/*\"]' > {dir}/swnd.conf"));
+    let keytab = cluster.krb5_file("swnuser.keytab");
+    let options = format!("--keytab '{}' --config {dir}/swnd.conf", keytab.display());
+    let swnd = Swnd::start_with(&guest, "KRB5CCNAME=FILE:/nonexistent", &options);
+    let more = "sec=krb5".to_owned();
+    let options = MountOptions { user: None, more, ..MountOptions::default() };
+    let mount = Mount::by(&guest, from, options);
+    let known = registration(cluster, GUEST);
+    assert_eq!((known.ip_address, known.account_name.as_str()), (from.into(), USER));
+    mount.unmount();
+    wait_unregistered(cluster, GUEST);
     swnd.stop();
 }

@@ -5,6 +5,19 @@ use crate::mount::MountKind;
 use crate::mountinfo::{self, CifsMount};
 
 impl World {
+    /// `swnctl resolve-key`.
+    pub(super) fn ask(&mut self) -> Option<IpAddr> {
+        match self.failover.lead(NAME, self.now)? {
+            Lead::To(address) => Some(address),
+            Lead::IfAlive(address) if self.alive.contains_key(&address) => Some(address),
+            Lead::IfAlive(address) => {
+                self.failover.lead_is_silent(address, self.now);
+                None
+            }
+            Lead::System => None,
+        }
+    }
+
     pub(super) fn connections(&self) -> Vec<Connection> {
         let show = |server: &Server| {
             let (cookie, state, unanswered, received) = match server.state {
