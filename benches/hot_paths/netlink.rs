@@ -23,7 +23,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     for (name, notification) in [("resource change", &down), ("client move", &client_move)] {
         group.bench_function(name, |bencher| {
             let mut bytes = Vec::new();
-            bencher.iter(|| encode_notify(&mut bytes, FAMILY, 1, ID, black_box(notification)));
+            bencher.iter(|| encode_notify(&mut bytes, FAMILY, 1, ID, black_box(notification), 0));
         });
     }
     group.finish();

@@ -23,6 +23,7 @@ pub fn request(net_name: &str, share: SmolStr, serves: IpAddr) -> RegistrationRe
         net_name: net_name.into(),
         share_name: Some(share),
         ip_address: Some(serves),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

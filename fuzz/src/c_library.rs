@@ -71,6 +71,7 @@ fn info(which: u8) -> RegistrationRequest {
         net_name: if which & 4 == 0 { "cluster" } else { "CLUSTER" }.into(),
         share_name: Some(format!("share{}", which & 3).into()),
         ip_address: None,
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: false,

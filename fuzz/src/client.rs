@@ -214,6 +214,7 @@ impl Play {
             net_name: "cluster.example.test".into(),
             share_name: Some("data".into()),
             ip_address: (!by_name).then(|| [10, 0, 0, 11].into()),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

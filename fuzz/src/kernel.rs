@@ -36,7 +36,7 @@ fn follow(mut data: &[u8]) -> usize {
             5 => {
                 let address = IpAddr::from([10, 0, 0, argument]);
                 let moved = Notification::ClientMove { address };
-                let _ = link.notify(1, &moved, argument);
+                let _ = link.notify(1, &moved, 0, argument);
             }
             // A family's number, a type and a sequence number are in the datagram.
             _ => {
@@ -63,6 +63,7 @@ fn request() -> RegistrationRequest {
         net_name: "cluster".into(),
         share_name: Some("data".into()),
         ip_address: "192.0.2.1".parse().ok(),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

@@ -149,6 +149,7 @@ pub(crate) fn kernel_message() -> Vec<Vec<u8>> {
             net_name: "cluster".into(),
             share_name: text("data"),
             ip_address: address.parse().ok(),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,
@@ -159,7 +160,7 @@ pub(crate) fn kernel_message() -> Vec<Vec<u8>> {
         if let Ok(address) = address.parse() {
             let moved = swnclient_proto::Notification::ClientMove { address };
             let mut bytes = Vec::new();
-            messages.extend(encode_notify(&mut bytes, 27, 1, 1, &moved).map(|()| bytes));
+            messages.extend(encode_notify(&mut bytes, 27, 1, 1, &moved, 0).map(|()| bytes));
         }
     }
     messages

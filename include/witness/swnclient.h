@@ -83,7 +83,8 @@ struct swn_registration_info {
      */
     const char *share_name;
     /**
-     * The address of the node that serves the share, as text, or NULL.
+     * The address of the node that serves the share, as text, or NULL. One that is good on
+     * one link only (fe80::/10) has its interface behind it: fe80::1%eth0.
      */
     const char *ip_address;
     /**
@@ -119,7 +120,8 @@ struct swn_resource_change {
  */
 struct swn_address {
     /**
-     * A whole struct sockaddr_storage; the port is 0.
+     * A whole struct sockaddr_storage; the port is 0. An address that is good on one link
+     * only has the scope id of the registration's ip_address.
      */
     struct sockaddr_storage *addr;
 };

@@ -1,5 +1,6 @@
 //! What a consumer gives and gets.
 
+use crate::ScopedAddr;
 use dcerpc_proto::security::kerberos::KerberosCredentials;
 use dcerpc_proto::security::ntlm::NtlmCredentials;
 use smol_str::SmolStr;
@@ -15,6 +16,10 @@ pub struct RegistrationRequest {
     pub share_name: Option<SmolStr>,
     /// The address of the node that serves the share now.
     pub ip_address: Option<IpAddr>,
+    /// The link of an IPv6 `ip_address` that is good on one link only, `fe80::/10`: the index
+    /// of the interface by which it is reached. What a witness names has no link; such
+    /// addresses are taken to be on this one. 0 where there is none.
+    pub scope_id: u32,
     /// Notify about the net name's state. It has no effect: a registration has no
     /// flag for it ([MS-SWN] 3.1.4.5), and a witness tells it in any case. It is
     /// here so that what a consumer was asked for can be kept in one piece.
@@ -33,6 +38,7 @@ impl RegistrationRequest {
             net_name: net_name.into(),
             share_name: None,
             ip_address: None,
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: false,
             ip_notify: false,
@@ -50,6 +56,17 @@ impl RegistrationRequest {
     #[must_use]
     pub fn served_by(self, address: IpAddr) -> Self {
         Self { ip_address: Some(address), ..self }
+    }
+
+    /// Addresses that are good on one link only are on this one, the index of an interface.
+    #[must_use]
+    pub fn on_link(self, scope_id: u32) -> Self {
+        Self { scope_id, ..self }
+    }
+
+    /// An address of this cluster, as it is connected to.
+    pub fn scoped(&self, address: IpAddr) -> ScopedAddr {
+        ScopedAddr::new(address, self.scope_id)
     }
 
     /// The share is scale-out: notify about moves of it, and changes of the address.

@@ -1,8 +1,8 @@
 //! Which witness to register at, and which address of a list to move to.
 
-use crate::ResourceState;
 use crate::silent::Silent;
 use crate::wire::{AddressInfo, Interface, Version};
+use crate::{ResourceState, ScopedAddr};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -16,15 +16,21 @@ const MOVE_MAX: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known<'a> {
     /// Which are this machine's.
-    pub(crate) is_own: fn(IpAddr) -> bool,
+    pub(crate) is_own: fn(ScopedAddr) -> bool,
     /// Which have not answered lately.
     pub(crate) silent: &'a Silent,
+    /// The link of those that are good on one link only.
+    pub(crate) scope_id: u32,
     pub(crate) now: Instant,
 }
 
 impl Known<'_> {
     fn is_silent(&self, address: IpAddr) -> bool {
-        self.silent.contains(address, self.now)
+        self.silent.contains(ScopedAddr::new(address, self.scope_id), self.now)
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        (self.is_own)(ScopedAddr::new(address, self.scope_id))
     }
 }
 
@@ -63,8 +69,7 @@ pub(crate) fn witnesses(
     // The first one is the last.
     candidates.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
     candidates.drain(..candidates.len().saturating_sub(TRIED_MAX));
-    let is_own = known.is_own;
-    let may_be = |address: &IpAddr| !is_own(*address) || is_own(served_by);
+    let may_be = |address: &IpAddr| !known.is_own(*address) || known.is_own(served_by);
     candidates.into_iter().map(|(_, address)| address).filter(may_be).collect()
 }
 
@@ -75,7 +80,7 @@ struct Rank {
     silent: bool,
     /// Its node has just failed.
     failed: bool,
-    /// It is good on one link only.
+    /// It is good on one link only, and the address that serves is not.
     link_local: bool,
     other_family: bool,
     distance: u8,
@@ -83,10 +88,11 @@ struct Rank {
 
 impl Rank {
     fn of(address: IpAddr, from: IpAddr, failed: bool, silent: bool) -> Self {
-        let link_local = match address {
+        let is_of_link = |address: IpAddr| match address {
             IpAddr::V4(v4) => v4.is_link_local(),
             IpAddr::V6(v6) => v6.is_unicast_link_local(),
         };
+        let link_local = is_of_link(address) && !is_of_link(from);
         let other_family = address.is_ipv4() != from.is_ipv4();
         Self { silent, failed, link_local, other_family, distance: distance(address, from) }
     }
@@ -150,7 +156,7 @@ pub(crate) fn best_address(
 ) -> Option<IpAddr> {
     let is_usable = |address: IpAddr| {
         may_be_a_server(address, current)
-            && (!(known.is_own)(address) || current.is_some_and(known.is_own))
+            && (!known.is_own(address) || current.is_some_and(|it| known.is_own(it)))
     };
     let rank = |address: IpAddr| {
         current.map(|now| Rank::of(address, now, false, known.is_silent(address)))
@@ -198,7 +204,7 @@ mod tests {
 
     /// Nothing is known.
     fn none() -> Known<'static> {
-        Known { is_own: |_| false, silent: &NO_SILENCE, now: Instant::now() }
+        Known { is_own: |_| false, silent: &NO_SILENCE, scope_id: 0, now: Instant::now() }
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -347,8 +353,8 @@ mod tests {
     #[test]
     fn an_address_of_this_machine_is_neither_a_witness_nor_moved_to_unless_it_serves() {
         use ResourceState::Available;
-        fn is_own(address: IpAddr) -> bool {
-            ["10.0.0.7", "2001:db8::7"].map(ip).contains(&address)
+        fn is_own(address: ScopedAddr) -> bool {
+            ["10.0.0.7", "2001:db8::7"].map(ip).contains(&address.address())
         }
         let own = Known { is_own, ..none() };
         let mut rng = fastrand::Rng::with_seed(1);
@@ -400,7 +406,7 @@ mod tests {
         let list = near.map(|address| interface("NODE", address, Available, true));
         let now = Instant::now();
         let mut silent = Silent::new();
-        ["10.0.0.2", "10.0.0.3"].iter().for_each(|address| silent.add(ip(address), now));
+        ["10.0.0.2", "10.0.0.3"].iter().for_each(|address| silent.add(ip(address).into(), now));
         let known = Known { silent: &silent, now, ..none() };
         for seed in 0..8 {
             let mut rng = fastrand::Rng::with_seed(seed);
@@ -411,6 +417,33 @@ mod tests {
         let list = near.map(|address| AddressInfo::new(ip(address), true));
         let best = |list| best_address(list, Version::V2, Some(ip("10.0.0.1")), known);
         assert_eq!((best(&list), best(&list[..2])), (Some(ip("10.0.1.4")), Some(ip("10.0.0.2"))));
+    }
+
+    #[test]
+    fn a_client_that_is_served_on_a_link_looks_for_its_witness_on_that_link() {
+        use ResourceState::Available;
+        fn is_own(address: ScopedAddr) -> bool {
+            address == ScopedAddr::new(ip("fe80::7"), 3)
+        }
+        let list = ["2001:db8::2", "fe80::2", "fe80::3", "fe80::7", "fe80::8"];
+        let list = list.map(|address| interface("NODE", address, Available, true));
+        let now = Instant::now();
+        let mut silent = Silent::new();
+        silent.add(ScopedAddr::new(ip("fe80::2"), 3), now);
+        // On another link.
+        silent.add(ScopedAddr::new(ip("fe80::3"), 4), now);
+        let known = Known { is_own, silent: &silent, scope_id: 3, now };
+        for seed in 0..8 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut order = witnesses(&list, ip("fe80::1"), None, known, &mut rng);
+            let mut first = order.split_off(2);
+            first.sort_unstable();
+            assert_eq!(first, ["fe80::3", "fe80::8"].map(ip));
+            assert_eq!(order, ["fe80::2", "2001:db8::2"].map(ip));
+        }
+        let moves = ["fe80::7", "fe80::2"].map(|address| AddressInfo::new(ip(address), true));
+        let best = best_address(&moves, Version::V2, Some(ip("fe80::1")), known);
+        assert_eq!(best, Some(ip("fe80::2")));
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! How a client behaves.
 
-use crate::ClientName;
+use crate::{ClientName, ScopedAddr};
 use dcerpc_proto::pdu::AuthLevel;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// How a client behaves. The defaults are right for a Linux client of a
@@ -66,7 +65,7 @@ pub struct Config {
     pub max_response: usize,
     /// Whether an address is one of this machine's: what a server lists does not send a
     /// client there, unless it is mounted from there. As the default knows it none is.
-    pub is_own_address: fn(IpAddr) -> bool,
+    pub is_own_address: fn(ScopedAddr) -> bool,
 }
 
 impl Default for Config {

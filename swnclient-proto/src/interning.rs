@@ -1,10 +1,9 @@
 //! One copy of what many registrations have alike: credentials, by which links
 //! are shared, and whose secrets are not multiplied; and interface lists.
 
-use crate::Credentials;
 use crate::wire::Interface;
+use crate::{Credentials, ScopedAddr};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 /// Names a set of credentials. Never used twice.
@@ -64,23 +63,23 @@ impl CredentialsPool {
 pub(crate) struct Lists {
     pool: Pool<[Interface]>,
     /// The last one of each node.
-    by_node: BTreeMap<IpAddr, Weak<[Interface]>>,
+    by_node: BTreeMap<ScopedAddr, Weak<[Interface]>>,
 }
 
 impl Lists {
-    /// Returns the shared copy of a list that the node at `address` gave, and the one
+    /// Returns the shared copy of a list that `node` gave, and the one
     /// that it replaces wherever that is kept: a node that tells each registration
     /// another list takes the memory of one.
     pub(crate) fn intern(
         &mut self,
-        address: IpAddr,
+        node: ScopedAddr,
         list: Vec<Interface>,
     ) -> (Arc<[Interface]>, Option<Arc<[Interface]>>) {
         // A list that is not in use any more keeps its memory as long as its last weak
         // reference.
         self.by_node.retain(|_, weak| weak.strong_count() > 0);
         let list = self.pool.intern(list.into());
-        let before = self.by_node.insert(address, Arc::downgrade(&list));
+        let before = self.by_node.insert(node, Arc::downgrade(&list));
         let before = before.and_then(|weak| weak.upgrade());
         (Arc::clone(&list), before.filter(|before| !Arc::ptr_eq(before, &list)))
     }
@@ -116,7 +115,7 @@ impl<T: ?Sized + PartialEq> Pool<T> {
 mod tests {
     use super::*;
     use crate::ResourceState;
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     fn list(last: u8) -> Vec<Interface> {
         vec![Interface {
@@ -131,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_node_s_list_replaces_its_list_before_and_equal_ones_are_the_same() {
-        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let [one, other] = [1, 2].map(|last| IpAddr::from([192, 0, 2, last]).into());
         let mut lists = Lists::default();
         let (first, before) = lists.intern(one, list(1));
         assert!(before.is_none());

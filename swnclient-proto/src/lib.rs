@@ -15,6 +15,7 @@ mod link;
 mod links;
 mod overlap;
 mod registration;
+mod scoped;
 mod search;
 mod silent;
 mod timers;
@@ -31,6 +32,7 @@ pub use dcerpc_proto::security::Secret;
 pub use dcerpc_proto::security::kerberos::{KerberosCredentials, KerberosError, KerberosErrorKind};
 pub use dcerpc_proto::security::ntlm::{NtlmCredentials, Uppercase};
 pub use error::{Awaited, Call, Error};
+pub use scoped::ScopedAddr;
 
 use dcerpc_proto::association::AuthJob;
 use smol_str::SmolStr;

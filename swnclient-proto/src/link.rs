@@ -7,7 +7,7 @@ use super::authentication::{self, service_hosts};
 use super::interning::SharedCredentials;
 use super::{Action, ConnectionId};
 use crate::wire::INTERFACE;
-use crate::{Awaited, Call, Config, Credentials, Error, RegistrationId};
+use crate::{Awaited, Call, Config, Credentials, Error, RegistrationId, ScopedAddr};
 use dcerpc_proto::association::{
     Association, AssociationConfig, AssociationError, AuthOutcome, CallId, Event, FaultStatus,
     Reply,
@@ -75,7 +75,7 @@ pub(crate) enum LinkEvent {
 /// One link.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) address: IpAddr,
+    pub(crate) server: ScopedAddr,
     /// The net name, which the service principal is made from.
     pub(crate) target: SmolStr,
     /// The node's own name, where an interface list has told it.
@@ -126,7 +126,7 @@ impl Link {
     /// A link that is not connected yet, to the endpoint mapper, or where the witness service
     /// has been found before to that port.
     pub(crate) fn new(
-        address: IpAddr,
+        server: ScopedAddr,
         target: SmolStr,
         group_name: Option<SmolStr>,
         credentials: SharedCredentials,
@@ -135,7 +135,7 @@ impl Link {
         since: Instant,
     ) -> Self {
         Self {
-            address,
+            server,
             target,
             group_name,
             credentials,
@@ -167,7 +167,12 @@ impl Link {
 
     /// The address and port that the link's connection goes to now.
     pub(crate) fn socket_address(&self) -> SocketAddr {
-        SocketAddr::new(self.address, self.port)
+        self.server.with_port(self.port)
+    }
+
+    /// The server's address by itself, as it is named to others.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.server.address()
     }
 
     /// Whether calls can be made.
@@ -222,7 +227,7 @@ impl Link {
             Phase::ConnectingToWitness => Awaited::WitnessConnection,
             Phase::Witness(_) => Awaited::Bind,
         };
-        Error::Timeout { address: self.address, awaited, after: config.connect_timeout }
+        Error::Timeout { address: self.address(), awaited, after: config.connect_timeout }
     }
 
     /// The link's connection is there.
@@ -410,7 +415,7 @@ impl Link {
     }
 
     fn mapped(&self, reply: Result<Reply, FaultStatus>) -> Result<u16, Error> {
-        let address = self.address;
+        let address = self.address();
         let reply = reply.map_err(|status| match status.is_access_denied() {
             true => self.mapper_denies(status),
             false => Error::Fault { address, call: Call::Map, status },
@@ -442,7 +447,7 @@ impl Link {
 
     /// The endpoint mapper keeps clients out: those that don't say who they are, or this one.
     fn mapper_denies(&self, status: FaultStatus) -> Error {
-        let address = self.address;
+        let address = self.address();
         match self.credentials.get() {
             Credentials::Ntlm(_) | Credentials::Negotiate(..) if self.is_mapper_wary => {
                 let detail = smol_str::format_smolstr!("{status}");
@@ -453,9 +458,8 @@ impl Link {
     }
 
     fn explain(&self, error: AssociationError) -> Error {
-        let address = self.address;
-        // Mostly there is no logon at the endpoint mapper, and not every refusal of a
-        // bind is one of the user.
+        let address = self.address();
+        // Mostly there is no logon at the mapper, and a bind is refused for other reasons, too.
         let is_mapping = matches!(self.phase, Phase::ConnectingToMapper | Phase::Mapping(_));
         let logs_on = !is_mapping || self.is_mapper_wary;
         let detail = match error {

@@ -1,10 +1,11 @@
 //! What the operating system is asked for without the standard library: an
-//! eventfd, a mask of signals.
+//! eventfd, a mask of signals, an interface's number.
 #![allow(unsafe_code, reason = "calls of the C library")]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 use crate::errno::Errno;
 use libc::c_int;
+use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -41,6 +42,13 @@ impl EventFd {
         // SAFETY: as above. It fails where it was not readable.
         let _ = unsafe { libc::read(self.number(), count.as_mut_ptr().cast(), count.len()) };
     }
+}
+
+/// The number of an interface; `None` where there is none of that name.
+pub(crate) fn interface(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a string of this function's.
+    Some(unsafe { libc::if_nametoindex(name.as_ptr()) }).filter(|index| *index != 0)
 }
 
 /// Calls `f`; threads that it starts inherit a mask that blocks every signal, so

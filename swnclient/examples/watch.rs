@@ -34,6 +34,7 @@ async fn main() {
         net_name: net_name.into(),
         share_name: Some(share.into()),
         ip_address: address.parse().ok(),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

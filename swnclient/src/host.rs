@@ -4,11 +4,11 @@
 use libc::{AI_CANONNAME, addrinfo};
 use smol_str::SmolStr;
 use std::ffi::{CStr, CString};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
-use swnclient_proto::FullName;
+use swnclient_proto::{FullName, ScopedAddr};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -84,8 +84,9 @@ fn full_name(host: &str) -> Option<SmolStr> {
 }
 
 /// Whether an address is one of this machine's. Nothing is sent.
-pub(crate) fn is_own_address(address: IpAddr) -> bool {
-    let is_bindable = |address: IpAddr| UdpSocket::bind((address, 0)).is_ok();
+pub(crate) fn is_own_address(scoped: ScopedAddr) -> bool {
+    let address = scoped.address();
+    let is_bindable = |address: SocketAddr| UdpSocket::bind(address).is_ok();
     // Of documentation.
     let (any, foreign): (IpAddr, IpAddr) = match address {
         IpAddr::V4(_) => (Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()),
@@ -97,23 +98,25 @@ pub(crate) fn is_own_address(address: IpAddr) -> bool {
     // which it would be sent to itself.
     let sends_from = || {
         let socket = UdpSocket::bind((any, 0))?;
-        socket.connect((address, 9))?;
+        socket.connect(scoped.with_port(9))?;
         socket.local_addr()
     };
     let is_source = || sends_from().is_ok_and(|from| from.ip() == address);
-    is_bindable(address) && (!is_bindable(foreign) || is_source())
+    is_bindable(scoped.with_port(0)) && (!is_bindable((foreign, 0).into()) || is_source())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{full_name, host_name, is_own_address};
+    use std::net::IpAddr;
 
     #[test]
     fn the_addresses_of_this_machine_are_known_as_such() {
         for (address, is_own) in
             [("127.0.0.1", true), ("127.3.2.1", true), ("192.0.2.77", false), ("fe80::1", false)]
         {
-            assert_eq!(is_own_address(address.parse().expect("an address")), is_own, "{address}");
+            let address: IpAddr = address.parse().expect("an address");
+            assert_eq!(is_own_address(address.into()), is_own, "{address}");
         }
     }
 

@@ -13,5 +13,6 @@ pub use sink::EventSink;
 pub use swnclient_proto::{
     AuthLevel, Awaited, Call, ClientName, Config, ConfigError, Credentials, Error, Event,
     Interface, KerberosCredentials, KerberosError, KerberosErrorKind, Notification,
-    NtlmCredentials, RegistrationId, RegistrationRequest, ResourceState, Secret, Uppercase,
+    NtlmCredentials, RegistrationId, RegistrationRequest, ResourceState, ScopedAddr, Secret,
+    Uppercase,
 };

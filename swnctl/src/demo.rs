@@ -212,6 +212,7 @@ impl Scene {
             net_name: self.net_name.clone(),
             share_name: Some("data".into()),
             ip_address: Some(address),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

@@ -127,6 +127,7 @@ fn request(subnet: &str, number: usize) -> Outcome<RegistrationRequest> {
         net_name: "cluster.example.test".into(),
         share_name: Some(format!("data{number}").into()),
         ip_address: Some(address),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

@@ -234,7 +234,8 @@ impl<T: Transport> Books<T> {
             return self.table.consider(forward, failover, now);
         }
         // Where it was sent, the kernel's answer makes the report.
-        let sent = self.link.notify(forward.id, &forward.notification, forward.clone());
+        let scope_id = self.table.scope_id(forward.id);
+        let sent = self.link.notify(forward.id, &forward.notification, scope_id, forward.clone());
         sent.err().and_then(|error| self.table.not_sent(forward, &error))
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::net::IpAddr;
+use swnclient::ScopedAddr;
 
 /// Where the kernel lists the mounts.
 pub const PATH: &str = "/proc/self/mountinfo";
@@ -45,12 +46,12 @@ impl CifsMount {
 
     /// Returns the address that serves it. While the kernel reconnects, that is the one it
     /// tries.
-    pub fn address(&self) -> Option<IpAddr> {
+    pub fn address(&self) -> Option<ScopedAddr> {
         // The last: before it there are names, of which one may look like an address.
         let address = self.options.iter().rev().find_map(|it| value(it, "addr"))?;
-        // A scope follows the address.
-        let address = address.split('%').next()?.parse::<IpAddr>().ok()?;
-        Some(address.to_canonical())
+        let (address, scope_id) = address.split_once('%').unwrap_or((address, "0"));
+        let address = address.parse::<IpAddr>().ok()?;
+        Some(ScopedAddr::new(address.to_canonical(), scope_id.parse().unwrap_or_default()))
     }
 }
 
@@ -192,7 +193,7 @@ x 25 0:49 / /x rw - cifs //host/share rw
     fn the_address_is_the_kernels_and_no_part_of_a_name() {
         for (options, address) in [
             ("rw,addr=10.77.0.101,hard", Some("10.77.0.101")),
-            ("addr=fe80:0000:0000:0000:0000:0000:0000:0001%2", Some("fe80::1")),
+            ("addr=2001:0db8:0000:0000:0000:0000:0000:0001", Some("2001:db8::1")),
             ("addr=::ffff:10.77.0.101", Some("10.77.0.101")),
             ("username=a,addr=10.0.0.9,domain=X,addr=10.77.0.101", Some("10.77.0.101")),
             ("username=a\\054addr=10.0.0.9", None),
@@ -201,9 +202,11 @@ x 25 0:49 / /x rw - cifs //host/share rw
             ("addr=witclu", None),
             ("", None),
         ] {
-            let address = address.map(|it| it.parse().unwrap());
+            let address = address.map(|it| it.parse::<IpAddr>().unwrap().into());
             assert_eq!(mount_of(options).address(), address, "{options}");
         }
+        let by_link = mount_of("addr=fe80:0000:0000:0000:0000:0000:0000:0001%2").address();
+        assert_eq!(by_link, Some(ScopedAddr::new("fe80::1".parse().unwrap(), 2)));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use swnclient::{
 
 mod adopted;
 mod others;
+mod scope;
 mod state;
 
 pub use crate::mount::MountKind;

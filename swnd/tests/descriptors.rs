@@ -21,6 +21,7 @@ async fn a_process_without_descriptors_says_which_limit_to_raise() {
         net_name: "cluster.example.test".into(),
         share_name: Some("data".into()),
         ip_address: "127.0.0.1".parse().ok(),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

@@ -85,6 +85,7 @@ async fn test() {
         net_name: config.net_name.clone(),
         share_name: Some("data".into()),
         ip_address: config.address(NodeId(1)),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

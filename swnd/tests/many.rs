@@ -64,6 +64,7 @@ fn mount(number: usize, subnet: [u8; 3]) -> (RegistrationRequest, KernelAuth) {
         net_name: "cluster.example.test".into(),
         share_name: Some(format!("data{number}").into()),
         ip_address: Some(ip(subnet, 11 + number % usize::from(NODES))),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

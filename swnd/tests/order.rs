@@ -118,6 +118,7 @@ async fn notifications() {
         net_name: "cluster.example.test".into(),
         share_name: Some("data".into()),
         ip_address: Some(serves),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

@@ -12,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swnclient::{Client, Config, RegistrationRequest, Secret};
+use swnclient::{Client, Config, RegistrationRequest, ScopedAddr, Secret};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer};
 use swnd::failover::driver::{Answer, Network, Observed};
@@ -123,6 +123,7 @@ async fn serve(place: Place) {
             net_name,
             share_name: Some("data".into()),
             ip_address: Some(serves),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,
@@ -172,7 +173,7 @@ impl Network for Panicking {
         End::Gone
     }
 
-    fn probe(&self, _: IpAddr) -> Answer<bool> {
+    fn probe(&self, _: ScopedAddr) -> Answer<bool> {
         let place = self.0;
         Box::pin(async move {
             tokio::task::yield_now().await;

@@ -10,7 +10,7 @@
 use kernel_sim::StandInKernel;
 use rustix::net::{AddressFamily, SocketType, socket};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -131,6 +131,7 @@ async fn serve() {
         net_name: config.net_name.clone(),
         share_name: Some("data".into()),
         ip_address: config.address(NodeId(1)),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,
@@ -175,7 +176,7 @@ async fn serve() {
         assert!(!found.is_empty());
         system.look_up("no-such-host.invalid".into()).await;
         system.has_resolver();
-        system.probe("127.0.0.1".parse().unwrap()).await;
+        system.probe(IpAddr::from([127, 0, 0, 1]).into()).await;
         let socket = path.clone();
         let answer = tokio::task::spawn_blocking(move || ask(&socket)).await.unwrap();
         assert!(answer.contains("\"parameters\""), "{answer}");

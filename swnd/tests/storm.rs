@@ -69,6 +69,7 @@ fn a_hundred_thousand_changes_in_one_answer_hold_up_no_other_mount() {
             net_name: "cluster.example.test".into(),
             share_name: Some("data".into()),
             ip_address: Some(serves),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

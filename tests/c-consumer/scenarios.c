@@ -424,6 +424,10 @@ static void run_null_arguments(void)
 	info->net_name = server.net_name;
 	info->ip_address = "not an address";
 	CHECK_ERRNO(REGISTER(state, creds, info), EINVAL);
+	info->ip_address = "fe80::1%no-such-if";
+	CHECK_ERRNO(REGISTER(state, creds, info), EINVAL);
+	info->ip_address = "10.0.0.1%lo";
+	CHECK_ERRNO(REGISTER(state, creds, info), EINVAL);
 	info->ip_address = server.address;
 	info->share_name = "\xff";
 	CHECK_ERRNO(REGISTER(state, creds, info), EINVAL);

@@ -134,7 +134,7 @@ pub(super) async fn bare(args: &[&str]) {
     let socket = NetlinkSocket::open().expect("a netlink socket");
     let to = swnclient::Notification::ClientMove { address: address.ip() };
     let mut message = Vec::new();
-    encode_notify(&mut message, 0x21, 1, 1, &to).expect("a message");
+    encode_notify(&mut message, 0x21, 1, 1, &to, 0).expect("a message");
     let sent = Sent::default();
     let times = Arc::clone(&sent);
     let mut stream = TcpStream::connect(address).await.expect("the witness listens");

@@ -220,17 +220,19 @@ impl Registrations {
         }
     }
 
-    /// The witnesses of a list, for the client of the node at `served_by`, but last that at
+    /// The witnesses of a list for a registration that `served_by` serves, but last that at
     /// the address `lost`.
     fn witnesses(
         &mut self,
         interfaces: &[Interface],
-        served_by: IpAddr,
+        (id, served_by): (RegistrationId, IpAddr),
         lost: Option<IpAddr>,
         now: Instant,
     ) -> Vec<IpAddr> {
-        let (is_own, silent) = (self.config.is_own_address, &self.links.silent);
-        let known = choice::Known { is_own, silent, now };
+        let Some(registration) = self.by_id.get(&id) else {
+            return Vec::new();
+        };
+        let known = known(&self.config, &self.links, registration.request.scope_id, now);
         choice::witnesses(interfaces, served_by, lost, known, &mut self.rng)
     }
 
@@ -239,7 +241,8 @@ impl Registrations {
         let registration = self.by_id.get(&id)?;
         let target = &registration.request.net_name;
         let group_name = choice::name_of(&registration.search.interfaces, address);
-        Some(self.links.join(address, target, &registration.credentials, group_name, now))
+        let server = registration.request.scoped(address);
+        Some(self.links.join(server, target, &registration.credentials, group_name, now))
     }
 
     /// The registration does not need the link any more, unless it depends on it for
@@ -268,4 +271,9 @@ impl Registrations {
     fn tell_failed(&mut self, id: RegistrationId, error: Error, retry_in: Option<Duration>) {
         self.events.push_back((id, Event::Failed { error, retry_in }));
     }
+}
+
+/// What is known of the addresses that a registration is told, whose link is this one.
+fn known<'a>(config: &Config, links: &'a Links, scope_id: u32, now: Instant) -> choice::Known<'a> {
+    choice::Known { is_own: config.is_own_address, silent: &links.silent, scope_id, now }
 }

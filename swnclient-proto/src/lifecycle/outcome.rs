@@ -80,7 +80,7 @@ impl Registrations {
         let Some(served_by) = served_by else {
             return;
         };
-        let witnesses = self.witnesses(interfaces, served_by, None, now);
+        let witnesses = self.witnesses(interfaces, (id, served_by), None, now);
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
@@ -126,7 +126,7 @@ impl Registrations {
         let (Some(witness), Some(served_by)) = (witness, registration.served_by) else {
             return;
         };
-        let mut candidates = self.witnesses(interfaces, served_by, None, now);
+        let mut candidates = self.witnesses(interfaces, (id, served_by), None, now);
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
@@ -160,7 +160,7 @@ impl Registrations {
         if let Some(version) = attempt.and_then(|attempt| attempt.version_of(link, call)) {
             return match result {
                 Ok(handle) => self.registered(id, link, witness, handle, version, now),
-                Err(error) => self.register_refused(id, witness, version, error, now),
+                Err(error) => self.register_refused(id, link, version, error, now),
             };
         }
         match (registration.map(|registration| registration.state()), result) {
@@ -180,14 +180,14 @@ impl Registrations {
     fn register_refused(
         &mut self,
         id: RegistrationId,
-        witness: IpAddr,
+        link: LinkId,
         version: Version,
         error: Error,
         now: Instant,
     ) {
         if version == Version::V2 && means_version_1(&error) {
-            log::debug!("{witness} speaks version 1 only ({error})");
-            self.links.refuses_version_2(witness);
+            log::debug!("the witness speaks version 1 only: {error}");
+            self.links.refuses_version_2(link);
             return self.register_otherwise(id, now);
         }
         if matches!(error, Error::Refused { status: Status::INVALID_PARAMETER, .. })

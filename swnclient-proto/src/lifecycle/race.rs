@@ -126,7 +126,7 @@ impl Registrations {
             let is_silent = is_before && reach == Some(Reach::Silent);
             if let Some(address) = self.links.address(other) {
                 if is_silent {
-                    self.links.silent.add(address, now);
+                    self.links.note_silence(other, now);
                 }
                 self.put_back(id, address, is_silent);
             }

@@ -93,7 +93,7 @@ impl Registrations {
         }
         let interfaces = Arc::clone(&registration.search.interfaces);
         let candidates = match registration.served_by {
-            Some(served_by) => self.witnesses(&interfaces, served_by, Some(witness), now),
+            Some(served_by) => self.witnesses(&interfaces, (id, served_by), Some(witness), now),
             None => Vec::new(),
         };
         if let Some(registration) = self.by_id.get_mut(&id) {

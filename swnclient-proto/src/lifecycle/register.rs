@@ -24,13 +24,13 @@ impl Registrations {
         let Some(&Attempt { link, call: None }) = registration.attempt() else {
             return;
         };
-        let Some(witness) = self.links.address(link).filter(|_| self.links.is_ready(link)) else {
+        if !self.links.is_ready(link) {
             return;
-        };
+        }
         let Some(client_name) = self.own_name.get(id) else {
             return;
         };
-        let version = match self.links.is_version_1_only(witness) {
+        let version = match self.links.is_version_1_only(link) {
             true => Version::V1,
             false => Version::V2,
         };

@@ -65,7 +65,7 @@ impl Registrations {
             return self.enter_backoff(id, error, now);
         };
         let interfaces = Arc::clone(&registration.search.interfaces);
-        let mut witnesses = self.witnesses(&interfaces, served_by, None, now);
+        let mut witnesses = self.witnesses(&interfaces, (id, served_by), None, now);
         // The first one is the last.
         witnesses.drain(..witnesses.len().saturating_sub(OLD_WITNESSES));
         if witnesses.is_empty() {
@@ -169,6 +169,7 @@ mod tests {
                 net_name: name.into(),
                 share_name: None,
                 ip_address: address.map(|address| address.parse().expect("an address")),
+                scope_id: 0,
                 net_name_notify: true,
                 share_name_notify: false,
                 ip_notify: false,

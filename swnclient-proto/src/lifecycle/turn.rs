@@ -4,10 +4,9 @@
 use super::Registrations;
 use crate::links::{LinkFailed, LinksEvent};
 use crate::registration::State;
-use crate::silent::Silent;
 use crate::timers::RegistrationTimer;
 use crate::wire::Interface;
-use crate::{Call, Error, RegistrationId};
+use crate::{Call, Error, RegistrationId, ScopedAddr};
 use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -38,8 +37,8 @@ impl Registrations {
             }
             LinksEvent::Chosen { link } => self.chosen(link, now),
             LinksEvent::Full { id, address } => self.find_own_link(id, address, now),
-            LinksEvent::List { link, address, asked, result } => {
-                let result = result.map(|list| self.keep_list(address, list));
+            LinksEvent::List { link, server, asked, result } => {
+                let result = result.map(|list| self.keep_list(server, list));
                 for id in asked {
                     self.on_list_reply(id, link, &result, now);
                 }
@@ -69,9 +68,9 @@ impl Registrations {
         }
     }
 
-    /// Keeps a list that the node at `address` gave, in place of the one before.
-    fn keep_list(&mut self, address: IpAddr, list: Vec<Interface>) -> Arc<[Interface]> {
-        let (list, before) = self.lists.intern(address, list);
+    /// Keeps a list that a node gave, in place of the one before.
+    fn keep_list(&mut self, node: ScopedAddr, list: Vec<Interface>) -> Arc<[Interface]> {
+        let (list, before) = self.lists.intern(node, list);
         if let Some(before) = before {
             for registration in self.by_id.values_mut() {
                 let search = &mut registration.search;
@@ -101,7 +100,11 @@ impl Registrations {
             }
             let reason = match &result {
                 Ok(addresses) => {
-                    registration.search.seeds = seeds(addresses, &self.links.silent, now);
+                    let is_silent = |address: &IpAddr| {
+                        let server = registration.request.scoped(*address);
+                        self.links.silent.contains(server, now)
+                    };
+                    registration.search.seeds = seeds(addresses, is_silent);
                     "it has no address".into()
                 }
                 Err(reason) => reason.clone(),
@@ -160,9 +163,9 @@ impl Registrations {
 
 /// The first of the addresses of a name, in their order but for those that have not
 /// answered lately, which are tried last. The first one is the last.
-fn seeds(addresses: &[IpAddr], silent: &Silent, now: Instant) -> Vec<IpAddr> {
+fn seeds(addresses: &[IpAddr], is_silent: impl Fn(&IpAddr) -> bool) -> Vec<IpAddr> {
     let mut seeds: Vec<IpAddr> = addresses.iter().rev().copied().collect();
-    seeds.sort_by_key(|address| !silent.contains(*address, now));
+    seeds.sort_by_key(|address| !is_silent(address));
     seeds.drain(..seeds.len().saturating_sub(SEEDS_MAX));
     seeds
 }

@@ -1,7 +1,7 @@
 //! While registered ([MS-SWN] 3.2.4.2): AsyncNotify is always pending, and what it
 //! brings goes to the consumer.
 
-use super::Registrations;
+use super::{Registrations, known};
 use crate::choice;
 use crate::link::LinkId;
 use crate::links::decode;
@@ -118,7 +118,7 @@ impl Registrations {
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
-        let current = registration.served_by;
+        let (current, scope_id) = (registration.served_by, registration.request.scope_id);
         let asked = match teller {
             Teller::Current => registration.registered(),
             Teller::Previous => registration.previous(),
@@ -163,8 +163,7 @@ impl Registrations {
                 );
             }
         };
-        let (is_own, silent) = (self.config.is_own_address, &self.links.silent);
-        let known = choice::Known { is_own, silent, now };
+        let known = known(&self.config, &self.links, scope_id, now);
         match choice::best_address(&list, version, current, known) {
             Some(address) => {
                 if list.len() > 1 {

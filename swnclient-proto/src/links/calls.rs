@@ -122,6 +122,6 @@ impl Links {
 
     /// The error that something took longer than a call may.
     pub(super) fn timeout(&self, link: &Link, awaited: Awaited) -> Error {
-        Error::Timeout { address: link.address, awaited, after: self.config.call_timeout }
+        Error::Timeout { address: link.address(), awaited, after: self.config.call_timeout }
     }
 }

@@ -2,8 +2,8 @@
 //! without its endpoint mapper, until its port refuses or has another service. And which
 //! endpoint mappers want to know who asks.
 
+use crate::ScopedAddr;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Instant;
 
 /// How many are remembered: those that were used last.
@@ -12,8 +12,8 @@ const MOST: usize = 256;
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
-    by_address: BTreeMap<IpAddr, Endpoint>,
-    wary: BTreeSet<IpAddr>,
+    by_address: BTreeMap<ScopedAddr, Endpoint>,
+    wary: BTreeSet<ScopedAddr>,
 }
 
 #[derive(Debug)]
@@ -24,12 +24,12 @@ struct Endpoint {
 
 impl Endpoints {
     /// The port of a witness service that was used before.
-    pub(super) fn port(&self, address: IpAddr) -> Option<u16> {
+    pub(super) fn port(&self, address: ScopedAddr) -> Option<u16> {
         self.by_address.get(&address).map(|endpoint| endpoint.port)
     }
 
     /// A witness service is used at this port.
-    pub(super) fn add(&mut self, address: IpAddr, port: u16, now: Instant) {
+    pub(super) fn add(&mut self, address: ScopedAddr, port: u16, now: Instant) {
         if self.by_address.len() >= MOST && !self.by_address.contains_key(&address) {
             let oldest = self.by_address.iter().min_by_key(|(_, endpoint)| endpoint.last_used);
             if let Some((&oldest, _)) = oldest {
@@ -40,17 +40,17 @@ impl Endpoints {
     }
 
     /// The witness service is not there any more.
-    pub(super) fn remove(&mut self, address: IpAddr) {
+    pub(super) fn remove(&mut self, address: ScopedAddr) {
         self.by_address.remove(&address);
     }
 
     /// Whether an endpoint mapper wants to know who asks.
-    pub(super) fn is_wary(&self, address: IpAddr) -> bool {
+    pub(super) fn is_wary(&self, address: ScopedAddr) -> bool {
         self.wary.contains(&address)
     }
 
     /// An endpoint mapper wants to know who asks, or refuses who says it.
-    pub(super) fn set_wary(&mut self, address: IpAddr, is_wary: bool) {
+    pub(super) fn set_wary(&mut self, address: ScopedAddr, is_wary: bool) {
         if !is_wary {
             self.wary.remove(&address);
         } else if self.wary.len() < MOST {
@@ -62,12 +62,15 @@ impl Endpoints {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
     use std::time::Duration;
 
     #[test]
     fn the_endpoints_that_were_used_last_are_remembered_and_no_more() {
         let (mut endpoints, start) = (Endpoints::default(), Instant::now());
-        let address = |n: u16| IpAddr::from([10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]]);
+        let address = |n: u16| {
+            ScopedAddr::from(IpAddr::from([10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]]))
+        };
         for n in 0..1000 {
             let now = start + Duration::from_secs(n.into());
             endpoints.add(address(n), n, now);

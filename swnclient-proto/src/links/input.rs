@@ -24,9 +24,9 @@ impl Links {
             LinkTimer::Rest => self.overdue(id, Awaited::RestOfResponse),
             LinkTimer::Phase => {
                 if let Some(link) = self.links.get(&id) {
-                    self.silent.add(link.address, now);
+                    self.silent.add(link.server, now);
                     if link.is_port_old() {
-                        self.endpoints.remove(link.address);
+                        self.endpoints.remove(link.server);
                     }
                     let error = link.timeout(&self.config);
                     self.fail(id, error);
@@ -53,8 +53,8 @@ impl Links {
             }
             let mut asked = std::mem::take(&mut link.listing);
             asked.append(&mut link.list_next);
-            let (address, result) = (link.address, Err(error));
-            self.events.push_back(LinksEvent::List { link: link_id, address, asked, result });
+            let (server, result) = (link.server, Err(error));
+            self.events.push_back(LinksEvent::List { link: link_id, server, asked, result });
         }
     }
 
@@ -141,7 +141,7 @@ impl Links {
         };
         let (address, is_connecting) = (link.socket_address(), link.is_connecting());
         if is_connecting && is_silence(kind) {
-            self.silent.add(address.ip(), now);
+            self.silent.add(link.server, now);
         }
         let error = match is_connecting {
             true => Error::Connect { address, kind },
@@ -189,25 +189,25 @@ impl Links {
         let Some(link) = self.links.get(&id) else {
             return false;
         };
-        let address = link.address;
+        let server = link.server;
         let is_answer = match error {
             Error::MapperAccessDenied { .. } => {
-                self.endpoints.set_wary(address, false);
+                self.endpoints.set_wary(server, false);
                 false
             }
             Error::Fault { call: Call::Map, status, .. } if link.is_mapper_asked_anonymously() => {
-                self.endpoints.set_wary(address, status.is_access_denied());
-                self.endpoints.is_wary(address)
+                self.endpoints.set_wary(server, status.is_access_denied());
+                self.endpoints.is_wary(server)
             }
             Error::Connect { kind, .. } => link.is_port_old() && !is_silence(*kind),
             Error::Lost { .. } | Error::Association { .. } => link.is_port_old(),
             _ => false,
         };
         if link.is_port_old() {
-            self.endpoints.remove(address);
+            self.endpoints.remove(server);
         }
         if is_answer {
-            let (connection, way) = (self.new_connection(id), self.way(address));
+            let (connection, way) = (self.new_connection(id), self.way(server));
             if let Some(link) = self.links.get_mut(&id) {
                 self.connections.remove(&link.connection);
                 let credentials = link.credentials.id();
@@ -264,9 +264,9 @@ impl Links {
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
-        let address = link.address;
-        self.silent.remove(address);
-        self.endpoints.add(address, link.confirm_port(), now);
+        let (server, address) = (link.server, link.address());
+        self.silent.remove(server);
+        self.endpoints.add(server, link.confirm_port(), now);
         let mut members: Vec<RegistrationId> = link.members.iter().copied().collect();
         // Without multiplexing, one AsyncNotify occupies the whole link: one
         // registration stays, the others get links of their own.
@@ -290,7 +290,7 @@ impl Links {
         let Some(link) = self.links.get_mut(&link_id) else {
             return;
         };
-        let address = link.address;
+        let (server, address) = (link.server, link.address());
         match &reply {
             // The answer to the first call is the one to the logon.
             Err(status) if link.logon == LogonPhase::Begun && status.is_access_denied() => {
@@ -312,7 +312,7 @@ impl Links {
                 let result = decode::<GetInterfaceList>(address, Call::GetInterfaceList, reply);
                 self.timers.clear(link_id, LinkTimer::List);
                 self.request_next_list(link_id, now);
-                self.events.push_back(LinksEvent::List { link: link_id, address, asked, result });
+                self.events.push_back(LinksEvent::List { link: link_id, server, asked, result });
             }
             Purpose::Register(id) => {
                 self.settle(link_id, call);

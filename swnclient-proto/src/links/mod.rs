@@ -14,7 +14,7 @@ use crate::link::{Link, LinkEvent, LinkId, LogonPhase, Way};
 use crate::silent::Silent;
 use crate::timers::{LinkTimer, Timers};
 use crate::wire::Interface;
-use crate::{Action, Config, ConnectionId, Error, RegistrationId, take};
+use crate::{Action, Config, ConnectionId, Error, RegistrationId, ScopedAddr, take};
 use dcerpc_proto::association::{CallId, FaultStatus, Reply};
 use dcerpc_proto::ndr::ContextHandle;
 use endpoints::Endpoints;
@@ -46,7 +46,7 @@ pub(crate) enum LinksEvent {
     /// [`Links::close_if_idle`].
     List {
         link: LinkId,
-        address: IpAddr,
+        server: ScopedAddr,
         asked: Vec<RegistrationId>,
         result: Result<Vec<Interface>, Error>,
     },
@@ -96,9 +96,9 @@ pub(crate) struct Links {
     links: BTreeMap<LinkId, Link>,
     connections: BTreeMap<ConnectionId, LinkId>,
     /// With their addresses, the links that can take further registrations.
-    open: BTreeSet<(IpAddr, LinkId)>,
+    open: BTreeSet<(ScopedAddr, LinkId)>,
     /// Witnesses that refused version 2, for as long as they stay up.
-    version_1_only: BTreeSet<IpAddr>,
+    version_1_only: BTreeSet<ScopedAddr>,
     /// Servers that have not answered lately.
     pub(crate) silent: Silent,
     endpoints: Endpoints,
@@ -133,18 +133,18 @@ impl Links {
         }
     }
 
-    /// A link to the witness service at `address`: one that is there, if it can be
+    /// A link to the witness service of `server`: one that is there, if it can be
     /// shared, or a new one. `group_name`: the node's own name, where it is known.
     pub(crate) fn join(
         &mut self,
-        address: IpAddr,
+        server: ScopedAddr,
         target: &SmolStr,
         credentials: &SharedCredentials,
         group_name: Option<&str>,
         now: Instant,
     ) -> LinkId {
-        let at_address = (address, LinkId(0))..=(address, LinkId(u64::MAX));
-        let mut open = self.open.range(at_address).map(|(_, link)| *link);
+        let of_server = (server, LinkId(0))..=(server, LinkId(u64::MAX));
+        let mut open = self.open.range(of_server).map(|(_, link)| *link);
         let shared = open.find(|link| {
             self.links.get(link).is_some_and(|link| {
                 link.credentials == *credentials && link.target.eq_ignore_ascii_case(target)
@@ -155,19 +155,19 @@ impl Links {
             let id = LinkId(self.last_link);
             let connection = self.new_connection(id);
             let link = Link::new(
-                address,
+                server,
                 target.clone(),
                 group_name.map(SmolStr::new),
                 credentials.clone(),
                 connection,
-                self.way(address),
+                self.way(server),
                 now,
             );
             if let Some(error) = self.logons.verdict(credentials.id(), now).cloned() {
                 self.events.push_back(LinksEvent::Refused { link: id, error });
             } else {
                 link.connect(&mut self.actions);
-                self.open.insert((address, id));
+                self.open.insert((server, id));
                 self.timers.set(id, LinkTimer::Phase, now + self.config.connect_timeout);
             }
             self.links.insert(id, link);
@@ -175,12 +175,12 @@ impl Links {
         })
     }
 
-    /// How the witness service at `address` is found.
-    fn way(&self, address: IpAddr) -> Way {
+    /// How the witness service of `server` is found.
+    fn way(&self, server: ScopedAddr) -> Way {
         Way {
-            old_port: self.endpoints.port(address),
+            old_port: self.endpoints.port(server),
             mapper_port: self.config.mapper_port,
-            is_mapper_wary: self.endpoints.is_wary(address),
+            is_mapper_wary: self.endpoints.is_wary(server),
         }
     }
 
@@ -228,8 +228,8 @@ impl Links {
             1
         };
         match link.members.len() < limit {
-            true => self.open.insert((link.address, link_id)),
-            false => self.open.remove(&(link.address, link_id)),
+            true => self.open.insert((link.server, link_id)),
+            false => self.open.remove(&(link.server, link_id)),
         };
     }
 
@@ -239,10 +239,10 @@ impl Links {
         self.connections.remove(&link.connection);
         self.logons.ended(link.credentials.id(), link_id, link.logon);
         // A node that is back after a restart may speak another version.
-        if !self.links.values().any(|other| other.address == link.address) {
-            self.version_1_only.remove(&link.address);
+        if !self.links.values().any(|other| other.server == link.server) {
+            self.version_1_only.remove(&link.server);
         }
-        self.open.remove(&(link.address, link_id));
+        self.open.remove(&(link.server, link_id));
         self.actions.push_back(Action::Close { connection: link.connection });
         Some(link)
     }
@@ -252,9 +252,9 @@ impl Links {
         let Some(link) = self.remove(link_id) else {
             return;
         };
-        log::debug!("link to {}: {error}", link.address);
+        log::debug!("link to {}: {error}", link.address());
         // A node that comes back may speak another version than before.
-        self.version_1_only.remove(&link.address);
+        self.version_1_only.remove(&link.server);
         let mut listing = link.listing;
         listing.extend(link.list_next);
         let mut concerned: Vec<RegistrationId> = link.members.into_iter().collect();
@@ -264,7 +264,7 @@ impl Links {
         let was_logging_on = link.logon == LogonPhase::Begun && error.is_refusal();
         let failed = LinkFailed {
             link: link_id,
-            address: link.address,
+            address: link.server.address(),
             concerned,
             listing,
             error,
@@ -274,7 +274,7 @@ impl Links {
     }
 
     pub(crate) fn address(&self, link: LinkId) -> Option<IpAddr> {
-        self.links.get(&link).map(|link| link.address)
+        self.links.get(&link).map(Link::address)
     }
 
     /// Whether its server has not been reached yet, and since when it is tried.
@@ -324,14 +324,21 @@ impl Links {
         self.logons.paused_until(credentials.id())
     }
 
+    /// The server has not answered while others have.
+    pub(crate) fn note_silence(&mut self, link: LinkId, now: Instant) {
+        if let Some(link) = self.links.get(&link) {
+            self.silent.add(link.server, now);
+        }
+    }
+
     /// Whether this witness has refused version 2 since it is up.
-    pub(crate) fn is_version_1_only(&self, witness: IpAddr) -> bool {
-        self.version_1_only.contains(&witness)
+    pub(crate) fn is_version_1_only(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|link| self.version_1_only.contains(&link.server))
     }
 
     /// This witness refuses version 2.
-    pub(crate) fn refuses_version_2(&mut self, witness: IpAddr) {
-        self.version_1_only.insert(witness);
+    pub(crate) fn refuses_version_2(&mut self, link: LinkId) {
+        self.version_1_only.extend(self.links.get(&link).map(|link| link.server));
     }
 
     /// What has happened by the links.

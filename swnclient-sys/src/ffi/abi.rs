@@ -48,7 +48,8 @@ pub struct swn_registration_info {
     pub net_name: *const c_char,
     /// The share's name without the server, or NULL.
     pub share_name: *const c_char,
-    /// The address of the node that serves the share, as text, or NULL.
+    /// The address of the node that serves the share, as text, or NULL. One that is good on
+    /// one link only (fe80::/10) has its interface behind it: fe80::1%eth0.
     pub ip_address: *const c_char,
     /// Notify about the state of the net name.
     pub net_name_req: bool,
@@ -98,7 +99,8 @@ pub struct swn_resource_change {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct swn_address {
-    /// A whole struct sockaddr_storage; the port is 0.
+    /// A whole struct sockaddr_storage; the port is 0. An address that is good on one link
+    /// only has the scope id of the registration's ip_address.
     pub addr: *mut sockaddr_storage,
 }
 

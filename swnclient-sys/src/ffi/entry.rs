@@ -115,7 +115,7 @@ entry! {
     ///         ENOMEM, EFAULT (a bug; the log has a line), ENOTRECOVERABLE as with
     ///         swnc_init_state().
     fn swnc_register_recv(req: *mut tevent_req) -> c_int {
-        request::receive(req, Kind::REGISTER, |_| Ok(()))
+        request::receive(req, Kind::REGISTER, |_, _| Ok(()))
     }
 
     /// Waits for notifications of a registration.
@@ -163,9 +163,9 @@ entry! {
         mem_ctx: *mut TALLOC_CTX,
         out: *mut *mut swn_notification,
     ) -> c_int {
-        request::receive(req, Kind::WAIT, |batch| {
+        request::receive(req, Kind::WAIT, |info, batch| {
             let mut out = argument(out)?;
-            *out.as_mut() = convert::notification_array(mem_ctx, batch)?.as_ptr();
+            *out.as_mut() = convert::notification_array(mem_ctx, info, batch)?.as_ptr();
             Ok(())
         })
     }
@@ -201,6 +201,6 @@ entry! {
     ///         EINVAL, ECANCELED, ENOMEM, EFAULT, ENOTRECOVERABLE as with
     ///         swnc_register_recv().
     fn swnc_unregister_recv(req: *mut tevent_req) -> c_int {
-        request::receive(req, Kind::UNREGISTER, |_| Ok(()))
+        request::receive(req, Kind::UNREGISTER, |_, _| Ok(()))
     }
 }

@@ -145,7 +145,7 @@ unsafe fn finish(req: *mut tevent_req, outcome: Result<(), Errno>) {
     }
 }
 
-/// Takes a request's result: `take` gets the notifications, and may fail.
+/// Takes a request's result: `take` gets the registration and its notifications, and may fail.
 /// By tevent's convention a result is taken once.
 ///
 /// # Safety
@@ -153,7 +153,7 @@ unsafe fn finish(req: *mut tevent_req, outcome: Result<(), Errno>) {
 pub(super) unsafe fn receive(
     req: *mut tevent_req,
     kind: Kind,
-    take: impl FnOnce(&[Notification]) -> Result<(), Errno>,
+    take: impl FnOnce(&RegistrationRequest, &[Notification]) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     let req = guard::argument(req)?.as_ptr();
     let (mut state, mut error) = (0, 0);
@@ -176,7 +176,7 @@ pub(super) unsafe fn receive(
         // SAFETY: as above.
         match unsafe { request(req) } {
             Some(request) => {
-                let taken = take(&request.batch);
+                let taken = take(&request.info, &request.batch);
                 if taken.is_ok() {
                     request.batch.clear();
                 }

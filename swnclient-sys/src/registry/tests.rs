@@ -75,6 +75,7 @@ fn info(net_name: &str) -> RegistrationRequest {
         net_name: net_name.into(),
         share_name: Some("data".into()),
         ip_address: "192.0.2.1".parse().ok(),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: false,

@@ -26,6 +26,7 @@ pub(crate) fn run(
         net_name: cluster.into(),
         share_name: share.as_ref().map(Into::into),
         ip_address: address,
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: share.is_some(),
         ip_notify: true,

@@ -82,6 +82,7 @@ impl Bench {
             net_name: net_name.into(),
             share_name: Some("data".into()),
             ip_address: Some(self.addresses[0]),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

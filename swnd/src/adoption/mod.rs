@@ -18,8 +18,7 @@ use crate::failover::DebugData;
 pub use crate::mount::FIRST_ADOPTED;
 use crate::mountinfo::CifsMount;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use swnclient::RegistrationRequest;
+use swnclient::{RegistrationRequest, ScopedAddr};
 
 /// What there is at one moment.
 #[derive(Debug, Clone, Default)]
@@ -146,19 +145,22 @@ impl Adoption {
                 return None;
             }
             let before = self.adopted.get(&key).map(|(_, it)| &it.request);
-            let address = address(&mounts, before.and_then(|it| it.ip_address))?;
+            let before_by = before.and_then(|it| Some(it.scoped(it.ip_address?)));
+            let address = address(&mounts, before_by)?;
             // Written as by the mount that was there first.
             let request = before.cloned().unwrap_or_else(|| RegistrationRequest {
                 net_name: first.net_name.as_str().into(),
                 share_name: Some(first.share_name.as_str().into()),
                 ip_address: None,
+                scope_id: 0,
                 net_name_notify: true,
                 share_name_notify: true,
                 ip_notify: false,
             });
             // A connection that is being made does not say it yet.
             let ip_notify = request.ip_notify || share.is_some_and(|share| share.scale_out);
-            let request = RegistrationRequest { ip_address: Some(address), ip_notify, ..request };
+            let request = request.served_by(address.address()).on_link(address.scope_id());
+            let request = RegistrationRequest { ip_notify, ..request };
             let rule = self.rules.of(first);
             let witness = rule.is_none_or(|rule| rule.watch == Watch::Witness);
             let credentials = rule.and_then(|rule| rule.credentials.clone()).filter(|_| witness);
@@ -181,10 +183,10 @@ impl Adoption {
 
 /// Returns the address that serves a share: of several mounts' the one that is watched, or
 /// else the first mount's.
-fn address(mounts: &[&CifsMount], before: Option<IpAddr>) -> Option<IpAddr> {
+fn address(mounts: &[&CifsMount], before: Option<ScopedAddr>) -> Option<ScopedAddr> {
     let mut all: Vec<_> = mounts.iter().filter_map(|it| Some((it.id, it.address()?))).collect();
     all.sort_unstable();
-    let is_before = |it: &&(u64, IpAddr)| Some(it.1) == before;
+    let is_before = |it: &&(u64, ScopedAddr)| Some(it.1) == before;
     all.iter().find(is_before).or(all.first()).map(|(_, address)| *address)
 }
 

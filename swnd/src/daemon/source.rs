@@ -83,13 +83,14 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
     fn lead(&self, name: &str) -> Option<Answer<Option<IpAddr>>> {
         let mut books = self.shared.books();
         let lead = books.failover.as_mut()?.lead(name, Instant::now())?;
-        drop(books);
         let address = match lead {
             Lead::To(address) => return Some(Box::pin(async move { Some(address) })),
             Lead::System => return Some(Box::pin(async { None })),
             Lead::IfAlive(address) => address,
         };
-        let probe = self.network.as_ref()?.probe(address);
+        let server = books.table.scoped(address);
+        drop(books);
+        let probe = self.network.as_ref()?.probe(server);
         let shared = Arc::clone(&self.shared);
         Some(Box::pin(async move {
             if timeout(LEAD_LIMIT, probe).await.unwrap_or_default() {
@@ -121,7 +122,7 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
         let registration = books.table.registration(id);
         let test = Some(answered);
         let forward = Forward { id, registration, notification: notification.clone(), since, test };
-        let prepared = books.link.prepare(id, &notification, forward);
+        let prepared = books.link.prepare(id, &notification, 0, forward);
         drop(books);
         let prepared = prepared.map_err(|error| TestError::NotSent(error.to_string()))?;
         if let Err(error) = prepared.send(&*self.shared.transport) {

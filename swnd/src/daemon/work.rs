@@ -126,7 +126,7 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
                 self.tasks.spawn_blocking(observe);
             }
             Action::Probe(address) => {
-                let probe = self.network.probe(address);
+                let probe = self.network.probe(self.shared.books().table.scoped(address));
                 let permits = Arc::clone(&self.probes);
                 self.tasks.spawn(async move {
                     let _permit = permits.acquire().await;
@@ -198,7 +198,8 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
         let since = Instant::now();
         let (told, test) = (notification.clone(), None);
         let forward = Forward { id, registration, notification: told, since, test };
-        let prepared = books.link.prepare(id, &notification, forward);
+        let scope_id = books.table.scope_id(id);
+        let prepared = books.link.prepare(id, &notification, scope_id, forward);
         drop(books);
         match prepared {
             Ok(prepared) => {

@@ -17,6 +17,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use swnclient::ScopedAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
@@ -37,7 +38,7 @@ pub trait Network: Send + Sync + 'static {
     fn end(&self, connection: &Connection, if_dead: Option<(u8, Duration)>) -> End;
 
     /// Connects to port 445; whether that was possible.
-    fn probe(&self, address: IpAddr) -> Answer<bool>;
+    fn probe(&self, address: ScopedAddr) -> Answer<bool>;
 
     /// Looks up the addresses of a name, in the order of the system's resolver.
     fn look_up(&self, name: SmolStr) -> Answer<Vec<IpAddr>>;
@@ -172,9 +173,9 @@ impl Network for System {
         }
     }
 
-    fn probe(&self, address: IpAddr) -> Answer<bool> {
+    fn probe(&self, address: ScopedAddr) -> Answer<bool> {
         Box::pin(async move {
-            let connect = TcpStream::connect((address, SMB_PORT));
+            let connect = TcpStream::connect(address.with_port(SMB_PORT));
             match timeout(pace::PROBE_LIMIT, connect).await {
                 Ok(Ok(stream)) => {
                     // With a reset: nothing is left of it, here or there.

@@ -75,7 +75,7 @@ impl View {
         let (_, mounts) = self.mounts.as_ref().filter(|(at, _)| *at >= since)?;
         let share = mount.share_name().map_or("", |name| name.as_str());
         let of_it = mounts.iter().filter(|it| it.is_share(mount.net_name(), share));
-        let mut addresses = of_it.filter_map(CifsMount::address).peekable();
+        let mut addresses = of_it.filter_map(|it| Some(it.address()?.address())).peekable();
         let first = *addresses.peek()?;
         Some(addresses.find(|it| *it == usual).unwrap_or(first))
     }

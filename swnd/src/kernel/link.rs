@@ -193,16 +193,18 @@ impl<T: Transport, K> Link<T, K> {
         self.events.pop_front()
     }
 
-    /// Gives the kernel a notification for its registration `id`. The kernel has
+    /// Gives the kernel a notification for its registration `id`, whose mount's address is on
+    /// the link `scope_id`, where it is good on one only. The kernel has
     /// acted on it when this returns, which can take seconds where it waits for the
     /// lock of a connection; its answer follows as an event, with the token.
     pub fn notify(
         &mut self,
         id: u32,
         notification: &Notification,
+        scope_id: u32,
         token: K,
     ) -> Result<(), NotifyError> {
-        let sequence = self.encode(id, notification)?;
+        let sequence = self.encode(id, notification, scope_id)?;
         self.transport.send(&self.message)?;
         self.pending.push(sequence, Request::Notification(token));
         Ok(())
@@ -214,9 +216,10 @@ impl<T: Transport, K> Link<T, K> {
         &mut self,
         id: u32,
         notification: &Notification,
+        scope_id: u32,
         token: K,
     ) -> Result<Prepared, NotifyError> {
-        let sequence = self.encode(id, notification)?;
+        let sequence = self.encode(id, notification, scope_id)?;
         // The answer may be there before the call returns.
         self.pending.push(sequence, Request::Notification(token));
         Ok(Prepared { sequence, message: std::mem::take(&mut self.message) })
@@ -228,10 +231,15 @@ impl<T: Transport, K> Link<T, K> {
     }
 
     /// Encodes a notification into `message`; returns its sequence number.
-    fn encode(&mut self, id: u32, notification: &Notification) -> Result<u32, NotifyError> {
+    fn encode(
+        &mut self,
+        id: u32,
+        notification: &Notification,
+        scope_id: u32,
+    ) -> Result<u32, NotifyError> {
         let family = self.family.ok_or(NotifyError::Down)?;
         let sequence = self.next_sequence();
-        message::encode_notify(&mut self.message, family, sequence, id, notification)?;
+        message::encode_notify(&mut self.message, family, sequence, id, notification, scope_id)?;
         log::debug!("SWN_NOTIFY {}", Hex(&self.message));
         Ok(sequence)
     }

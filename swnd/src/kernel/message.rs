@@ -5,8 +5,8 @@ use crate::mount::MountKind;
 use neli::consts::nl::NlmF;
 use neli::neli_enum;
 use smol_str::SmolStr;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use swnclient::{Notification, RegistrationRequest, Secret};
+use std::net::{IpAddr, Ipv6Addr};
+use swnclient::{Notification, RegistrationRequest, ScopedAddr, Secret};
 
 /// `CIFS_GENL_NAME`.
 pub const FAMILY: &str = "cifs";
@@ -180,7 +180,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Returns the address of [`Attribute::Ip`], which must be there.
-    pub fn address(&self) -> Result<IpAddr, DecodeError> {
+    pub fn address(&self) -> Result<ScopedAddr, DecodeError> {
         let attribute = Attribute::Ip;
         let payload = self.get(attribute).ok_or(DecodeError::Missing(attribute))?;
         let storage: &[u8; SOCKADDR_STORAGE] =
@@ -189,13 +189,15 @@ impl<'a> Fields<'a> {
     }
 
     fn request(&self) -> Result<RegistrationRequest, DecodeError> {
+        let address = self.address()?;
         Ok(RegistrationRequest {
             net_name: self
                 .string(Attribute::NetName)?
                 .ok_or(DecodeError::Missing(Attribute::NetName))?
                 .into(),
             share_name: self.string(Attribute::ShareName)?.map(Into::into),
-            ip_address: Some(self.address()?),
+            ip_address: Some(address.address()),
+            scope_id: address.scope_id(),
             net_name_notify: self.flag(Attribute::NetNameNotify),
             share_name_notify: self.flag(Attribute::ShareNameNotify),
             ip_notify: self.flag(Attribute::IpNotify),
@@ -248,13 +250,15 @@ pub fn decode(payload: &[u8]) -> Result<KernelMessage, DecodeError> {
 }
 
 /// Writes `SWN_NOTIFY` for the family with the id `family`, asking for the
-/// kernel's answer, in place of what `bytes` holds.
+/// kernel's answer, in place of what `bytes` holds. `scope_id` is the link of the mount's
+/// address, where it is good on one link only.
 pub fn encode_notify(
     bytes: &mut Vec<u8>,
     family: u16,
     sequence: u32,
     id: u32,
     notification: &Notification,
+    scope_id: u32,
 ) -> Result<(), EncodeError> {
     let flags = NlmF::REQUEST | NlmF::ACK;
     let mut message = MessageWriter::new(bytes, family, flags, sequence, Command::Notify);
@@ -267,7 +271,7 @@ pub fn encode_notify(
     };
     message.attribute(Attribute::NotificationType, &kind.to_ne_bytes())?;
     if let Some(address) = to {
-        message.attribute(Attribute::Ip, &encode_address(*address))?;
+        message.attribute(Attribute::Ip, &encode_address(ScopedAddr::new(*address, scope_id)))?;
     }
     if let Notification::ResourceChange { name, state } = notification {
         message.text(Attribute::ResourceName, cut(name, RESOURCE_NAME_MAX))?;
@@ -278,14 +282,14 @@ pub fn encode_notify(
 
 /// An address as a `struct sockaddr_storage`. The port stays zero: the kernel
 /// puts in the port of the mount.
-pub fn encode_address(address: IpAddr) -> [u8; SOCKADDR_STORAGE] {
+pub fn encode_address(address: ScopedAddr) -> [u8; SOCKADDR_STORAGE] {
     let mut storage = [0; SOCKADDR_STORAGE];
     let mut put = |offset: usize, bytes: &[u8]| {
         for (to, from) in storage.iter_mut().skip(offset).zip(bytes) {
             *to = *from;
         }
     };
-    match address {
+    match address.address() {
         IpAddr::V4(v4) => {
             put(0, &AF_INET.to_ne_bytes());
             put(4, &v4.octets());
@@ -293,19 +297,23 @@ pub fn encode_address(address: IpAddr) -> [u8; SOCKADDR_STORAGE] {
         IpAddr::V6(v6) => {
             put(0, &AF_INET6.to_ne_bytes());
             put(8, &v6.octets());
+            put(24, &address.scope_id().to_ne_bytes());
         }
     }
     storage
 }
 
-fn decode_address(storage: &[u8; SOCKADDR_STORAGE]) -> Result<IpAddr, DecodeError> {
+fn decode_address(storage: &[u8; SOCKADDR_STORAGE]) -> Result<ScopedAddr, DecodeError> {
     let [f0, f1, _, _, a, b, c, d, rest @ ..] = storage;
     match u16::from_ne_bytes([*f0, *f1]) {
-        AF_INET => Ok(Ipv4Addr::new(*a, *b, *c, *d).into()),
-        AF_INET6 => match rest.first_chunk::<16>() {
-            Some(octets) => Ok(Ipv6Addr::from(*octets).into()),
-            None => Err(DecodeError::AddressFamily(AF_INET6)),
-        },
+        AF_INET => Ok(IpAddr::from([*a, *b, *c, *d]).into()),
+        AF_INET6 => {
+            let read = rest.split_first_chunk::<16>().and_then(|(octets, rest)| {
+                let scope_id = u32::from_ne_bytes(*rest.first_chunk()?);
+                Some(ScopedAddr::new(Ipv6Addr::from(*octets).into(), scope_id))
+            });
+            read.ok_or(DecodeError::AddressFamily(AF_INET6))
+        }
         other => Err(DecodeError::AddressFamily(other)),
     }
 }

@@ -25,7 +25,8 @@ impl Table {
         let mut all = self.others.remove(&id).unwrap_or_default();
         all.extend(self.entries.remove(&id));
         // There is one registration for each address.
-        let is_here = |it: &Entry| it.request.ip_address == request.ip_address;
+        let by = |it: &RegistrationRequest| it.ip_address.map(|address| it.scoped(address));
+        let is_here = |it: &Entry| by(&it.request) == by(request);
         let (mut here, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_here);
         if !others.is_empty() {
             self.others.insert(id, others);

@@ -7,7 +7,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swnclient::{Event, EventSink, Notification, RegistrationId, ResourceState};
+use swnclient::{Event, EventSink, Notification, RegistrationId, ResourceState, ScopedAddr};
 use swnd::adoption::mounts::{MountList, OpenMounts};
 use swnd::adoption::{FIRST_ADOPTED, Found, Rule, Rules, Watch};
 use swnd::authentication::Policy;
@@ -85,7 +85,7 @@ impl Network for Blind {
         End::Impossible
     }
 
-    fn probe(&self, _: IpAddr) -> Answer<bool> {
+    fn probe(&self, _: ScopedAddr) -> Answer<bool> {
         Box::pin(std::future::ready(true))
     }
 

@@ -83,6 +83,7 @@ pub(super) fn request(net_name: &str, address: &str) -> RegistrationRequest {
         net_name: net_name.into(),
         share_name: Some("data".into()),
         ip_address: Some(address.parse().unwrap()),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: false,

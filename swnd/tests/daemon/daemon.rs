@@ -473,3 +473,27 @@ mod any_history {
         }
     }
 }
+
+#[tokio::test]
+async fn a_mount_by_an_address_of_a_link_stays_on_its_link() {
+    let mut bench = Bench::new(StandInKernel::with_module()).await;
+    let mounted = request("witclu", "fe80::1").on_link(3);
+    let id = bench.kernel.mount(&mounted, &auth("swnuser"));
+    bench.settle().await;
+    let calls = bench.daemon.client().take_calls();
+    let [Call::Register(registration, asked, ..)] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!(*asked, mounted);
+    bench.report(*registration, client_move("fe80::2"));
+    bench.settle().await;
+    assert_eq!(bench.taken(), [(id, client_move("fe80::2"))]);
+    // The kernel asks by the address that it was given.
+    let calls = bench.daemon.client().take_calls();
+    let Some(Call::Register(_, asked, ..)) = calls.last() else { panic!("{calls:?}") };
+    assert_eq!(*asked, request("witclu", "fe80::2").on_link(3));
+    // The same address on another link is another server.
+    bench.kernel.mount(&request("other", "fe80::2").on_link(4), &auth("swnuser"));
+    bench.settle().await;
+    let calls = bench.daemon.client().take_calls();
+    let [Call::Register(_, asked, ..)] = &calls[..] else { panic!("{calls:?}") };
+    assert_eq!(*asked, request("other", "fe80::2").on_link(4));
+}

@@ -17,6 +17,7 @@ fn request(net_name: &str) -> RegistrationRequest {
         net_name: net_name.into(),
         share_name: Some("data".into()),
         ip_address: Some("10.77.0.101".parse().unwrap()),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: false,
@@ -162,7 +163,7 @@ fn a_notification_is_acted_on_before_the_call_returns_and_answered_after() {
         name: "NODE".into(),
         state: swnclient::ResourceState::Unavailable,
     };
-    link.notify(id, &notification, 40).unwrap();
+    link.notify(id, &notification, 0, 40).unwrap();
     let taken = kernel.take_notifications();
     assert_eq!(taken.len(), 1);
     assert_eq!((taken[0].id, &taken[0].notification), (id, &notification));
@@ -175,8 +176,8 @@ fn answers_are_matched_to_what_they_answer() {
     let mut link = link_up(&kernel);
     let id = kernel.mount(&request("witclu"), &auth());
     events(&mut link);
-    link.notify(id, &client_move(), 40).unwrap();
-    link.notify(99, &client_move(), 41).unwrap();
+    link.notify(id, &client_move(), 0, 40).unwrap();
+    link.notify(99, &client_move(), 0, 41).unwrap();
     let answers: Vec<_> = events(&mut link)
         .into_iter()
         .filter_map(|event| match event {
@@ -193,7 +194,7 @@ fn a_client_move_is_followed_by_unregister_register_and_the_answer() {
     let mut link = link_up(&kernel);
     let id = kernel.mount(&request("witclu"), &auth());
     events(&mut link);
-    link.notify(id, &client_move(), 40).unwrap();
+    link.notify(id, &client_move(), 0, 40).unwrap();
     let events = events(&mut link);
     assert_eq!(events.len(), 3);
     assert_eq!(events[0], LinkEvent::Message(KernelMessage::Unregister { id }));
@@ -225,7 +226,7 @@ fn a_notification_that_was_prepared_is_answered_once_it_is_sent() {
     let mut link = link_up(&kernel);
     let id = kernel.mount(&request("witclu"), &auth());
     events(&mut link);
-    let prepared = link.prepare(id, &client_move(), 40).unwrap();
+    let prepared = link.prepare(id, &client_move(), 0, 40).unwrap();
     assert!(kernel.take_notifications().is_empty());
     prepared.send(&**link.transport()).unwrap();
     assert_eq!(kernel.take_notifications().len(), 1);
@@ -233,7 +234,7 @@ fn a_notification_that_was_prepared_is_answered_once_it_is_sent() {
     let answer = LinkEvent::Answer(KernelAnswer { token: 40, result: Ok(()) });
     assert_eq!(answered.last(), Some(&answer));
     // Of one that could not be sent nothing is left.
-    let prepared = link.prepare(id, &client_move(), 41).unwrap();
+    let prepared = link.prepare(id, &client_move(), 0, 41).unwrap();
     link.not_sent(&prepared);
     prepared.send(&**link.transport()).unwrap();
     assert_eq!(events(&mut link), []);
@@ -244,7 +245,7 @@ fn without_the_module_a_notification_is_refused() {
     let kernel = StandInKernel::new();
     let mut link = Link::open(kernel.clone()).unwrap();
     events(&mut link);
-    let error = link.notify(1, &client_move(), 40).unwrap_err();
+    let error = link.notify(1, &client_move(), 0, 40).unwrap_err();
     assert!(matches!(error, NotifyError::Down), "{error}");
 }
 
@@ -285,7 +286,7 @@ fn an_answer_before_an_overrun_is_not_lost_with_it() {
     let id = kernel.mount(&request("a"), &auth());
     events(&mut link);
     let ip_change = Notification::IpChange { address: "::1".parse().unwrap() };
-    link.notify(id, &ip_change, 40).unwrap();
+    link.notify(id, &ip_change, 0, 40).unwrap();
     kernel.lose(1);
     kernel.mount(&request("b"), &auth());
     let events = events(&mut link);

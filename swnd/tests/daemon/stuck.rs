@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
-use swnclient::{Event, EventSink, Notification, RegistrationId};
+use swnclient::{Event, EventSink, Notification, RegistrationId, ScopedAddr};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer};
 use swnd::failover::driver::{Answer, Network, Observed};
@@ -69,7 +69,7 @@ impl Network for Served {
         End::Gone
     }
 
-    fn probe(&self, _: IpAddr) -> Answer<bool> {
+    fn probe(&self, _: ScopedAddr) -> Answer<bool> {
         Box::pin(ready(true))
     }
 

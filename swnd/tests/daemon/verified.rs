@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swnclient::{Event, EventSink, Notification, ResourceState};
+use swnclient::{Event, EventSink, Notification, ResourceState, ScopedAddr};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer};
 use swnd::failover::driver::{Answer, Network, Observed};
@@ -50,7 +50,7 @@ impl Network for Blind {
         End::Impossible
     }
 
-    fn probe(&self, _: IpAddr) -> Answer<bool> {
+    fn probe(&self, _: ScopedAddr) -> Answer<bool> {
         self.answered.store(true, Ordering::Relaxed);
         Box::pin(std::future::ready(true))
     }

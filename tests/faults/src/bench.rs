@@ -83,6 +83,7 @@ impl Bench {
             net_name: "cluster.example.test".into(),
             share_name: Some(format!("data{}", mount.0).into()),
             ip_address: Some(served_by),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

@@ -5,7 +5,8 @@
 //! being sent, as the kernel does.
 
 use crate::message::{
-    decode_lookup, decode_notify, encode_answer, encode_family, encode_registration,
+    decode_lookup, decode_notify, decode_scope_id, encode_answer, encode_family,
+    encode_registration,
 };
 use neli::consts::genl::CtrlCmd;
 use rustix::io::Errno;
@@ -15,7 +16,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use swnclient::{Notification, RegistrationRequest};
+use swnclient::{Notification, RegistrationRequest, ScopedAddr};
 use swnd::kernel::KernelAuth;
 use swnd::kernel::ctrl::{self, Family};
 use swnd::kernel::link::{Datagram, Transport};
@@ -336,8 +337,10 @@ impl State {
         let (id, notification) = decode_notify(payload).map_err(|_| Errno::INVAL)?;
         let registration = self.registrations.get(&id).ok_or(Errno::INVAL)?;
         if let Notification::ClientMove { address } = notification {
-            if registration.request.ip_address != Some(address) {
-                self.move_to(id, address);
+            let scope_id = decode_scope_id(payload);
+            let (now, then) = (&registration.request, ScopedAddr::new(address, scope_id));
+            if now.ip_address.map(|address| now.scoped(address)) != Some(then) {
+                self.move_to(id, then);
             }
         }
         self.taken.push(Taken { at: Instant::now(), id, notification });
@@ -346,11 +349,12 @@ impl State {
 
     /// `cifs_swn_reconnect`: a registration that others use too keeps its
     /// number, and no unregister message is sent for it.
-    fn move_to(&mut self, id: u32, address: IpAddr) {
+    fn move_to(&mut self, id: u32, address: ScopedAddr) {
         let Some(mut registration) = self.registrations.get(&id).cloned() else {
             return;
         };
-        registration.request.ip_address = Some(address);
+        registration.request.ip_address = Some(address.address());
+        registration.request.scope_id = address.scope_id();
         let id = if registration.references == 1 {
             self.release(id);
             self.insert(registration)

@@ -6,5 +6,6 @@ mod message;
 
 pub use kernel::{StandInKernel, Taken};
 pub use message::{
-    decode_lookup, decode_notify, encode_answer, encode_family, encode_registration,
+    decode_lookup, decode_notify, decode_scope_id, encode_answer, encode_family,
+    encode_registration,
 };

@@ -34,7 +34,7 @@ pub fn encode_registration(
         message.text(Attribute::ShareName, share)?;
     }
     if let Some(address) = request.ip_address {
-        message.attribute(Attribute::Ip, &encode_address(address))?;
+        message.attribute(Attribute::Ip, &encode_address(request.scoped(address)))?;
     }
     for (flag, attribute) in [
         (request.net_name_notify, Attribute::NetNameNotify),
@@ -92,12 +92,18 @@ pub fn decode_notify(payload: &[u8]) -> Result<(u32, Notification), DecodeError>
                     .ok_or(DecodeError::Value(Attribute::ResourceState, code))?
             },
         },
-        2 => Notification::ClientMove { address: fields.address()? },
-        3 => Notification::ShareMove { address: fields.address()? },
-        4 => Notification::IpChange { address: fields.address()? },
+        2 => Notification::ClientMove { address: fields.address()?.address() },
+        3 => Notification::ShareMove { address: fields.address()?.address() },
+        4 => Notification::IpChange { address: fields.address()?.address() },
         other => return Err(DecodeError::Value(Attribute::NotificationType, other)),
     };
     Ok((fields.integer(Attribute::RegistrationId)?, notification))
+}
+
+/// Decodes the link of the address in a `SWN_NOTIFY`; 0 where there is none.
+pub fn decode_scope_id(payload: &[u8]) -> u32 {
+    let address = Fields::new(payload).and_then(|fields| fields.address());
+    address.map_or(0, |address| address.scope_id())
 }
 
 /// Decodes the name in a [`ctrl::lookup`].

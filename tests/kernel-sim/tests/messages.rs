@@ -24,7 +24,7 @@ fn payload(datagram: &[u8]) -> &[u8] {
 
 fn notify(sequence: u32, id: u32, notification: &Notification) -> Vec<u8> {
     let mut bytes = Vec::new();
-    encode_notify(&mut bytes, 0x1d, sequence, id, notification).unwrap();
+    encode_notify(&mut bytes, 0x1d, sequence, id, notification, 0).unwrap();
     bytes
 }
 
@@ -78,6 +78,7 @@ fn any_request() -> impl Strategy<Value = RegistrationRequest> {
             net_name: net_name.into(),
             share_name: share_name.map(Into::into),
             ip_address: Some(address),
+            scope_id: 0,
             net_name_notify: net,
             share_name_notify: share,
             ip_notify: ip,

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Ipv4Addr;
-use std::process::{Child, ChildStdin, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -32,12 +33,25 @@ impl LabClient {
         options: &[&str],
         environment: &[(&str, &str)],
     ) -> LabClient {
-        let program = beside_test("lab-client");
-        let mut process = cluster
-            .client(program.to_str().expect("the target directory's name is text"))
-            .args([name, &address.to_string()])
-            .args(options)
-            .envs(environment.iter().copied())
+        let mut command = cluster.client(&program());
+        command.args([name, &address.to_string()]).args(options).envs(environment.iter().copied());
+        Self::spawn(&mut command)
+    }
+
+    /// Starts one that calls itself `name` and registers for the share of the cluster's name, which has the addresses
+    /// of the file `hosts`.
+    ///
+    /// # Panics
+    /// Where it can't be started.
+    pub fn start_by_name(cluster: &Cluster, name: &str, hosts: &Path) -> LabClient {
+        let mut command = cluster.client("unshare");
+        let run = "mount --bind \"$1\" /etc/hosts && exec \"$2\" \"$3\" -";
+        command.args(["--mount", "sh", "-c", run, "sh"]).arg(hosts).args([&program(), name]);
+        Self::spawn(&mut command)
+    }
+
+    fn spawn(command: &mut Command) -> LabClient {
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -87,6 +101,12 @@ impl LabClient {
     pub fn seen(&self) -> &str {
         &self.seen
     }
+}
+
+/// The program.
+fn program() -> String {
+    let program = beside_test("lab-client");
+    program.to_str().expect("the target directory's name is text").to_owned()
 }
 
 impl Drop for LabClient {

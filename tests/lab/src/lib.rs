@@ -29,7 +29,7 @@ pub use cluster::Cluster;
 pub use connection::Connection;
 pub use guest::{Guest, Output, Process};
 pub use mount::{Mount, MountOptions};
-pub use namespace::in_client_namespace;
+pub use namespace::{in_client_namespace, in_node_namespace};
 pub use netlink::{Attributes, Message, sockaddr_storage};
 pub use swnd::Swnd;
 pub use wait::wait_until;

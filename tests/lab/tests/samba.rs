@@ -62,6 +62,7 @@ fn lives(cluster: &Cluster, config: Config) {
                         net_name: CLUSTER_NAME.into(),
                         share_name: Some(SHARE.into()),
                         ip_address: Some(from),
+                        scope_id: 0,
                         net_name_notify: true,
                         share_name_notify: true,
                         ip_notify: true,

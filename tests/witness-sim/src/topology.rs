@@ -99,6 +99,10 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// The link that addresses of the cluster which are good on one link only (`fe80::/10`)
+    /// are on, as clients number their interfaces.
+    pub const LINK: u32 = 7;
+
     pub(crate) fn new(config: &ClusterConfig) -> Self {
         let mut this = Self {
             nodes: Vec::new(),
@@ -168,7 +172,8 @@ impl Topology {
 
     /// What a connection to `to` meets: who answers there, and how.
     pub fn reach(&self, to: SocketAddr) -> (Reach, Option<(NodeId, Service)>) {
-        let Some(address) = self.address(to.ip()).filter(|address| address.online) else {
+        let is_there = |address: &&Address| address.online && is_on_link(to);
+        let Some(address) = self.address(to.ip()).filter(is_there) else {
             return (Reach::Silent, None);
         };
         let Some(node) = self.node(address.owner) else {
@@ -246,5 +251,13 @@ impl Topology {
             moves.push((address.ip, *to));
         }
         moves
+    }
+}
+
+/// Whether a client reaches the cluster by this address, where it has it.
+fn is_on_link(to: SocketAddr) -> bool {
+    match to {
+        SocketAddr::V6(to) if to.ip().is_unicast_link_local() => to.scope_id() == Topology::LINK,
+        _ => true,
     }
 }

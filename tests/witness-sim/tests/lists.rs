@@ -30,6 +30,7 @@ fn all_registrations_at_a_node_have_its_last_list() {
                 net_name: "cluster.example.test".into(),
                 share_name: Some(format!("data{id}").into()),
                 ip_address: Some(IpAddr::from([10, 0, 0, 11])),
+                scope_id: 0,
                 net_name_notify: true,
                 share_name_notify: true,
                 ip_notify: true,

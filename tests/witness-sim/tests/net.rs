@@ -211,6 +211,7 @@ async fn the_library_tells_which_nodes_a_registration_s_cluster_has() {
         net_name: "cluster.example.test".into(),
         share_name: None,
         ip_address: Some(first),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: false,
         ip_notify: false,

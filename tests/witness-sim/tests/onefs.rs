@@ -35,6 +35,7 @@ fn mount(world: &mut World<Client>, client: ClientId, id: u64, serving: NodeId) 
             net_name: "cluster.example.test".into(),
             share_name: Some("data".into()),
             ip_address: Some(address(serving)),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

@@ -22,6 +22,7 @@ fn world() -> (World<Client>, ClientId) {
             net_name: "cluster.example.test".into(),
             share_name: Some("data".into()),
             ip_address: Some(IpAddr::from([10, 0, 0, 11])),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

@@ -31,6 +31,7 @@ fn mount(world: &mut World<Client>, client: ClientId) {
             net_name: "cluster.example.test".into(),
             share_name: Some("data".into()),
             ip_address: Some(IpAddr::from([10, 0, 0, 11])),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

@@ -40,6 +40,7 @@ fn mount_as(world: &mut Swn, served_by: u8, client_name: ClientName, seed: u64) 
             net_name: "cluster.example.test".into(),
             share_name: Some("data".into()),
             ip_address: Some(ip(served_by)),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

@@ -25,6 +25,7 @@ pub(super) fn mount(share: &str) -> Mount {
         net_name: NAME.into(),
         share_name: Some(share.into()),
         ip_address: None,
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: false,

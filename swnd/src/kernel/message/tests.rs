@@ -7,6 +7,7 @@ fn request() -> RegistrationRequest {
         net_name: "witclu".into(),
         share_name: Some("data".into()),
         ip_address: Some("10.77.0.101".parse().unwrap()),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: false,
@@ -79,7 +80,34 @@ fn an_ipv6_address_is_taken_from_behind_port_and_flow_label() {
     let KernelMessage::Register { request, .. } = message else {
         panic!("{message:?}");
     };
-    assert_eq!(request.ip_address, Some("fd00::5".parse().unwrap()));
+    assert_eq!((request.ip_address, request.scope_id), (Some("fd00::5".parse().unwrap()), 0));
+}
+
+#[test]
+fn the_link_of_an_address_that_is_good_on_one_only_goes_both_ways() {
+    let ([f0, f1], [s0, s1, s2, s3]) = (10u16.to_ne_bytes(), 0x0102_0304u32.to_ne_bytes());
+    let mut ip = sockaddr(&[f0, f1, 0x01, 0xbd, 9, 9, 9, 9, 0xfe, 0x80]);
+    ip[23] = 5;
+    ip[24..28].copy_from_slice(&[s0, s1, s2, s3]);
+    let id = 7u32.to_ne_bytes();
+    let message = decode(&raw(1, &register(&id, &ip))).unwrap();
+    let KernelMessage::Register { request, .. } = message else {
+        panic!("{message:?}");
+    };
+    let expected = (Some("fe80::5".parse().unwrap()), 0x0102_0304);
+    assert_eq!((request.ip_address, request.scope_id), expected);
+    let moved = Notification::ClientMove { address: "fe80::6".parse().unwrap() };
+    let mut bytes = Vec::new();
+    encode_notify(&mut bytes, 0x1d, 5, 7, &moved, request.scope_id).unwrap();
+    // Behind the headers, two integers and the attribute's own header.
+    let written = &bytes[16 + 4 + 8 + 8 + 4..];
+    assert_eq!(written[..2], [f0, f1]);
+    assert_eq!((written[8], written[23]), (0xfe, 6));
+    assert_eq!(written[24..28], [s0, s1, s2, s3]);
+    // An address that is good everywhere has none.
+    let moved = Notification::ClientMove { address: "fd00::6".parse().unwrap() };
+    encode_notify(&mut bytes, 0x1d, 5, 7, &moved, request.scope_id).unwrap();
+    assert_eq!(bytes[16 + 4 + 8 + 8 + 4..][24..28], [0; 4]);
 }
 
 #[test]
@@ -199,7 +227,7 @@ fn a_password_shows_in_no_debug_output() {
 
 fn notify(sequence: u32, id: u32, notification: &Notification) -> Vec<u8> {
     let mut bytes = Vec::new();
-    encode_notify(&mut bytes, 0x1d, sequence, id, notification).unwrap();
+    encode_notify(&mut bytes, 0x1d, sequence, id, notification, 0).unwrap();
     bytes
 }
 

@@ -112,6 +112,7 @@ fn mount(world: &mut World<Client>, client: ClientId, served_by: IpAddr) {
             net_name: "cluster.example.test".into(),
             share_name: Some("data".into()),
             ip_address: Some(served_by),
+            scope_id: 0,
             net_name_notify: true,
             share_name_notify: true,
             ip_notify: true,

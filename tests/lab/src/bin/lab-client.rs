@@ -2,7 +2,7 @@
 //! and prints a line for each event.
 //!
 //! `lab-client NAME ADDRESS [spnego] [integrity]` calls itself NAME and registers for the lab's share, served by
-//! ADDRESS. On stdin, one command a line:
+//! ADDRESS, or with `-` by an address that the cluster's name has. On stdin, one command a line:
 //!
 //! | command | |
 //! | --- | --- |
@@ -48,7 +48,11 @@ fn main() -> io::Result<()> {
     let request = RegistrationRequest {
         net_name: CLUSTER_NAME.into(),
         share_name: Some(SHARE.into()),
-        ip_address: Some(address.parse().map_err(io::Error::other)?),
+        ip_address: match address.as_str() {
+            "-" => None,
+            address => Some(address.parse().map_err(io::Error::other)?),
+        },
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,

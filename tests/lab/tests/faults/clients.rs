@@ -82,6 +82,7 @@ fn run(sinks: Vec<(Ipv4Addr, Log)>, mut stopped: UnboundedReceiver<()>) {
                 net_name: CLUSTER_NAME.into(),
                 share_name: Some(SHARE.into()),
                 ip_address: Some(address.into()),
+                scope_id: 0,
                 net_name_notify: true,
                 share_name_notify: true,
                 ip_notify: true,

@@ -20,6 +20,7 @@
 //!         net_name: "cluster.example.test".into(),
 //!         share_name: Some("data".into()),
 //!         ip_address: served_by,
+//!         scope_id: 0,
 //!         net_name_notify: true,
 //!         share_name_notify: true,
 //!         ip_notify: false,

@@ -60,6 +60,7 @@ fn request(number: u64, subnet: [u8; 3]) -> RegistrationRequest {
         net_name: "cluster.example.test".into(),
         share_name: Some(format!("data{number}").into()),
         ip_address: Some([a, b, c, 10 + node].into()),
+        scope_id: 0,
         net_name_notify: true,
         share_name_notify: true,
         ip_notify: true,
