@@ -22,11 +22,11 @@ struct Outcome {
     all: Duration,
 }
 
-/// Registers for so many shares at once, by one client, and looks at the cluster before it
-/// ends them.
+/// Registers for so many shares at once, by so many clients that know nothing of each other,
+/// and looks at the cluster before it ends them.
 fn register(
     cluster: &Cluster,
-    count: usize,
+    (clients, count): (usize, usize),
     credentials: &Credentials,
     look: impl FnOnce() + Send,
 ) -> Outcome {
@@ -35,12 +35,16 @@ fn register(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let (sender, mut events) = mpsc::unbounded_channel();
-            let config = Config { client_name: "crowd".into(), ..Config::default() };
-            let client = Client::start(config, move |_, event| {
-                let _ = sender.send(event);
-            });
+            let start_client = |_| {
+                let config = Config { client_name: "crowd".into(), ..Config::default() };
+                let sender = sender.clone();
+                Client::start(config, move |_, event| {
+                    let _ = sender.send(event);
+                })
+            };
+            let clients: Vec<Client> = (0..clients).map(start_client).collect();
             let start = Instant::now();
-            for number in 0..count {
+            for (number, client) in (0..count).zip(clients.iter().cycle()) {
                 let request = RegistrationRequest::new(CLUSTER_NAME)
                     .share(format!("data{number}"))
                     .served_by(serves);
@@ -64,34 +68,52 @@ fn register(
                 }
             }
             look();
-            client.shutdown(LIMIT).await;
+            for client in clients {
+                client.shutdown(LIMIT).await;
+            }
             outcome
         })
     })
 }
 
-fn storm(count: usize) {
+fn storm(clients: usize, count: usize, is_cold: bool) -> Vec<String> {
     let cluster = Cluster::fresh();
+    if is_cold {
+        (0..Cluster::NODES).for_each(|node| cluster.restart_dcerpcd(node));
+    }
     let user = Credentials::Ntlm(NtlmCredentials::from_password(USER, "", PASSWORD));
-    let Outcome { failures, half, all, .. } = register(&cluster, count, &user, || {
+    let Outcome { failures, half, all, .. } = register(&cluster, (clients, count), &user, || {
         assert_eq!(cluster.registrations().len(), count);
     });
-    println!("{count} at once: half after {half:.1?}, all after {all:.1?}");
-    assert_eq!(failures, [""; 0], "{} retries", failures.len());
+    println!("{count} of {clients} at once: half after {half:.1?}, all after {all:.1?}");
+    println!("{} retries", failures.len());
     wait_until("nothing is registered", LIMIT, || match cluster.registrations().len() {
         0 => Ok(()),
         left => Err(format!("{left} are left")),
     });
+    failures
 }
 
 #[test]
 fn a_thousand_registrations_at_once_are_made_without_a_retry() {
-    storm(1000);
+    assert_eq!(storm(1, 1000, false), [""; 0]);
 }
 
 #[test]
 fn five_thousand_registrations_at_once_are_made_without_a_retry() {
-    storm(5000);
+    assert_eq!(storm(1, 5000, false), [""; 0]);
+}
+
+#[test]
+fn a_thousand_at_once_at_services_that_have_just_started_are_made_without_a_retry() {
+    assert_eq!(storm(1, 1000, true), [""; 0]);
+}
+
+#[test]
+fn thirty_clients_at_once_at_services_that_have_just_started_are_all_registered() {
+    for failure in storm(30, 30, true) {
+        println!("{failure}");
+    }
 }
 
 /// Of the letters whose capitals Samba and the kernel don't have: two of Romanian, and others
@@ -115,7 +137,7 @@ fn a_user_whose_name_has_letters_without_capitals_is_registered_with_either_tabl
         cluster.node(cluster.any_node(), &["sh", "-c", &add]);
         for table in [Uppercase::Samba, Uppercase::Linux] {
             let user = NtlmCredentials::from_password(&name, "", PASSWORD).with_uppercase(table);
-            let outcome = register(&cluster, 1, &Credentials::Ntlm(user), || {
+            let outcome = register(&cluster, (1, 1), &Credentials::Ntlm(user), || {
                 assert_eq!(cluster.registrations().len(), 1, "{name}");
             });
             assert_eq!(outcome.failures, [""; 0], "{name}, {table:?}");
