@@ -84,7 +84,7 @@ fn full_name(host: &str) -> Option<SmolStr> {
 }
 
 /// Whether an address is one of this machine's. Nothing is sent.
-pub(crate) fn is_own_address(scoped: ScopedAddr) -> bool {
+pub fn is_own_address(scoped: ScopedAddr) -> bool {
     let address = scoped.address();
     let is_bindable = |address: SocketAddr| UdpSocket::bind(address).is_ok();
     // Of documentation.

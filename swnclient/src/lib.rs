@@ -8,7 +8,7 @@ mod host;
 mod sink;
 
 pub use client::{Client, Registration};
-pub use host::host_name;
+pub use host::{host_name, is_own_address};
 pub use sink::EventSink;
 pub use swnclient_proto::{
     AuthLevel, Awaited, Call, ClientName, Config, ConfigError, Credentials, Error, Event,

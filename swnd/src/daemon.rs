@@ -19,6 +19,7 @@ pub use crate::status::Status;
 use crate::table::{Forward, Outcome, Registrar, Table};
 use std::convert::Infallible;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use swnclient::{Client, Event, EventSink, Notification, RegistrationId};
@@ -329,7 +330,7 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
     ) -> Self {
         let (failover, network) = match mode {
             Mode::Forward => (None, None),
-            Mode::Verified(network) => (Some(Failover::default()), Some(network)),
+            Mode::Verified(network) => (Some(Failover::new(is_own_address)), Some(network)),
         };
         let shared = Arc::new(Shared {
             transport: Arc::clone(link.transport()),
@@ -471,4 +472,9 @@ pub async fn serve(settings: Settings, sources: Sources) -> Result<(), LinkError
     service_manager::stopping();
     daemon.client().shutdown(SHUTDOWN_LIMIT).await;
     outcome
+}
+
+/// Whether an address is this machine's.
+fn is_own_address(address: IpAddr) -> bool {
+    swnclient::is_own_address(address.into())
 }

@@ -74,10 +74,18 @@ pub struct Failover {
     /// The connections of new mounts must be looked at.
     wants_look: bool,
     own_watch: Option<Instant>,
+    /// Which addresses are this machine's.
+    is_own: Option<fn(IpAddr) -> bool>,
     actions: VecDeque<Action>,
 }
 
 impl Failover {
+    /// Without mounts. `is_own` tells which addresses are this machine's: no mount is moved
+    /// to one, unless it is by one.
+    pub fn new(is_own: fn(IpAddr) -> bool) -> Self {
+        Self { is_own: Some(is_own), ..Self::default() }
+    }
+
     /// The kernel's module is gone, and every mount of its own with it. Actions that are
     /// under way may give their results still.
     pub fn clear(&mut self) {
@@ -86,8 +94,8 @@ impl Failover {
             self.unmounted(id);
         }
         if self.mounts.is_empty() {
-            let Self { sight, looking, has_resolver, .. } = *self;
-            *self = Self { sight, looking, has_resolver, ..Self::default() };
+            let Self { sight, looking, has_resolver, is_own, .. } = *self;
+            *self = Self { sight, looking, has_resolver, is_own, ..Self::default() };
         }
     }
 
@@ -188,6 +196,7 @@ impl Failover {
     pub fn looked_up(&mut self, name: &SmolStr, addresses: &[IpAddr], now: Instant) {
         let incidents: Vec<IpAddr> = self.incidents.keys().copied().collect();
         for incident in incidents {
+            let addresses = self.targets(incident, addresses);
             self.with(incident, now, |incident, _| incident.looked_up(name, addresses));
         }
     }
@@ -195,8 +204,17 @@ impl Failover {
     /// The result of [`Action::List`].
     pub fn listed(&mut self, id: u32, addresses: &[IpAddr], now: Instant) {
         if let Some(Mounted { mount, address, .. }) = self.mounts.get(&id).cloned() {
+            let addresses = self.targets(address, addresses);
             self.with(address, now, |incident, _| incident.listed(&mount, addresses));
         }
+    }
+
+    /// Those of the addresses that a mount by `from` may be moved to, as far as it matters
+    /// whose they are.
+    fn targets(&self, from: IpAddr, addresses: &[IpAddr]) -> Vec<IpAddr> {
+        let is_own = |address: IpAddr| self.is_own.is_some_and(|is_own| is_own(address));
+        let may_be_own = is_own(from);
+        addresses.iter().copied().filter(|address| may_be_own || !is_own(*address)).collect()
     }
 
     /// The result of [`Action::Notify`]: whether the kernel has accepted it.

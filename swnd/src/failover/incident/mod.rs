@@ -198,13 +198,13 @@ impl Incident {
         self.probes.result(address, answered, now);
     }
 
-    pub(super) fn looked_up(&mut self, name: &SmolStr, addresses: &[IpAddr]) {
-        self.by_name.insert(name.clone(), addresses.to_vec());
+    pub(super) fn looked_up(&mut self, name: &SmolStr, addresses: Vec<IpAddr>) {
+        self.by_name.insert(name.clone(), addresses);
     }
 
-    pub(super) fn listed(&mut self, mount: &Mount, addresses: &[IpAddr]) {
+    pub(super) fn listed(&mut self, mount: &Mount, addresses: Vec<IpAddr>) {
         if self.mounts.contains(mount) {
-            self.by_witness.insert(mount.clone(), addresses.to_vec());
+            self.by_witness.insert(mount.clone(), addresses);
         }
     }
 

@@ -159,6 +159,30 @@ fn the_nearest_address_of_the_same_family_is_tried_first() {
 }
 
 #[test]
+fn no_mount_is_steered_to_this_machine_itself_unless_it_is_by_it() {
+    for (own, expected) in [(None, ip(2)), (Some(2), ip(3)), (Some(1), ip(2))] {
+        fn second(address: IpAddr) -> bool {
+            address == ip(2)
+        }
+        fn both(address: IpAddr) -> bool {
+            [ip(1), ip(2)].contains(&address)
+        }
+        let mut world = World::new();
+        world.failover.is_own = match own {
+            None => None,
+            Some(2) => Some(second),
+            Some(_) => Some(both),
+        };
+        world.named = vec![ip(2), ip(3)];
+        world.kill(ip(1));
+        world.run(S(1));
+        world.unavailable(1);
+        world.run(S(10));
+        assert_eq!(world.served_by(0), Some(expected), "{own:?}: {:#?}", world.lines);
+    }
+}
+
+#[test]
 fn an_ordered_move_is_made_when_the_target_answers_and_ends_the_old_connection_after_it() {
     let mut world = World::new();
     world.kill(ip(2));
