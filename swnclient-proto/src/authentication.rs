@@ -12,12 +12,25 @@ use zeroize::Zeroizing;
 /// The service that a witness is authenticated as ([MS-SWN] 3.2.4).
 pub(crate) const SERVICE: &str = "cifs";
 
+/// Returns a handshake with a server of the cluster `net_name`, as the client makes it: for
+/// calls beside it.
+///
+/// # Errors
+/// [`Error::NoRandom`].
+pub fn handshake(
+    credentials: &Credentials,
+    net_name: &str,
+    config: &Config,
+) -> Result<Box<dyn Handshake>, Error> {
+    handshake_with(credentials, service_hosts(net_name, None), config)
+}
+
 /// Returns a handshake with a server that is known by these names, the last of
 /// which is the net name.
 ///
 /// # Errors
 /// [`Error::NoRandom`].
-pub(crate) fn handshake(
+pub(crate) fn handshake_with(
     credentials: &Credentials,
     hosts: Vec<SmolStr>,
     config: &Config,

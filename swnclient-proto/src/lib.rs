@@ -24,6 +24,7 @@ pub mod wire;
 pub use api::{
     Credentials, Event, Interface, Notification, RegistrationId, RegistrationRequest, ResourceState,
 };
+pub use authentication::handshake;
 pub use client::Client;
 pub use client_name::{ClientName, FullName};
 pub use config::{Config, ConfigError};

@@ -277,7 +277,7 @@ impl Link {
             ..AssociationConfig::new(interface)
         };
         let hosts = service_hosts(&self.target, self.group_name.as_deref());
-        let handshake = authentication::handshake(self.credentials.get(), hosts, config)?;
+        let handshake = authentication::handshake_with(self.credentials.get(), hosts, config)?;
         Ok((association, Some(handshake)))
     }
 

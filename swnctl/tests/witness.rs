@@ -22,7 +22,11 @@ struct Bench {
 
 impl Bench {
     async fn start(name: &str, password: &str) -> Self {
-        let mut config = ClusterConfig::new(Profile::Samba, 3, unused_subnet());
+        let config = ClusterConfig::new(Profile::Samba, 3, unused_subnet());
+        Self::with(name, password, config).await
+    }
+
+    async fn with(name: &str, password: &str, mut config: ClusterConfig) -> Self {
         config.mapper_port = MAPPER_PORT;
         let net_name = config.net_name.to_lowercase().to_string();
         let addresses = [1, 2, 3].map(|n| config.address(NodeId(n)).unwrap());
@@ -93,6 +97,28 @@ async fn a_password_that_is_refused_is_told() {
     let answers: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
     assert_eq!(answers.len(), 1, "{json}");
     assert!(!answers[0]["error"].is_null());
+}
+
+#[tokio::test]
+async fn an_endpoint_mapper_that_wants_to_know_who_asks_is_told() {
+    let wary = || {
+        let mut config = ClusterConfig::new(Profile::Windows2012R2, 3, unused_subnet());
+        config.traits.mapper_wants_logon = true;
+        config
+    };
+    let bench = Bench::with("wary", "secret", wary()).await;
+    let (code, json) = bench.output("interfaces", &["--every-node", "--json"]).await;
+    assert_eq!(code, Some(0), "{json}");
+    drop(bench);
+    // Once refused, the credentials are not presented to another node.
+    let bench = Bench::with("wary-refused", "wrong", wary()).await;
+    let (code, json) = bench.output("interfaces", &["--every-node", "--json"]).await;
+    assert_eq!(code, Some(1), "{json}");
+    let answers: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!(answers.len(), 1, "{json}");
+    let error = answers[0]["error"].as_str().unwrap();
+    assert!(error.contains("the endpoint mapper refuses the credentials"), "{error}");
+    assert!(error.contains("RestrictRemoteClients"), "{error}");
 }
 
 #[tokio::test]

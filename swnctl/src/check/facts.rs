@@ -177,15 +177,21 @@ impl Facts {
         let answering = ports.iter().filter(|it| it.port == SMB_PORT && it.answers.is_ok());
         let clocks = answering.filter_map(clock).collect();
         let lists = credentials.as_ref().map(ask);
-        let registered = credentials.zip(lists.as_ref()).and_then(|(credentials, lists)| {
-            register(lists, &credentials, &net_name, &share_name, mapper)
-        });
+        let registered =
+            credentials.as_ref().zip(lists.as_ref()).and_then(|(credentials, lists)| {
+                register(lists, credentials, &net_name, &share_name, mapper)
+            });
+        // What was refused once is not presented again.
+        let is_refused = lists.iter().flatten().any(|it| it.refused);
+        let login = credentials.as_ref().filter(|_| !is_refused);
+        let login = login.map(|credentials| call::Login { credentials, net_name: &net_name });
+        let services = services.map(|it| Service::of(it.address, mapper, login)).collect();
         Some(Self {
             lists,
             registered,
             clocks,
             kernel: None,
-            services: services.map(|it| Service::of(it.address, mapper)).collect(),
+            services,
             ports,
             guarded: family::needs_privilege("cifs", NOTIFY),
             same_namespace: pid.and_then(same_namespace),
@@ -262,8 +268,8 @@ fn register(
 
 impl Service {
     /// Asks the endpoint mapper of a node, and connects to the port that it names.
-    pub(super) fn of(address: IpAddr, mapper: u16) -> Self {
-        let port = call::service_port(address, mapper).map_err(|error| error.to_string());
+    pub(super) fn of(address: IpAddr, mapper: u16, login: Option<call::Login<'_>>) -> Self {
+        let port = call::service_port(address, mapper, login).map_err(|error| error.to_string());
         let answers = match &port {
             Ok(port) => call::connect_service(address, *port),
             Err(_) => return Self { address, port, answers: Ok(()) },

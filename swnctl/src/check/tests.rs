@@ -338,7 +338,7 @@ async fn the_witness_service_of_a_node_is_looked_for_through_its_mapper() {
     config.mapper_port = MAPPER_PORT;
     let address = config.address(NodeId(1)).unwrap();
     let cluster = RunningCluster::start(config).await.unwrap();
-    let ask = |port| tokio::task::spawn_blocking(move || Service::of(address, port));
+    let ask = |port| tokio::task::spawn_blocking(move || Service::of(address, port, None));
     let found = ask(MAPPER_PORT).await.unwrap();
     assert!(found.port.is_ok() && found.answers.is_ok(), "{found:?}");
     let silent = ask(1).await.unwrap().port.unwrap_err();

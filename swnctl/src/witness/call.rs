@@ -1,27 +1,24 @@
 //! One call to one node, step by step, waiting for each.
 
-use dcerpc_proto::association::{Association, AssociationConfig, AssociationError, Event};
+use dcerpc_proto::association::{
+    Association, AssociationConfig, AssociationError, Event, FaultStatus,
+};
 use dcerpc_proto::epm::{self, EptMap};
-use dcerpc_proto::security::kerberos::{KerberosErrorKind, KerberosInitiator};
-use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
-use dcerpc_proto::security::spnego::SpnegoInitiator;
+use dcerpc_proto::pdu::RejectReason;
+use dcerpc_proto::security::kerberos::KerberosErrorKind;
 use dcerpc_proto::security::{Handshake, SecurityError};
 use dcerpc_proto::{Operation, ResponseError};
-use smol_str::SmolStr;
 use std::fmt::{self, Display};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::time::{Duration, Instant, SystemTime};
-use swnclient::Credentials;
+use std::time::{Duration, Instant};
+use swnclient::{Config, Credentials};
 use swnclient_proto::wire::{
     self, GetInterfaceList, Interface, Register, RegisterEx, UnRegister, Version,
 };
-use zeroize::Zeroizing;
 
 /// How long a connection may take, and each answer.
 const LIMIT: Duration = Duration::from_secs(5);
-/// The service that a witness authenticates as.
-const SERVICE: &str = "cifs";
 
 /// Where a call to a node has failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +36,18 @@ pub enum CallFailed {
     /// The endpoint mapper knows no witness service.
     #[error("{address} has no witness service: {error}")]
     NoService {
+        /// The node.
+        address: IpAddr,
+        /// What it says.
+        error: String,
+    },
+    /// The endpoint mapper wants to know who asks.
+    #[error(
+        "the endpoint mapper of {address} wants to know who asks ({error}): its policy \
+         RestrictRemoteClients (\"Restrict Unauthenticated RPC clients\") keeps others out; \
+         give --credentials, --user, --ccache or --keytab"
+    )]
+    WaryMapper {
         /// The node.
         address: IpAddr,
         /// What it says.
@@ -72,11 +81,27 @@ pub enum CallFailed {
 pub struct Refusal {
     text: String,
     kerberos: Option<KerberosErrorKind>,
+    /// It says: access denied.
+    is_denied: bool,
 }
 
 impl Refusal {
     fn new(error: &dyn Display) -> Self {
-        Self { text: error.to_string(), kerberos: None }
+        Self { text: error.to_string(), kerberos: None, is_denied: false }
+    }
+
+    fn of_fault(status: FaultStatus) -> Self {
+        Self { is_denied: status.is_access_denied(), ..Self::new(&status) }
+    }
+
+    /// The same of an endpoint mapper.
+    fn of_mapper(self) -> Self {
+        let text = format!(
+            "the endpoint mapper refuses the credentials ({}); check them, and the policy \
+             RestrictRemoteClients (\"Restrict Unauthenticated RPC clients\") of the server",
+            self.text
+        );
+        Self { text, ..self }
     }
 
     /// Returns what Kerberos says, where it is that.
@@ -97,21 +122,52 @@ impl From<AssociationError> for Refusal {
             AssociationError::Security(SecurityError::Kerberos(error)) => Some(error.kind()),
             _ => None,
         };
-        Self { kerberos, ..Self::new(&error) }
+        let is_denied = match &error {
+            AssociationError::AccessDenied(status) => status.is_access_denied(),
+            AssociationError::Rejected(reason) => *reason == RejectReason::InvalidChecksum,
+            AssociationError::Security(SecurityError::Credentials(_)) => true,
+            _ => false,
+        };
+        Self { kerberos, is_denied, ..Self::new(&error) }
     }
 }
 
-/// Asks a node's endpoint mapper for the port of its witness service.
+/// Asks a node's endpoint mapper for the port of its witness service: without saying who
+/// asks, and where it wants to know that, with `login`.
 ///
 /// # Errors
-/// [`CallFailed::Mapper`] and [`CallFailed::NoService`].
-pub fn service_port(address: IpAddr, mapper: u16) -> Result<u16, CallFailed> {
-    let failed =
-        |error: io::Error| CallFailed::Mapper { address, port: mapper, error: error.to_string() };
-    let stream = connect(address, mapper).map_err(failed)?;
-    let config = AssociationConfig::new(epm::INTERFACE);
-    invoke(stream, config, None, &EptMap::new(wire::INTERFACE))
-        .map_err(|error| CallFailed::NoService { address, error: error.text })
+/// [`CallFailed::Mapper`], [`CallFailed::NoService`], [`CallFailed::WaryMapper`], and
+/// [`CallFailed::Service`] where it refuses the login.
+pub fn service_port(
+    address: IpAddr,
+    mapper: u16,
+    login: Option<Login<'_>>,
+) -> Result<u16, CallFailed> {
+    let ask = |handshake: Option<Box<dyn Handshake>>| {
+        let failed = |error: io::Error| CallFailed::Mapper {
+            address,
+            port: mapper,
+            error: error.to_string(),
+        };
+        let stream = connect(address, mapper).map_err(failed)?;
+        let config = AssociationConfig::new(epm::INTERFACE);
+        Ok(invoke(stream, config, handshake, &EptMap::new(wire::INTERFACE)))
+    };
+    let error = match ask(None)? {
+        Ok(port) => return Ok(port),
+        Err(error) => error,
+    };
+    let refused = |error| CallFailed::Service { address, error };
+    match login {
+        _ if !error.is_denied => Err(CallFailed::NoService { address, error: error.text }),
+        None => Err(CallFailed::WaryMapper { address, error: error.text }),
+        Some(login) => {
+            ask(Some(login.handshake().map_err(refused)?))?.map_err(|error| match error.is_denied {
+                true => refused(error.of_mapper()),
+                false => CallFailed::NoService { address, error: error.text },
+            })
+        }
+    }
 }
 
 /// Whether a node's witness service takes a connection.
@@ -136,10 +192,10 @@ pub fn interfaces(
     credentials: &Credentials,
     net_name: &str,
 ) -> Result<Vec<Interface>, CallFailed> {
-    let stream = connect_service(address, service_port(address, mapper)?)?;
+    let login = Login { credentials, net_name };
+    let stream = connect_service(address, service_port(address, mapper, Some(login))?)?;
     let failed = |error| CallFailed::Service { address, error };
-    let handshake =
-        handshake(credentials, net_name).map_err(|error| failed(Refusal::new(&error)))?;
+    let handshake = login.handshake().map_err(failed)?;
     let config = AssociationConfig::new(wire::INTERFACE);
     invoke(stream, config, Some(handshake), &GetInterfaceList).map_err(failed)
 }
@@ -151,25 +207,20 @@ fn connect(address: IpAddr, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn handshake(credentials: &Credentials, net_name: &str) -> Result<Box<dyn Handshake>, String> {
-    let net_name = net_name.to_lowercase();
-    let ntlm = |credentials: &NtlmCredentials| {
-        let mut random = Zeroizing::new([0; NtlmInitiator::RANDOM_LEN]);
-        getrandom::fill(random.as_mut_slice()).map_err(|error| error.to_string())?;
-        let ntlm = NtlmInitiator::new(credentials.clone(), &random, SystemTime::now());
-        Ok::<_, String>(Box::new(ntlm.for_service(&format!("{SERVICE}/{net_name}"))))
-    };
-    let hosts = || vec![SmolStr::from(&net_name)];
-    Ok(match credentials {
-        Credentials::Ntlm(credentials) => ntlm(credentials)?,
-        Credentials::Kerberos(credentials) => {
-            Box::new(KerberosInitiator::new(credentials.clone(), SERVICE, hosts()))
-        }
-        Credentials::Negotiate(first, second) => {
-            let kerberos = KerberosInitiator::new(first.clone(), SERVICE, hosts());
-            Box::new(SpnegoInitiator::new(vec![Box::new(kerberos), ntlm(second)?]))
-        }
-    })
+/// Who asks, and which cluster.
+#[derive(Debug, Clone, Copy)]
+pub struct Login<'a> {
+    /// What is authenticated with.
+    pub credentials: &'a Credentials,
+    /// The cluster's name.
+    pub net_name: &'a str,
+}
+
+impl Login<'_> {
+    fn handshake(&self) -> Result<Box<dyn Handshake>, Refusal> {
+        swnclient_proto::handshake(self.credentials, self.net_name, &Config::default())
+            .map_err(|error| Refusal::new(&error))
+    }
 }
 
 /// What is registered.
@@ -196,10 +247,10 @@ pub fn register(
     credentials: &Credentials,
     registering: &Registering<'_>,
 ) -> Result<Duration, CallFailed> {
-    let stream = connect_service(address, service_port(address, mapper)?)?;
+    let login = Login { credentials, net_name: registering.net_name };
+    let stream = connect_service(address, service_port(address, mapper, Some(login))?)?;
     let failed = |error| CallFailed::Service { address, error };
-    let handshake = handshake(credentials, registering.net_name)
-        .map_err(|error| failed(Refusal::new(&error)))?;
+    let handshake = login.handshake().map_err(failed)?;
     let config = AssociationConfig::new(wire::INTERFACE);
     let mut calls = Calls::new(stream, config, Some(handshake)).map_err(failed)?;
     let started = Instant::now();
@@ -265,7 +316,7 @@ impl Calls {
                     Event::Bound => {}
                     Event::Authenticate(job) => association.authenticated(job.run())?,
                     Event::Reply { reply, .. } => {
-                        let reply = reply.map_err(|error| Refusal::new(&error))?;
+                        let reply = reply.map_err(Refusal::of_fault)?;
                         return reply.decode::<O>().map_err(|error| Refusal::new(&error));
                     }
                 }
