@@ -40,11 +40,12 @@ impl Registrations {
         let Some(registration) = self.by_id.get_mut(&id) else {
             return;
         };
+        let length = reply.as_ref().map_or(0, |reply| reply.stub.len());
         let result = decode::<AsyncNotify>(witness, Call::AsyncNotify, reply);
         let previous = registration.previous_mut();
         if let Some(previous) = previous.filter(|it| it.awaits(link, call)) {
             previous.notify = None;
-            return self.on_previous_reply(id, witness, result, now);
+            return self.on_previous_reply(id, witness, (result, length), now);
         }
         let registered = registration.registered_mut();
         let Some(registered) = registered.filter(|it| it.awaits(link, call)) else {
@@ -53,9 +54,9 @@ impl Registrations {
         let Some((_, asked_at)) = registered.notify.take() else {
             return;
         };
+        let ask_at = registration.pace.asking.next(length, now);
         match result {
             Ok(Some(messages)) => {
-                let ask_at = registration.pace.asking.next(now);
                 self.report(id, Teller::Current, witness, messages, now);
                 match ask_at > now {
                     true => self.pause_notify(id, ask_at),
@@ -63,10 +64,13 @@ impl Registrations {
                 }
             }
             Ok(None) | Err(Error::Refused { status: Status::TIMEOUT, .. }) => {
-                if now.saturating_duration_since(asked_at) >= NOTIFY_INTERVAL {
-                    self.send_notify(id, now);
-                } else {
-                    self.pause_notify(id, now + NOTIFY_INTERVAL);
+                let ask_at = match now.saturating_duration_since(asked_at) >= NOTIFY_INTERVAL {
+                    true => ask_at,
+                    false => ask_at.max(now + NOTIFY_INTERVAL),
+                };
+                match ask_at > now {
+                    true => self.pause_notify(id, ask_at),
+                    false => self.send_notify(id, now),
                 }
             }
             Err(error) => self.registration_lost(id, error, now),
@@ -78,7 +82,7 @@ impl Registrations {
         &mut self,
         id: RegistrationId,
         witness: IpAddr,
-        result: Result<Option<NotifyMessages>, Error>,
+        (result, length): (Result<Option<NotifyMessages>, Error>, usize),
         now: Instant,
     ) {
         match result {
@@ -86,7 +90,7 @@ impl Registrations {
                 self.report(id, Teller::Previous, witness, messages, now);
                 let registration = self.by_id.get_mut(&id);
                 // One that has so much news is left for the new one.
-                if registration.is_some_and(|it| it.pace.asking.next(now) <= now) {
+                if registration.is_some_and(|it| it.pace.asking.next(length, now) <= now) {
                     self.to_ask_again.push_back((id, now));
                 }
             }

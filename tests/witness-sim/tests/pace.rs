@@ -4,10 +4,11 @@
 
 use std::net::IpAddr;
 use std::time::Duration;
-use swnclient_proto::{Client, Config};
+use swnclient_proto::wire::{NotifyMessages, Status};
+use swnclient_proto::{Client, Config, ResourceState};
 use swnclient_proto::{Credentials, NtlmCredentials, RegistrationId, RegistrationRequest};
 use witness_sim::world::{ClientId, NetworkConfig, World, WorldEvent};
-use witness_sim::{Cluster, ClusterConfig, Happening, Profile, Stage};
+use witness_sim::{Cluster, ClusterConfig, Happening, Profile, Stage, Step, Who};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -55,6 +56,26 @@ fn a_witness_that_answers_at_once_is_asked_ten_times_a_second_at_most() {
         let asked = count(&mut world, MINUTE, is_ask);
         assert!((30..=60 * per_second + 1).contains(&asked), "{what}: {asked}");
     }
+}
+
+#[test]
+fn a_witness_whose_answers_are_enormous_is_asked_ever_more_seldom() {
+    let (mut world, _) = world();
+    world.pass(10 * SECOND);
+    while world.poll_event().is_some() {}
+    // Half a megabyte, whenever it is asked.
+    let name = "n".repeat(250_000);
+    for second in 0..180 {
+        let name = format!("{second}{name}").into();
+        let change = NotifyMessages::ResourceChange(vec![(name, ResourceState::Unavailable)]);
+        world.run(Step::Answer { who: Who::All, notice: Ok::<_, Status>(Some(change)) });
+        world.pass(SECOND);
+    }
+    let answers = std::iter::from_fn(|| world.poll_event()).filter(|event| {
+        matches!(event, WorldEvent::Cluster(it) if matches!(it.what, Happening::Notified { .. }))
+    });
+    let answers = answers.count();
+    assert!((10..=20).contains(&answers), "{answers} in three minutes");
 }
 
 #[test]
