@@ -16,6 +16,8 @@ mod inbox;
 #[allow(dead_code, reason = "the target uses a part of it")]
 #[path = "../../swnclient-sys/src/registry/mod.rs"]
 mod registry;
+#[path = "../../swnclient-sys/src/sync.rs"]
+mod sync;
 
 mod association;
 mod c_library;

@@ -5,9 +5,10 @@
 //! by the thread that held it.
 
 use crate::backlog::KEPT;
+use crate::sync::{Mutex, MutexGuard};
 use core_client::{Event, RegistrationId};
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 /// From how many events on the inbox is searched for what is out of date.
 const CROWDED: usize = 1024;
@@ -55,10 +56,19 @@ impl<N: Notifier> Inbox<N> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets those that are notified from now on.
+    /// Sets those that are notified from now on; and notifies them where there is something
+    /// to take, which a loop may have left because of the lock that was held here.
     pub(crate) fn set_notifiers(&self, notifiers: Arc<[N]>) {
-        let before = std::mem::replace(&mut self.lock().notifiers, notifiers);
+        let mut inner = self.lock();
+        let before = std::mem::replace(&mut inner.notifiers, Arc::clone(&notifiers));
+        let is_left = inner.ended || !inner.events.is_empty();
+        drop(inner);
         drop(before);
+        if is_left {
+            for notifier in notifiers.iter() {
+                notifier.notify();
+            }
+        }
     }
 
     /// Adds an event. On the engine's thread.
@@ -105,7 +115,7 @@ impl<N: Notifier> Inbox<N> {
         let mut inner = match self.inner.try_lock() {
             Ok(inner) => inner,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // It is posting, and notifies then.
+            // What holds it notifies then.
             Err(TryLockError::WouldBlock) => return true,
         };
         std::mem::swap(&mut inner.events, events);
@@ -193,6 +203,15 @@ mod tests {
         inbox.post(FIRST, failed());
         inbox.post(SECOND, failed());
         assert_eq!(notified.got.load(Relaxed), 2);
+    }
+
+    #[test]
+    fn a_loop_that_comes_is_notified_of_what_is_there() {
+        let inbox = Arc::new(Inbox::default());
+        inbox.post(FIRST, failed());
+        let comes = Arc::new(Loop { inbox: Arc::downgrade(&inbox), got: AtomicUsize::new(0) });
+        inbox.set_notifiers(Arc::new([Arc::clone(&comes)]));
+        assert_eq!(comes.got.load(Relaxed), 1);
     }
 
     #[test]

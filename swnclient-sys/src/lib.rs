@@ -18,5 +18,6 @@ mod ffi;
 mod inbox;
 mod registry;
 mod report;
+mod sync;
 mod system;
 mod witness_client;
