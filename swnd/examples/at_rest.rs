@@ -8,21 +8,18 @@
 //!
 //!     strace -f -r -p PID
 
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, numbered_mount, start_daemon};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, RegistrationRequest, Secret};
-use swnd::authentication::Policy;
-use swnd::daemon::{Daemon, Mode, Observer, Status};
+use swnclient::Config;
+use swnd::daemon::Mode;
 use swnd::failover::driver::System;
-use swnd::kernel::{KernelAuth, Link};
-use swnd::report::Report;
 use tokio::runtime::Builder;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use witness_sim::net::{RunningCluster, unused_subnet};
 use witness_sim::{ClusterConfig, Profile};
 
@@ -67,33 +64,18 @@ async fn cluster() -> Outcome<()> {
     Ok(())
 }
 
-struct Watcher(watch::Sender<usize>);
-
-impl Observer for Watcher {
-    fn report(&self, _report: &Report) {}
-
-    fn status(&self, status: Status) {
-        self.0.send_replace(status.registered);
-    }
-}
-
 async fn rest(subnet: &str, mounts: usize, time: Duration) -> Outcome<()> {
     let kernel = StandInKernel::with_module();
-    kernel.set_room(mounts.max(1000) * 2);
-    let link = Link::open(kernel.clone())?;
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
-    let (registered, mut watched) = watch::channel(0);
     let mode = Mode::Verified(Arc::new(System::open()));
-    let daemon = Daemon::new(link, Watcher(registered), Policy::default(), mode, |sink| {
-        Client::start(config, sink)
-    });
-    let daemon = tokio::spawn(async move { daemon.run().await });
-    // It joins the group first.
-    tokio::task::yield_now().await;
+    let (daemon, mut status) = start_daemon(&kernel, mounts, config, mode).await?;
     for number in 0..mounts {
-        kernel.mount(&request(subnet, number)?, &auth());
+        let node = number % usize::from(NODES) + 1;
+        let address: IpAddr = format!("{subnet}.{}", 10 + node).parse()?;
+        let (request, auth) = numbered_mount(number, address);
+        kernel.mount(&request, &auth);
     }
-    watched.wait_for(|registered| *registered == mounts).await?;
+    status.wait_for(|status| status.registered == mounts).await?;
     // A thread of its own keeps the time: no timer of the event loop does.
     let (done, over) = oneshot::channel::<()>();
     std::thread::spawn(move || {
@@ -118,26 +100,4 @@ fn wake_ups() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
     line.trim().parse().ok()
-}
-
-fn request(subnet: &str, number: usize) -> Outcome<RegistrationRequest> {
-    let node = number % usize::from(NODES) + 1;
-    let address: IpAddr = format!("{subnet}.{}", 10 + node).parse()?;
-    Ok(RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: Some(format!("data{number}").into()),
-        ip_address: Some(address),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    })
-}
-
-fn auth() -> KernelAuth {
-    KernelAuth::Ntlm {
-        user: Some("alice".into()),
-        domain: Some("EXAMPLE".into()),
-        password: Some(Secret::new("secret")),
-    }
 }

@@ -5,20 +5,16 @@
 //!
 //! The clusters are a process of their own. It prints what docs/hostile-servers.md has.
 
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, numbered_mount, start_daemon};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, RegistrationRequest, Secret};
-use swnd::authentication::Policy;
-use swnd::daemon::{Daemon, Mode, Observer, Status};
-use swnd::kernel::{KernelAuth, Link};
-use swnd::report::Report;
+use swnclient::Config;
+use swnd::daemon::Mode;
 use tokio::runtime::Builder;
-use tokio::sync::watch;
 use witness_sim::net::{RunningCluster, unused_subnet};
 use witness_sim::{ClusterConfig, Destination, NodeId, Profile, Step, Who};
 
@@ -111,16 +107,6 @@ async fn clusters() -> Outcome<()> {
     }
 }
 
-struct Watcher(watch::Sender<Status>);
-
-impl Observer for Watcher {
-    fn report(&self, _report: &Report) {}
-
-    fn status(&self, status: Status) {
-        self.0.send_replace(status);
-    }
-}
-
 async fn load(
     subnets: &[String],
     mounts: usize,
@@ -128,20 +114,12 @@ async fn load(
     mut change: impl FnMut() -> Outcome<usize>,
 ) -> Outcome<()> {
     let kernel = StandInKernel::with_module();
-    kernel.set_room(mounts.max(1000) * 2);
-    let link = Link::open(kernel.clone())?;
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
-    let (sender, mut watched) = watch::channel(Status { up: false, mounts: 0, registered: 0 });
-    let daemon = Daemon::new(link, Watcher(sender), Policy::default(), Mode::Forward, |sink| {
-        Client::start(config, sink)
-    });
-    let daemon = tokio::spawn(async move { daemon.run().await });
-    // It joins the group first.
-    tokio::task::yield_now().await;
+    let (daemon, mut watched) = start_daemon(&kernel, mounts, config, Mode::Forward).await?;
 
     let started = Instant::now();
     for number in 0..mounts {
-        kernel.mount(&request(subnets, number)?, &auth());
+        mount(&kernel, subnets, number)?;
     }
     let mut first = None;
     let all = watched.wait_for(|status| {
@@ -185,7 +163,7 @@ async fn load(
         match number % 4 {
             0 => kernel.inject(Some(0), vec![0xa5; number % 300]),
             1 => kernel.inject(Some(77), vec![0; 40]),
-            2 => drop(kernel.mount(&request(subnets, number % mounts)?, &auth())),
+            2 => mount(&kernel, subnets, number % mounts)?,
             // A command that the family does not have.
             _ => kernel.inject(Some(0), unknown_command(kernel.family_id().unwrap_or_default())),
         }
@@ -222,26 +200,12 @@ fn usage(when: &str) -> Outcome<()> {
     Ok(())
 }
 
-fn request(subnets: &[String], number: usize) -> Outcome<RegistrationRequest> {
+fn mount(kernel: &StandInKernel, subnets: &[String], number: usize) -> Outcome<()> {
     // The nodes that serve are in order.
     let node = number / CLUSTERS % usize::from(NODES - HOSTILE) + 1;
     let subnet = subnets.get(number % CLUSTERS).ok_or("no cluster")?;
     let address: IpAddr = format!("{subnet}.{}", 10 + node).parse()?;
-    Ok(RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: Some(format!("data{number}").into()),
-        ip_address: Some(address),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    })
-}
-
-fn auth() -> KernelAuth {
-    KernelAuth::Ntlm {
-        user: Some("alice".into()),
-        domain: Some("EXAMPLE".into()),
-        password: Some(Secret::new("secret")),
-    }
+    let (request, auth) = numbered_mount(number, address);
+    kernel.mount(&request, &auth);
+    Ok(())
 }

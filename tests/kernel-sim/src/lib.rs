@@ -3,9 +3,11 @@
 
 mod kernel;
 mod message;
+mod watched;
 
 pub use kernel::{StandInKernel, Taken};
 pub use message::{
     decode_lookup, decode_notify, decode_scope_id, encode_answer, encode_family,
     encode_registration,
 };
+pub use watched::{numbered_mount, start_daemon};
