@@ -23,6 +23,7 @@ mod association;
 mod c_library;
 mod client;
 mod control;
+mod files;
 mod handshake;
 mod kernel;
 mod script;

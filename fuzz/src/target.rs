@@ -1,6 +1,6 @@
 //! The targets.
 
-use crate::{association, c_library, client, control, handshake, kernel, script, seeds};
+use crate::{association, c_library, client, control, files, handshake, kernel, script, seeds};
 use dcerpc_proto::Operation;
 use dcerpc_proto::epm::EptMap;
 use dcerpc_proto::ndr::{Endian, Reader};
@@ -30,6 +30,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "control", run: control::control, seeds: control::seeds },
     Target { name: "client", run: client::client, seeds: client::seeds },
     Target { name: "c_inbox", run: c_library::c_inbox, seeds: c_library::seeds },
+    Target { name: "settings", run: files::settings, seeds: files::settings_seeds },
+    Target { name: "tables", run: files::tables, seeds: files::tables_seeds },
     Target { name: "script", run: script::script, seeds: script::seeds },
 ];
 

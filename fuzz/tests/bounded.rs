@@ -108,5 +108,7 @@ bounded! {
     control
     client
     c_inbox
+    settings
+    tables
     script
 }
