@@ -160,7 +160,6 @@ impl Bench {
 
 const CLUSTER: &str = "70 25 0:44 / /mnt rw - cifs //witclu/data rw,vers=3.1.1,addr=10.77.0.101";
 
-#[cfg(feature = "kerberos")]
 #[tokio::test]
 async fn a_mount_is_watched_for_as_long_as_it_is_there() {
     // Without the family, as a kernel without the option has it.
@@ -182,7 +181,6 @@ async fn a_mount_is_watched_for_as_long_as_it_is_there() {
     bench.until(0).await;
 }
 
-#[cfg(feature = "kerberos")]
 #[tokio::test]
 async fn the_end_of_the_kernels_family_is_no_end_of_what_is_adopted() {
     let mut bench = Bench::new(StandInKernel::with_module());
@@ -196,7 +194,6 @@ async fn the_end_of_the_kernels_family_is_no_end_of_what_is_adopted() {
     assert_eq!(left.iter().map(|it| it.kind).collect::<Vec<_>>(), [MountKind::Adopted]);
 }
 
-#[cfg(feature = "kerberos")]
 #[tokio::test]
 async fn the_kernel_is_told_nothing_about_a_mount_that_is_adopted() {
     let mut bench = Bench::new(StandInKernel::with_module());
@@ -214,7 +211,6 @@ async fn the_kernel_is_told_nothing_about_a_mount_that_is_adopted() {
     assert_eq!(bench.kernel.take_notifications().len(), 0);
 }
 
-#[cfg(feature = "kerberos")]
 #[tokio::test]
 async fn other_rules_and_credentials_count_at_once() {
     let mut bench = Bench::new(StandInKernel::new());
@@ -229,7 +225,6 @@ async fn other_rules_and_credentials_count_at_once() {
     bench.until(1).await;
 }
 
-#[cfg(feature = "kerberos")]
 #[tokio::test]
 async fn the_kernel_may_ask_where_a_mount_that_is_adopted_is_served() {
     let mut bench = Bench::new(StandInKernel::new());

@@ -113,7 +113,11 @@ impl<'a> Writer<'a> {
         self.wait_for_bytes(self.bytes() + 10 * BLOCK);
     }
 
-    fn wait_for_bytes(&self, wanted: u64) {
+    /// Waits until the server has so many bytes.
+    ///
+    /// # Panics
+    /// After a minute, or where the writer has ended.
+    pub fn wait_for_bytes(&self, wanted: u64) {
         let limit = Duration::from_secs(60);
         assert!(
             self.reaches(wanted, limit),
@@ -138,9 +142,11 @@ impl<'a> Writer<'a> {
         true
     }
 
-    /// Makes an idle writer write ten blocks.
-    pub fn go(&self) {
+    /// Makes an idle writer write ten blocks; returns how many bytes there are then.
+    pub fn go(&self) -> u64 {
+        let wanted = self.bytes() + 10 * BLOCK;
         self.guest.ok(&format!("touch '{}'", self.go));
+        wanted
     }
 
     /// Stops it, and compares the file in the cluster's storage with what was written.
