@@ -104,3 +104,14 @@ fn failovers_of_too_many_addresses_wait_for_their_turn() {
     failover.handle_timeout(now);
     assert_eq!((failover.incidents.len(), failover.postponed.len()), (40, 0));
 }
+
+#[test]
+fn of_a_name_with_many_silent_addresses_few_are_asked_and_each_a_few_times_at_once() {
+    let mut world = World::new();
+    world.named = (1..=100).map(ip).collect();
+    world.alive.clear();
+    world.probe_takes = S(30);
+    world.unavailable(1);
+    world.run(S(20));
+    assert_eq!(world.probes_max, pace::CANDIDATES_MAX * usize::from(pace::PROBES_MAX));
+}

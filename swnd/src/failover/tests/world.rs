@@ -92,6 +92,8 @@ pub(super) struct World {
     /// The addresses that no mount is served by any more.
     pub(super) forgotten: Vec<IpAddr>,
     pub(super) probes_max: usize,
+    /// How long one goes on that is not answered.
+    pub(super) probe_takes: Duration,
     /// How long the kernel holds each notification.
     pub(super) notify_takes: Duration,
     /// How old a connection is when the kernel drops it, and whether it drops all.
@@ -131,6 +133,7 @@ impl World {
             lines: Vec::new(),
             forgotten: Vec::new(),
             probes_max: 0,
+            probe_takes: Duration::from_secs(1),
             notify_takes: Duration::from_millis(1),
             drops_after: Duration::ZERO,
             drops_all: false,
@@ -346,8 +349,13 @@ impl World {
 
     /// Does what the failover wants.
     pub(super) fn act(&mut self) {
+        let ms = Duration::from_millis;
+        // One that comes again at the same instant would never end.
+        let most = 100 + 10 * self.registrations.len();
+        let mut count = 0;
         while let Some(action) = self.failover.poll_action() {
-            let ms = Duration::from_millis;
+            count += 1;
+            assert!(count <= most, "{most} actions at one instant, then {action:?}");
             let (after, pending) = match action {
                 Action::Look(before) => {
                     let all = self.connections();
@@ -360,7 +368,8 @@ impl World {
                     (ms(2), Pending::Observe { debug_data, mounts })
                 }
                 Action::Probe(address) => {
-                    let takes = if self.alive.contains_key(&address) { ms(1) } else { ms(1000) };
+                    let is_alive = self.alive.contains_key(&address);
+                    let takes = if is_alive { ms(1) } else { self.probe_takes };
                     (takes, Pending::Probe(address))
                 }
                 Action::LookUp(name) => (ms(5), Pending::LookUp(name)),
