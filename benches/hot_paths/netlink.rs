@@ -2,13 +2,12 @@
 
 use bench::scenario::request;
 use criterion::Criterion;
-use kernel_sim::encode_registration;
+use kernel_sim::{encode_registration, known_account};
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use swnclient::{Notification, ResourceState};
 use swnd::kernel::message::{decode, encode_notify};
 use swnd::kernel::wire::Messages;
-use swnd::kernel::{KernelAuth, Secret};
 
 /// The number of the family, and the kernel's of a registration.
 const FAMILY: u16 = 0x21;
@@ -28,13 +27,9 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     }
     group.finish();
 
-    let auth = KernelAuth::Ntlm {
-        user: Some("alice".into()),
-        domain: Some("EXAMPLE".into()),
-        password: Some(Secret::new("secret")),
-    };
     let request = request("cluster.example.test", "data".into(), SERVES);
-    let datagram = encode_registration(FAMILY, ID, &request, Some(&auth)).expect("a message");
+    let datagram =
+        encode_registration(FAMILY, ID, &request, Some(&known_account())).expect("a message");
     criterion.bench_function("decode the kernel's registration", |bencher| {
         bencher.iter(|| {
             let message = Messages::new(black_box(&datagram)).next().expect("one message");

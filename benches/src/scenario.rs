@@ -19,15 +19,7 @@ pub trait Meter {
 
 /// What one mount asks for.
 pub fn request(net_name: &str, share: SmolStr, serves: IpAddr) -> RegistrationRequest {
-    RegistrationRequest {
-        net_name: net_name.into(),
-        share_name: Some(share),
-        ip_address: Some(serves),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    }
+    RegistrationRequest::new(net_name).share(share).served_by(serves).scale_out()
 }
 
 /// What a mount with `sec=ntlmssp` authenticates with.

@@ -30,15 +30,11 @@ async fn main() {
     if is_set("integrity") {
         config.auth_level = AuthLevel::Integrity;
     }
-    let request = RegistrationRequest {
-        net_name: net_name.into(),
-        share_name: Some(share.into()),
-        ip_address: address.parse().ok(),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
+    let Ok(serves) = address.parse() else {
+        eprintln!("{address} is no address");
+        std::process::exit(2);
     };
+    let request = RegistrationRequest::new(net_name).share(share).served_by(serves).scale_out();
     let start = Instant::now();
     let client = Client::start(config, move |_, event| {
         let elapsed = start.elapsed().as_secs_f64() * 1e3;

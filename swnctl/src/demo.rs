@@ -3,14 +3,14 @@
 
 use crate::out;
 use crate::terminal::{Colour, Terminal};
-use kernel_sim::{StandInKernel, Taken};
+use kernel_sim::{StandInKernel, Taken, known_account};
 use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, Notification, RegistrationRequest, Secret};
+use swnclient::{Client, Config, Notification, RegistrationRequest};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer};
-use swnd::kernel::{KernelAuth, Link};
+use swnd::kernel::Link;
 use swnd::report::Report;
 use tokio::sync::mpsc;
 use witness_sim::net::{RunningCluster, unused_subnet};
@@ -208,22 +208,12 @@ impl Scene {
     }
 
     fn mount(&self, address: IpAddr) -> u32 {
-        let request = RegistrationRequest {
-            net_name: self.net_name.clone(),
-            share_name: Some("data".into()),
-            ip_address: Some(address),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
-        let auth = KernelAuth::Ntlm {
-            user: Some("alice".into()),
-            domain: Some("EXAMPLE".into()),
-            password: Some(Secret::new("secret")),
-        };
+        let request = RegistrationRequest::new(self.net_name.clone())
+            .share("data")
+            .served_by(address)
+            .scale_out();
         self.kernel_says(format!(r"mounts \\{}\data from node1 ({address})", self.net_name));
-        self.kernel.mount(&request, &auth)
+        self.kernel.mount(&request, &known_account())
     }
 
     async fn unmount(mut self, id: u32) -> Result<(), String> {

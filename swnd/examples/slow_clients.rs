@@ -10,7 +10,7 @@
     reason = "an example that fails may say so by a panic"
 )]
 
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, known_account};
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
@@ -21,13 +21,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 use swnclient::{
     Credentials, Event, EventSink, Interface, Notification, RegistrationId, RegistrationRequest,
-    Secret,
 };
 use swnd::authentication::Policy;
 use swnd::control::{CLIENTS_MAX, Control, Monitors};
 use swnd::daemon::{Daemon, Mode, Observer};
 use swnd::failover::driver::Answer;
-use swnd::kernel::{KernelAuth, Link};
+use swnd::kernel::Link;
 use swnd::report::Report;
 use swnd::table::Registrar;
 
@@ -152,13 +151,8 @@ async fn main() {
         }
     };
     settle().await;
-    let auth = KernelAuth::Ntlm {
-        user: Some("alice".into()),
-        domain: Some("EXAMPLE".into()),
-        password: Some(Secret::new("secret")),
-    };
     let request = RegistrationRequest::new("cluster").share("data").served_by([10, 0, 0, 1].into());
-    kernel.mount(&request, &auth);
+    kernel.mount(&request, &known_account());
     settle().await;
 
     drop(times(&daemon, &mut events, &kernel, count / 10).await);

@@ -17,15 +17,10 @@ async fn a_process_without_descriptors_says_which_limit_to_raise() {
     let client = Client::start(Config::default(), move |id, event| {
         let _ = sender.send((id, event));
     });
-    let request = RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: Some("data".into()),
-        ip_address: "127.0.0.1".parse().ok(),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    };
+    let request = RegistrationRequest::new("cluster.example.test")
+        .share("data")
+        .served_by("127.0.0.1".parse().unwrap())
+        .scale_out();
     let before = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..before }).unwrap();
     let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");

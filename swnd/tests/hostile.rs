@@ -14,15 +14,14 @@
 mod apart;
 
 use apart::{Running, pump};
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, known_account};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::net::UnixDatagram as StdDatagram;
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, Notification, RegistrationRequest, ResourceState, Secret};
+use swnclient::{Client, Config, Notification, RegistrationRequest, ResourceState};
 use swnclient_proto::wire::{AddressInfo, NotifyMessages, Status};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, LogObserver, Mode};
-use swnd::kernel::KernelAuth;
 use swnd::options::{LogTarget, Seccomp};
 use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -216,23 +215,14 @@ fn observe(world: &World) -> Seen {
 }
 
 fn request(config: &ClusterConfig) -> RegistrationRequest {
-    RegistrationRequest {
-        net_name: config.net_name.clone(),
-        share_name: Some("data".into()),
-        ip_address: config.address(NodeId(1)),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    }
+    RegistrationRequest::new(config.net_name.clone())
+        .share("data")
+        .served_by(config.address(NodeId(1)).unwrap())
+        .scale_out()
 }
 
 async fn run(world: &World) -> Seen {
-    let auth = KernelAuth::Ntlm {
-        user: Some("alice".into()),
-        domain: Some("EXAMPLE".into()),
-        password: Some(Secret::new("secret")),
-    };
+    let auth = known_account();
     let config = |nodes| {
         let mut config = ClusterConfig::new(Profile::Samba, nodes, unused_subnet());
         config.mapper_port = MAPPER_PORT;

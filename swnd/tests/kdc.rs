@@ -81,15 +81,10 @@ async fn test() {
     let mut config = ClusterConfig::new(Profile::Samba, 3, unused_subnet());
     config.mapper_port = MAPPER_PORT;
     config.aliases = (0..WAITING).map(|n| format!("kerberos{n}").into()).collect();
-    let request = RegistrationRequest {
-        net_name: config.net_name.clone(),
-        share_name: Some("data".into()),
-        ip_address: config.address(NodeId(1)),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    };
+    let request = RegistrationRequest::new(config.net_name.clone())
+        .share("data")
+        .served_by(config.address(NodeId(1)).unwrap())
+        .scale_out();
     let _cluster = RunningCluster::start(config).await.unwrap();
     let (sender, mut events) = mpsc::unbounded_channel();
     let client = Config { mapper_port: MAPPER_PORT, ..Config::default() };

@@ -60,15 +60,10 @@ fn wrong(number: usize) -> Option<usize> {
 
 /// The mount of that number.
 fn mount(number: usize, subnet: [u8; 3]) -> (RegistrationRequest, KernelAuth) {
-    let mut request = RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: Some(format!("data{number}").into()),
-        ip_address: Some(ip(subnet, 11 + number % usize::from(NODES))),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    };
+    let mut request = RegistrationRequest::new("cluster.example.test")
+        .share(format!("data{number}"))
+        .served_by(ip(subnet, 11 + number % usize::from(NODES)))
+        .scale_out();
     let mut password = Some(Secret::new("secret"));
     match wrong(number) {
         None => {}

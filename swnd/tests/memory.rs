@@ -80,15 +80,10 @@ async fn parent(mechanisms: &[&str]) -> Found {
     let mut config = ClusterConfig::new(Profile::Samba, 3, unused_subnet());
     config.mapper_port = MAPPER_PORT;
     config.users = vec![User { name: USER.into(), domain: "".into(), password: PASSWORD.into() }];
-    let request = RegistrationRequest {
-        net_name: config.net_name.clone(),
-        share_name: Some("data".into()),
-        ip_address: config.address(NodeId(1)),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    };
+    let request = RegistrationRequest::new(config.net_name.clone())
+        .share("data")
+        .served_by(config.address(NodeId(1)).unwrap())
+        .scale_out();
     let auth = KernelAuth::Ntlm {
         user: Some(USER.into()),
         domain: None,

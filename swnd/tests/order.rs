@@ -3,16 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, known_account};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swnclient::{Client, Config, RegistrationRequest, Secret};
+use swnclient::{Client, Config, RegistrationRequest};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer};
+use swnd::kernel::Link;
 use swnd::kernel::link::{Datagram, Transport};
-use swnd::kernel::{KernelAuth, Link};
 use swnd::report::Report;
 use tokio::time::timeout;
 use witness_sim::net::{RunningCluster, unused_subnet};
@@ -114,21 +114,11 @@ async fn notifications() {
     // It joins the kernel's group.
     tokio::task::yield_now().await;
 
-    let request = RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: Some("data".into()),
-        ip_address: Some(serves),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    };
-    let auth = KernelAuth::Ntlm {
-        user: Some("alice".into()),
-        domain: Some("EXAMPLE".into()),
-        password: Some(Secret::new("secret")),
-    };
-    kernel.mount(&request, &auth);
+    let request = RegistrationRequest::new("cluster.example.test")
+        .share("data")
+        .served_by(serves)
+        .scale_out();
+    kernel.mount(&request, &known_account());
     let to: IpAddr = "192.0.2.1".parse().unwrap();
     for _ in 0..NOTIFICATIONS {
         let asked = |cluster: &witness_sim::Cluster| {

@@ -5,19 +5,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
 
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, known_account};
 use smol_str::SmolStr;
 use std::net::IpAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use swnclient::{Client, Config, RegistrationRequest, ScopedAddr, Secret};
+use swnclient::{Client, Config, RegistrationRequest, ScopedAddr};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer};
 use swnd::failover::driver::{Answer, Network, Observed};
 use swnd::failover::{Connection, End, Look};
-use swnd::kernel::{KernelAuth, Link};
+use swnd::kernel::Link;
 use swnd::options::LogTarget;
 use swnd::report::Report;
 use witness_sim::net::{RunningCluster, unused_subnet};
@@ -119,21 +119,9 @@ async fn serve(place: Place) {
     });
     let happens = async {
         tokio::task::yield_now().await;
-        let request = RegistrationRequest {
-            net_name,
-            share_name: Some("data".into()),
-            ip_address: Some(serves),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
-        let auth = KernelAuth::Ntlm {
-            user: Some("alice".into()),
-            domain: Some("EXAMPLE".into()),
-            password: Some(Secret::new("secret")),
-        };
-        kernel.mount(&request, &auth);
+        let request =
+            RegistrationRequest::new(net_name).share("data").served_by(serves).scale_out();
+        kernel.mount(&request, &known_account());
         if place == Task {
             let registered = |cluster: &witness_sim::Cluster| cluster.registrations().len() == 1;
             cluster.wait_until(LIMIT, registered).await.unwrap();

@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
 
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, known_account};
 use rustix::net::{AddressFamily, SocketType, socket};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use swnclient::{Client, Config, RegistrationRequest, Secret};
+use swnclient::{Client, Config, RegistrationRequest};
 use swnd::account::Account;
 use swnd::adoption::mounts::MountTable;
 use swnd::adoption::{CredentialsFrom, Rules};
@@ -127,15 +127,10 @@ fn work() {
 async fn serve() {
     let mut config = ClusterConfig::new(Profile::Samba, 3, unused_subnet());
     config.mapper_port = MAPPER_PORT;
-    let request = RegistrationRequest {
-        net_name: config.net_name.clone(),
-        share_name: Some("data".into()),
-        ip_address: config.address(NodeId(1)),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    };
+    let request = RegistrationRequest::new(config.net_name.clone())
+        .share("data")
+        .served_by(config.address(NodeId(1)).unwrap())
+        .scale_out();
     let cluster = RunningCluster::start(config).await.unwrap();
     let kernel = StandInKernel::with_module();
     let link = Link::open(kernel.clone()).unwrap();
@@ -153,11 +148,7 @@ async fn serve() {
     let mut events = cluster.events();
     let happens = async {
         tokio::task::yield_now().await;
-        let ntlm = KernelAuth::Ntlm {
-            user: Some("alice".into()),
-            domain: Some("EXAMPLE".into()),
-            password: Some(Secret::new("secret")),
-        };
+        let ntlm = known_account();
         kernel.mount(&request, &ntlm);
         // Without a ticket, as far as the library gets.
         let other = RegistrationRequest { share_name: Some("other".into()), ..request.clone() };

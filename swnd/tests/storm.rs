@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails, which is what it is for")]
 
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, known_account};
 use std::net::IpAddr;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use swnclient::{Client, Config, RegistrationRequest, Secret};
+use swnclient::{Client, Config, RegistrationRequest};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer};
-use swnd::kernel::{KernelAuth, Link};
+use swnd::kernel::Link;
 use swnd::report::Report;
 use witness_sim::net::{RunningCluster, unused_subnet};
 use witness_sim::{ClusterConfig, Fault, NodeId, Profile, Stage, Step, What};
@@ -65,21 +65,11 @@ fn a_hundred_thousand_changes_in_one_answer_hold_up_no_other_mount() {
         let daemon = tokio::spawn(async move { daemon.run().await });
         // It joins the kernel's group.
         tokio::task::yield_now().await;
-        let request = RegistrationRequest {
-            net_name: "cluster.example.test".into(),
-            share_name: Some("data".into()),
-            ip_address: Some(serves),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
-        let auth = KernelAuth::Ntlm {
-            user: Some("alice".into()),
-            domain: Some("EXAMPLE".into()),
-            password: Some(Secret::new("secret")),
-        };
-        kernel.mount(&request, &auth);
+        let request = RegistrationRequest::new("cluster.example.test")
+            .share("data")
+            .served_by(serves)
+            .scale_out();
+        kernel.mount(&request, &known_account());
         let (mut told, mut longest) = (0, Duration::ZERO);
         let started = Instant::now();
         let mut quiet = Instant::now();

@@ -6,7 +6,7 @@
 
 use super::witness::nanoseconds;
 use super::{Orders, answer, monotonic, request};
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, known_account};
 use smol_str::format_smolstr;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use swnclient::{Client, Config};
 use swnd::authentication::Policy;
 use swnd::daemon::{Daemon, Mode, Observer, Status};
+use swnd::kernel::Link;
 use swnd::kernel::link::{Datagram, Transport};
 use swnd::kernel::message::encode_notify;
 use swnd::kernel::socket::NetlinkSocket;
-use swnd::kernel::{KernelAuth, Link, Secret};
 use swnd::report::Report;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -99,11 +99,7 @@ pub(super) async fn daemon(args: &[&str]) {
         |sink| Client::start(config, sink),
     );
     tokio::spawn(async move { panic!("{}", daemon.run().await) });
-    let auth = KernelAuth::Ntlm {
-        user: Some("alice".into()),
-        domain: Some("EXAMPLE".into()),
-        password: Some(Secret::new("secret")),
-    };
+    let auth = known_account();
     let mut orders = Orders::new();
     let mut mounts = 0;
     while let Some((order, number)) = orders.next().await {

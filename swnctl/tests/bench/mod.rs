@@ -3,17 +3,17 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
-use kernel_sim::StandInKernel;
+use kernel_sim::{StandInKernel, known_account};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
-use swnclient::{Client, Config, Notification, RegistrationRequest, Secret};
+use swnclient::{Client, Config, Notification, RegistrationRequest};
 use swnd::authentication::Policy;
 use swnd::control::{Control, Monitors};
 use swnd::daemon::{Daemon, Mode, Observer};
-use swnd::kernel::{KernelAuth, Link};
+use swnd::kernel::Link;
 use swnd::reload::Reloading;
 use swnd::report::Report;
 use swnd::settings::Sources;
@@ -78,21 +78,11 @@ impl Bench {
     }
 
     pub(crate) fn mount(&self, net_name: &str) -> u32 {
-        let request = RegistrationRequest {
-            net_name: net_name.into(),
-            share_name: Some("data".into()),
-            ip_address: Some(self.addresses[0]),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
-        let auth = KernelAuth::Ntlm {
-            user: Some("alice".into()),
-            domain: Some("EXAMPLE".into()),
-            password: Some(Secret::new("secret")),
-        };
-        self.kernel.mount(&request, &auth)
+        let request = RegistrationRequest::new(net_name)
+            .share("data")
+            .served_by(self.addresses[0])
+            .scale_out();
+        self.kernel.mount(&request, &known_account())
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

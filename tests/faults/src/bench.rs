@@ -79,15 +79,10 @@ impl Bench {
     /// Mounts a share from the node at an address.
     pub fn mount(&mut self, client: ClientId, served_by: IpAddr) -> MountId {
         let mount = MountId(self.mounts.len());
-        let request = RegistrationRequest {
-            net_name: "cluster.example.test".into(),
-            share_name: Some(format!("data{}", mount.0).into()),
-            ip_address: Some(served_by),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
+        let request = RegistrationRequest::new("cluster.example.test")
+            .share(format!("data{}", mount.0))
+            .served_by(served_by)
+            .scale_out();
         self.mounts.push(Mount { client, id: RegistrationId(0), request, wanted: false });
         self.register(mount);
         mount

@@ -46,23 +46,24 @@ pub async fn start_daemon(
     Ok((task, status))
 }
 
+/// An account that the simulated clusters know.
+#[must_use]
+pub fn known_account() -> KernelAuth {
+    KernelAuth::Ntlm {
+        user: Some("alice".into()),
+        domain: Some("EXAMPLE".into()),
+        password: Some(Secret::new("secret")),
+    }
+}
+
 /// Returns what the kernel asks for one of many mounts of the simulated clusters, by an
 /// account that they know.
 #[must_use]
 pub fn numbered_mount(number: usize, address: IpAddr) -> (RegistrationRequest, KernelAuth) {
-    let request = RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: Some(format!("data{number}").into()),
-        ip_address: Some(address),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    };
-    let auth = KernelAuth::Ntlm {
-        user: Some("alice".into()),
-        domain: Some("EXAMPLE".into()),
-        password: Some(Secret::new("secret")),
-    };
+    let request = RegistrationRequest::new("cluster.example.test")
+        .share(format!("data{number}"))
+        .served_by(address)
+        .scale_out();
+    let auth = known_account();
     (request, auth)
 }

@@ -58,15 +58,10 @@ fn lives(cluster: &Cluster, config: Config) {
                     let client = Client::start(config, move |_, event| {
                         let _ = sender.send(event);
                     });
-                    let request = RegistrationRequest {
-                        net_name: CLUSTER_NAME.into(),
-                        share_name: Some(SHARE.into()),
-                        ip_address: Some(from),
-                        scope_id: 0,
-                        net_name_notify: true,
-                        share_name_notify: true,
-                        ip_notify: true,
-                    };
+                    let request = RegistrationRequest::new(CLUSTER_NAME)
+                        .share(SHARE)
+                        .served_by(from)
+                        .scale_out();
                     let user = NtlmCredentials::from_password(USER, "", PASSWORD);
                     let id = client.register(request, Credentials::Ntlm(user));
                     // The test says when, or has failed.

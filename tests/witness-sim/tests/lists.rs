@@ -26,15 +26,10 @@ fn all_registrations_at_a_node_have_its_last_list() {
             world.pass(10 * SECOND);
         }
         world.with_client(client, |client, now| {
-            let request = RegistrationRequest {
-                net_name: "cluster.example.test".into(),
-                share_name: Some(format!("data{id}").into()),
-                ip_address: Some(IpAddr::from([10, 0, 0, 11])),
-                scope_id: 0,
-                net_name_notify: true,
-                share_name_notify: true,
-                ip_notify: true,
-            };
+            let request = RegistrationRequest::new("cluster.example.test")
+                .share(format!("data{id}"))
+                .served_by(IpAddr::from([10, 0, 0, 11]))
+                .scale_out();
             let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
             client.register(RegistrationId(id), request, Credentials::Ntlm(alice), now);
         });

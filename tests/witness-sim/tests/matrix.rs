@@ -96,15 +96,10 @@ impl Run {
 
     fn mount(&mut self) {
         self.world.with_client(self.client, |client, now| {
-            let request = RegistrationRequest {
-                net_name: "cluster.example.test".into(),
-                share_name: Some("data".into()),
-                ip_address: Some(IpAddr::from([10, 0, 0, 11])),
-                scope_id: 0,
-                net_name_notify: true,
-                share_name_notify: true,
-                ip_notify: true,
-            };
+            let request = RegistrationRequest::new("cluster.example.test")
+                .share("data")
+                .served_by(IpAddr::from([10, 0, 0, 11]))
+                .scale_out();
             client.register(ID, request, Self::credentials(), now);
         });
     }

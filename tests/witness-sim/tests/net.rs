@@ -207,15 +207,7 @@ async fn the_library_tells_which_nodes_a_registration_s_cluster_has() {
     let (events, mut told) = tokio::sync::mpsc::unbounded_channel();
     let config = swnclient::Config { mapper_port: MAPPER_PORT, ..Default::default() };
     let client = swnclient::Client::start(config, move |_, event| drop(events.send(event)));
-    let request = swnclient::RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: None,
-        ip_address: Some(first),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: false,
-        ip_notify: false,
-    };
+    let request = swnclient::RegistrationRequest::new("cluster.example.test").served_by(first);
     let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
     let id = client.register(request, swnclient::Credentials::Ntlm(alice));
     let event = timeout(SOON, told.recv()).await.unwrap().unwrap();

@@ -31,15 +31,10 @@ fn address(node: NodeId) -> IpAddr {
 
 fn mount(world: &mut World<Client>, client: ClientId, id: u64, serving: NodeId) {
     world.with_client(client, |client, now| {
-        let request = RegistrationRequest {
-            net_name: "cluster.example.test".into(),
-            share_name: Some("data".into()),
-            ip_address: Some(address(serving)),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
+        let request = RegistrationRequest::new("cluster.example.test")
+            .share("data")
+            .served_by(address(serving))
+            .scale_out();
         let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
         client.register(RegistrationId(id), request, Credentials::Ntlm(alice), now);
     });

@@ -19,15 +19,10 @@ fn world() -> (World<Client>, ClientId) {
     let mut world = World::new(cluster, NetworkConfig::default(), 1);
     let client = world.add_client(Client::new(Config::default(), 1));
     world.with_client(client, |client, now| {
-        let request = RegistrationRequest {
-            net_name: "cluster.example.test".into(),
-            share_name: Some("data".into()),
-            ip_address: Some(IpAddr::from([10, 0, 0, 11])),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
+        let request = RegistrationRequest::new("cluster.example.test")
+            .share("data")
+            .served_by(IpAddr::from([10, 0, 0, 11]))
+            .scale_out();
         let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
         client.register(RegistrationId(1), request, Credentials::Ntlm(alice), now);
     });

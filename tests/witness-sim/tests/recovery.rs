@@ -27,15 +27,10 @@ fn world(profile: Profile) -> (World<Client>, ClientId) {
 
 fn mount(world: &mut World<Client>, client: ClientId) {
     world.with_client(client, |client, now| {
-        let request = RegistrationRequest {
-            net_name: "cluster.example.test".into(),
-            share_name: Some("data".into()),
-            ip_address: Some(IpAddr::from([10, 0, 0, 11])),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
+        let request = RegistrationRequest::new("cluster.example.test")
+            .share("data")
+            .served_by(IpAddr::from([10, 0, 0, 11]))
+            .scale_out();
         client.register(ID, request, credentials("secret"), now);
     });
 }

@@ -36,15 +36,10 @@ fn mount_as(world: &mut Swn, served_by: u8, client_name: ClientName, seed: u64) 
     let config = Config { client_name, ..Config::default() };
     let id = world.add_client(Client::new(config, seed));
     world.with_client(id, |client, now| {
-        let request = RegistrationRequest {
-            net_name: "cluster.example.test".into(),
-            share_name: Some("data".into()),
-            ip_address: Some(ip(served_by)),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
+        let request = RegistrationRequest::new("cluster.example.test")
+            .share("data")
+            .served_by(ip(served_by))
+            .scale_out();
         let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
         client.register(RegistrationId(1), request, Credentials::Ntlm(alice), now);
     });

@@ -27,15 +27,10 @@ fn packet_types(mut write: &[u8]) -> Vec<u8> {
 fn writes_of_a_registration() -> Vec<Vec<u8>> {
     let mut cluster = Cluster::new(ClusterConfig::new(Profile::Samba, 2, [10, 0, 0]));
     let (mut client, now) = (Client::new(Config::default(), 1), Instant::now());
-    let request = RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: Some("data".into()),
-        ip_address: Some(IpAddr::from([10, 0, 0, 11])),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    };
+    let request = RegistrationRequest::new("cluster.example.test")
+        .share("data")
+        .served_by(IpAddr::from([10, 0, 0, 11]))
+        .scale_out();
     let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
     client.register(RegistrationId(1), request, Credentials::Ntlm(alice), now);
 

@@ -108,15 +108,10 @@ pub fn run(clients: usize, nodes: u8, spread: Duration, seed: u64) -> Outcome {
 
 fn mount(world: &mut World<Client>, client: ClientId, served_by: IpAddr) {
     world.with_client(client, |client, now| {
-        let request = RegistrationRequest {
-            net_name: "cluster.example.test".into(),
-            share_name: Some("data".into()),
-            ip_address: Some(served_by),
-            scope_id: 0,
-            net_name_notify: true,
-            share_name_notify: true,
-            ip_notify: true,
-        };
+        let request = RegistrationRequest::new("cluster.example.test")
+            .share("data")
+            .served_by(served_by)
+            .scale_out();
         let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
         client.register(RegistrationId(1), request, Credentials::Ntlm(alice), now);
     });

@@ -78,15 +78,10 @@ fn run(sinks: Vec<(Ipv4Addr, Log)>, mut stopped: UnboundedReceiver<()>) {
             let client = Client::start(config, move |_, event| {
                 events.lock().expect("events are not poisoned").push((Instant::now(), event));
             });
-            let request = RegistrationRequest {
-                net_name: CLUSTER_NAME.into(),
-                share_name: Some(SHARE.into()),
-                ip_address: Some(address.into()),
-                scope_id: 0,
-                net_name_notify: true,
-                share_name_notify: true,
-                ip_notify: true,
-            };
+            let request = RegistrationRequest::new(CLUSTER_NAME)
+                .share(SHARE)
+                .served_by(address.into())
+                .scale_out();
             let user = NtlmCredentials::from_password(USER, "", PASSWORD);
             client.register(request, Credentials::Ntlm(user));
             client

@@ -12,19 +12,11 @@
 //! use witness_sim::{Cluster, ClusterConfig, Profile};
 //!
 //! let config = ClusterConfig::new(Profile::Samba, 3, [10, 0, 0]);
-//! let served_by = config.address(witness_sim::NodeId(1));
+//! let served_by = config.address(witness_sim::NodeId(1)).unwrap();
 //! let mut world = World::new(Cluster::new(config), NetworkConfig::default(), 1);
 //! let id = world.add_client(Client::new(Config::default(), 1));
 //! world.with_client(id, |client, now| {
-//!     let request = RegistrationRequest {
-//!         net_name: "cluster.example.test".into(),
-//!         share_name: Some("data".into()),
-//!         ip_address: served_by,
-//!         scope_id: 0,
-//!         net_name_notify: true,
-//!         share_name_notify: true,
-//!         ip_notify: false,
-//!     };
+//!     let request = RegistrationRequest::new("cluster.example.test").share("data").served_by(served_by);
 //!     let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
 //!     client.register(RegistrationId(1), request, Credentials::Ntlm(alice), now);
 //! });

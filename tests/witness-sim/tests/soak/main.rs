@@ -56,15 +56,10 @@ fn credentials() -> Credentials {
 fn request(number: u64, subnet: [u8; 3]) -> RegistrationRequest {
     let [a, b, c] = subnet;
     let node = u8::try_from(number % u64::from(NODES)).unwrap() + 1;
-    RegistrationRequest {
-        net_name: "cluster.example.test".into(),
-        share_name: Some(format!("data{number}").into()),
-        ip_address: Some([a, b, c, 10 + node].into()),
-        scope_id: 0,
-        net_name_notify: true,
-        share_name_notify: true,
-        ip_notify: true,
-    }
+    RegistrationRequest::new("cluster.example.test")
+        .share(format!("data{number}"))
+        .served_by([a, b, c, 10 + node].into())
+        .scale_out()
 }
 
 /// Bytes, to be read.
