@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_line_that_is_installed_is_found_among_others() {
-        let installed = include_str!("../../packaging/request-key.conf");
+        let installed = include_str!("../../packaging/request-key.conf.in");
         assert_eq!(installed.lines().filter(|line| is_of_swnd(line)).count(), 1);
         for line in [
             "create dns_resolver * * /sbin/key.dns_resolver %k",

@@ -79,16 +79,16 @@ impl<'a> Swnd<'a> {
         Swnd::start_with(guest, "", &format!("--config {dir}/swnd.conf"))
     }
 
-    /// Has the guest's kernel ask swnd where to connect to, as `packaging/request-key.conf` does where it is
-    /// installed.
+    /// Has the guest's kernel ask swnd where to connect to, as `packaging/request-key.conf.in` does where it
+    /// is installed.
     ///
     /// # Panics
     /// Where swnctl hasn't been built.
     pub fn install_resolver(guest: &Guest) {
         let swnctl = built("release/swnctl", "cargo build --release -p swnctl");
-        let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/request-key.conf");
+        let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/request-key.conf.in");
         guest.ok(&format!(
-            "mkdir -p /run/request-key.d && sed 's|/usr/sbin/swnctl|{}|' '{conf}' > /run/request-key.d/swnd.conf \
+            "mkdir -p /run/request-key.d && sed 's|@sbindir@/swnctl|{}|' '{conf}' > /run/request-key.d/swnd.conf \
              && mount --bind /run/request-key.d /etc/request-key.d",
             swnctl.display()
         ));
