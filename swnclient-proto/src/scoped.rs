@@ -1,5 +1,6 @@
 //! Addresses that are good on one link only.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 /// An address and, where it is an IPv6 address of a link, which link that is ([RFC 4007]):
@@ -35,11 +36,28 @@ impl ScopedAddr {
         self.scope_id
     }
 
+    /// An address that the server at this one names: on the same link, where it is good on one
+    /// only.
+    #[must_use]
+    pub fn beside(self, named: IpAddr) -> Self {
+        Self::new(named, self.scope_id)
+    }
+
     /// The address with a port, as a connection takes it.
     pub fn with_port(self, port: u16) -> SocketAddr {
         match self.address {
             IpAddr::V4(_) => SocketAddr::new(self.address, port),
             IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, self.scope_id).into(),
+        }
+    }
+}
+
+impl fmt::Display for ScopedAddr {
+    /// Writes the link as a number behind `%`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scope_id {
+            0 => self.address.fmt(f),
+            link => write!(f, "{}%{link}", self.address),
         }
     }
 }
@@ -67,9 +85,13 @@ mod tests {
             let scoped = ScopedAddr::new(address, 3);
             assert_eq!((scoped.address(), scoped.scope_id()), (address, scope_id));
             assert_eq!(scoped.with_port(445).to_string(), connects_to);
+            let bare = connects_to.trim_end_matches(":445").trim_matches(['[', ']']);
+            assert_eq!(scoped.to_string(), bare);
         }
         let [one, other] =
             [2, 3].map(|link| ScopedAddr::new("fe80::1".parse().expect("one"), link));
         assert_ne!(one, other);
+        let named = |address: &str| other.beside(address.parse().expect("an address")).to_string();
+        assert_eq!([named("fe80::2"), named("10.0.0.1")], ["fe80::2%3", "10.0.0.1"]);
     }
 }

@@ -3,6 +3,7 @@
 //! A library only so that the binary and the tests share it; nothing here is an
 //! interface for others.
 
+mod address;
 pub mod check;
 pub mod commands;
 pub mod config;

@@ -1,9 +1,10 @@
 //! The command line.
 
+use crate::address;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
-use std::net::IpAddr;
 use std::path::PathBuf;
+use swnclient::ScopedAddr;
 use swnd::control::{SOCKET, interface::LOG_LEVELS};
 use swnd::settings::FILE;
 
@@ -224,8 +225,8 @@ pub struct Interfaces {
     pub cluster: String,
 
     /// The node to ask [default: the first of the name's addresses that answers]
-    #[arg(long, value_name = "ADDRESS")]
-    pub address: Option<IpAddr>,
+    #[arg(long, value_name = "ADDRESS", value_parser = address::parse)]
+    pub address: Option<ScopedAddr>,
 
     /// Ask each node, and compare
     #[arg(long)]
@@ -244,8 +245,8 @@ pub struct Watch {
     pub cluster: String,
 
     /// The address that is watched [default: the first of the name's addresses]
-    #[arg(long, value_name = "ADDRESS")]
-    pub address: Option<IpAddr>,
+    #[arg(long, value_name = "ADDRESS", value_parser = address::parse)]
+    pub address: Option<ScopedAddr>,
 
     /// The share
     #[arg(long, value_name = "SHARE")]

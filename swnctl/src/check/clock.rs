@@ -2,8 +2,9 @@
 //! for which no user is needed.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, SystemTime};
+use swnclient::ScopedAddr;
 
 /// How long the node may take.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -15,8 +16,8 @@ const SYSTEM_TIME: usize = 64 + 40;
 const RESPONSE_MAX: usize = 64 << 10;
 
 /// Returns by how many seconds a node's clock is ahead of this machine's.
-pub(super) fn ahead(address: IpAddr, port: u16) -> io::Result<i64> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(address, port), LIMIT)?;
+pub(super) fn ahead(address: ScopedAddr, port: u16) -> io::Result<i64> {
+    let mut stream = TcpStream::connect_timeout(&address.with_port(port), LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
     stream.write_all(&request())?;
@@ -87,7 +88,7 @@ mod tests {
             stream.write_all(&length.to_be_bytes()).unwrap();
             stream.write_all(&response).unwrap();
         });
-        let ahead = ahead(address.ip(), address.port()).unwrap();
+        let ahead = ahead(address.ip().into(), address.port()).unwrap();
         node.join().unwrap();
         assert!((398..=400).contains(&ahead), "{ahead}");
         assert_eq!(system_time(b"\xffSMB"), None);

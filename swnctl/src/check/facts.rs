@@ -1,16 +1,17 @@
 //! What the rows look at.
 
 use super::{clock, family};
+use crate::address;
 use crate::mounts::{self, CifsMount};
 use crate::witness::answer::{Answer, Interface};
 use crate::witness::call;
 use crate::witness::interfaces;
 use std::fs;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
-use swnclient::Credentials;
+use swnclient::{Credentials, ScopedAddr};
 use swnd::control::interface::{MountKind, Registration, State, Status};
 use swnd::settings::{Settings, Sources};
 
@@ -27,7 +28,7 @@ const ADDRESSES_MAX: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
     /// The node's address.
-    pub address: IpAddr,
+    pub address: ScopedAddr,
     /// The port.
     pub port: u16,
     /// `Err`: why it can't be connected to.
@@ -38,7 +39,7 @@ pub struct Port {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// The node's address.
-    pub address: IpAddr,
+    pub address: ScopedAddr,
     /// Its port; `Err`: why the mapper names none.
     pub port: Result<u16, String>,
     /// `Err`: why the port can't be connected to.
@@ -49,7 +50,7 @@ pub struct Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// The node's address.
-    pub address: IpAddr,
+    pub address: ScopedAddr,
     /// By how many seconds it is ahead of this machine's.
     pub ahead: i64,
 }
@@ -79,7 +80,7 @@ pub struct Facts {
     /// The kernel's configuration.
     pub kernel_config: Option<String>,
     /// What the server's name resolves to.
-    pub addresses: Result<Vec<IpAddr>, String>,
+    pub addresses: Result<Vec<ScopedAddr>, String>,
     /// Whether the family's messages need a privilege; `None` where there is no family.
     pub guarded: Option<bool>,
     /// Whether the daemon is in the network namespace that the kernel speaks to; `None`:
@@ -153,7 +154,8 @@ impl Facts {
         let release = release.trim();
         let kernel_config = text(&format!("/boot/config-{release}"))
             .or_else(|| text(&format!("/lib/modules/{release}/config")));
-        let addresses = resolve(&net_name);
+        let mut addresses = address::resolve(&net_name);
+        addresses.iter_mut().for_each(|addresses| addresses.sort());
         let pid = status.as_ref().ok().map(|status| status.daemon.pid);
         let settings = Sources { arguments: vec!["swnd".into()], environment: Vec::new() };
         let settings = settings.load();
@@ -258,9 +260,9 @@ fn register(
     let list = lists.iter().find(|list| list.error.is_none())?;
     let is_candidate = |it: &&Interface| it.may_be_witness && it.state == "available";
     let candidate = list.interfaces.iter().find(is_candidate)?;
-    let node = *candidate.addresses.first()?;
+    let node = list.asked.beside(*candidate.addresses.first()?);
     let share = Some(share_name).filter(|share| !share.is_empty());
-    let served_by = list.asked;
+    let served_by = list.asked.address();
     let register = call::Registering { net_name, share, served_by, version: candidate.version() };
     let registered = call::register(node, mapper, credentials, &register);
     Some(registered.map(drop).map_err(|error| error.to_string()))
@@ -268,7 +270,7 @@ fn register(
 
 impl Service {
     /// Asks the endpoint mapper of a node, and connects to the port that it names.
-    pub(super) fn of(address: IpAddr, mapper: u16, login: Option<call::Login<'_>>) -> Self {
+    pub(super) fn of(address: ScopedAddr, mapper: u16, login: Option<call::Login<'_>>) -> Self {
         let port = call::service_port(address, mapper, login).map_err(|error| error.to_string());
         let answers = match &port {
             Ok(port) => call::connect_service(address, *port),
@@ -338,15 +340,7 @@ fn is_readable(file: &Path) -> Result<(), String> {
     }
 }
 
-fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
-    let found = (name, 445).to_socket_addrs().map_err(|error| error.to_string())?;
-    let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-    addresses.sort();
-    addresses.dedup();
-    Ok(addresses)
-}
-
-fn ask(address: IpAddr, port: u16) -> Result<(), String> {
-    let connected = TcpStream::connect_timeout(&SocketAddr::new(address, port), PORT_LIMIT);
+fn ask(address: ScopedAddr, port: u16) -> Result<(), String> {
+    let connected = TcpStream::connect_timeout(&address.with_port(port), PORT_LIMIT);
     connected.map(drop).map_err(|error| error.to_string())
 }

@@ -51,7 +51,10 @@ pub(super) fn dialect(facts: &Facts) -> Row {
 pub(super) fn name(facts: &Facts) -> Row {
     const ID: &str = "mount.name";
     let name = &facts.net_name;
-    match name.trim_matches(['[', ']']).parse::<IpAddr>() {
+    let bare = name.trim_matches(['[', ']']);
+    // Of an address of a link, with its interface.
+    let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
+    match bare.parse::<IpAddr>() {
         Ok(_) => Row::fail(
             ID,
             format!("the server's name is the address {name}"),

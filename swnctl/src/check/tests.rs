@@ -38,12 +38,14 @@ fn list(asked: &str, state: &'static str) -> Answer {
         version: "0x00020000".into(),
         may_be_witness: address != asked,
     });
-    Answer { asked, interfaces: interfaces.into(), error: None, refused: false, kerberos: None }
+    let interfaces = interfaces.into();
+    Answer { asked: asked.into(), interfaces, error: None, refused: false, kerberos: None }
 }
 
 /// Where all is well.
 fn facts() -> Facts {
-    let address = "10.0.0.11".parse().unwrap();
+    let served_by: IpAddr = "10.0.0.11".parse().unwrap();
+    let address = served_by.into();
     let port = |port| Port { address, port, answers: Ok(()) };
     Facts {
         net_name: "cluster".into(),
@@ -64,10 +66,10 @@ fn facts() -> Facts {
                 kind: MountKind::Kernel,
                 net_name: "cluster".into(),
                 share_name: Some("data".into()),
-                address: Some(address),
+                address: Some(served_by),
                 state: State::Registered,
                 state_ms: 0,
-                witness: Some(address),
+                witness: Some(served_by),
                 version: Some(2),
                 retry_in_ms: None,
                 problem: None,
@@ -207,7 +209,7 @@ fn what_is_not_mounted_is_checked_as_far_as_it_can_be() {
 
 #[test]
 fn a_mount_by_address_is_found() {
-    for name in ["10.0.0.9", "fe80::1", "[fe80::1]"] {
+    for name in ["10.0.0.9", "fe80::1", "[fe80::1]", "fe80::1%eth0"] {
         let rows = wrong(|facts| facts.net_name = name.into());
         assert!(rows.contains(&("mount.name", Fail)), "{name}");
     }
@@ -338,7 +340,7 @@ async fn the_witness_service_of_a_node_is_looked_for_through_its_mapper() {
     config.mapper_port = MAPPER_PORT;
     let address = config.address(NodeId(1)).unwrap();
     let cluster = RunningCluster::start(config).await.unwrap();
-    let ask = |port| tokio::task::spawn_blocking(move || Service::of(address, port, None));
+    let ask = |port| tokio::task::spawn_blocking(move || Service::of(address.into(), port, None));
     let found = ask(MAPPER_PORT).await.unwrap();
     assert!(found.port.is_ok() && found.answers.is_ok(), "{found:?}");
     let silent = ask(1).await.unwrap().port.unwrap_err();
@@ -443,7 +445,7 @@ fn a_name_and_an_address_that_the_cluster_does_not_know_are_found() {
 #[test]
 fn clocks_that_differ_are_found_and_matter_to_kerberos() {
     let kerberos = OPTIONS.replace("ntlmssp,username=alice", "krb5");
-    let address = "10.0.0.12".parse().unwrap();
+    let address = "10.0.0.12".parse::<IpAddr>().unwrap().into();
     let differ = |ahead: i64, kerberos: Option<&str>| {
         let mut facts = facts();
         facts.clocks.push(Clock { address, ahead });

@@ -4,7 +4,7 @@
 
 use libc::{c_long, c_ulong};
 use std::io;
-use std::net::IpAddr;
+use swnclient::ScopedAddr;
 
 const DESCRIBE: c_ulong = 6;
 const INSTANTIATE: c_ulong = 12;
@@ -40,7 +40,7 @@ impl KeyInHand {
     }
 
     /// Gives the key an address, which the kernel keeps for so many seconds.
-    pub(super) fn instantiate(&self, address: IpAddr, seconds: u32) -> io::Result<()> {
+    pub(super) fn instantiate(&self, address: ScopedAddr, seconds: u32) -> io::Result<()> {
         keyctl(SET_TIMEOUT, [self.0, c_ulong::from(seconds), 0, 0])?;
         // The kernel wants the NUL.
         let payload = format!("{address}\0");

@@ -9,13 +9,14 @@ mod keyring;
 
 use crate::connection::Connection;
 use crate::exit::Exit;
+use crate::{address, mounts};
 use keyring::KeyInHand;
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+use swnclient::ScopedAddr;
 use swnd::control::interface::Resolved;
 
 /// How long swnd may take: the kernel connects to nothing meanwhile.
@@ -46,11 +47,15 @@ pub(crate) fn run(socket: &Path, key: i32) -> Result<(), Exit> {
 
 /// Returns the address for a name by which mounts are adopted: swnd's choice, or else what
 /// the system's resolver has first.
-fn address(socket: &Path, name: &str) -> Option<IpAddr> {
+fn address(socket: &Path, name: &str) -> Option<ScopedAddr> {
     let Resolved { adopted, address } =
         Connection::open_within(socket, LIMIT).and_then(|mut swnd| swnd.resolve(name)).ok()?;
-    let first = || Some((name, 0).to_socket_addrs().ok()?.next()?.ip());
-    adopted.then(|| address.or_else(first)).flatten()
+    let scoped = |address| match ScopedAddr::is_of_link(address) {
+        true => mounts::scoped(&mounts::read(), name, address),
+        false => address.into(),
+    };
+    let first = || address::resolve(name).ok()?.into_iter().next();
+    adopted.then(|| address.map(scoped).or_else(first)).flatten()
 }
 
 /// Becomes the program that answers without swnd.
@@ -68,6 +73,7 @@ fn hand_on(key: i32) -> Exit {
 mod tests {
     use super::*;
     use std::io::{Read, Write};
+    use std::net::IpAddr;
     use std::os::unix::net::UnixListener;
     use std::path::PathBuf;
     use std::thread::{self, JoinHandle};
@@ -96,7 +102,7 @@ mod tests {
         let (path, thread) = played(test, reply);
         let address = address(&path, name);
         std::fs::remove_file(path).unwrap();
-        (address, thread.join().unwrap())
+        (address.map(ScopedAddr::address), thread.join().unwrap())
     }
 
     #[test]

@@ -13,11 +13,11 @@ use crate::witness::call;
 use crate::witness::{self, credentials, interfaces};
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use step::Step;
+use swnclient::ScopedAddr;
 use swnclient_proto::wire::Version;
 use swnd::control::interface::{MountKind, ProbeStep, Registration};
 
@@ -74,7 +74,7 @@ pub(crate) fn run(
     }
     if options.all_nodes {
         for registration in &selected {
-            for step in all_nodes(registration, options)? {
+            for step in all_nodes(registration, &mounted, options)? {
                 shown.step(&step)?;
             }
         }
@@ -120,11 +120,15 @@ fn notification(daemon: &mut Connection, registration: &Registration) -> Result<
 }
 
 /// A registration at each node that its list says can be a witness.
-fn all_nodes(registration: &Registration, options: &Test) -> Result<Vec<Step>, Exit> {
+fn all_nodes(
+    registration: &Registration,
+    mounted: &[CifsMount],
+    options: &Test,
+) -> Result<Vec<Step>, Exit> {
     let credentials = credentials::get(&options.authentication).map_err(Exit::Failed)?;
     let (cluster, mapper) = (&registration.net_name, options.authentication.mapper_port);
     let nodes = match registration.address {
-        Some(address) => vec![address],
+        Some(address) => vec![mounts::scoped(mounted, &registration.net_name, address)],
         None => witness::addresses(cluster, None).map_err(Exit::Failed)?,
     };
     let answers = interfaces::ask(cluster, nodes, false, &credentials, mapper);
@@ -132,10 +136,11 @@ fn all_nodes(registration: &Registration, options: &Test) -> Result<Vec<Step>, E
         let error = answers.into_iter().filter_map(|answer| answer.error).next_back();
         return Ok(vec![Step::failed("node", error.unwrap_or_else(|| "no node answers".into()))]);
     };
-    let served_by = registration.address.unwrap_or(answer.asked);
+    let served_by = registration.address.unwrap_or(answer.asked.address());
     let candidates = answer.interfaces.iter().filter(|it| it.may_be_witness);
-    let candidates: Vec<(IpAddr, Version)> =
-        candidates.filter_map(|it| Some((*it.addresses.first()?, it.version()))).collect();
+    let candidates: Vec<(ScopedAddr, Version)> = candidates
+        .filter_map(|it| Some((answer.asked.beside(*it.addresses.first()?), it.version())))
+        .collect();
     if candidates.is_empty() {
         let text = format!("{} lists no other node that can be a witness", answer.asked);
         return Ok(vec![Step::failed("node", text)]);

@@ -1,10 +1,10 @@
 //! What a cluster says: its lists, and what it tells.
 
 use dcerpc_proto::security::kerberos::KerberosErrorKind;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
-use swnclient::{Event, Notification, ResourceState};
+use swnclient::{Event, Notification, ResourceState, ScopedAddr};
 use swnclient_proto::wire::{self, Version};
 
 /// The version from which a node takes the second way to register.
@@ -14,7 +14,8 @@ const VERSION_2: &str = "0x00020000";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Answer {
     /// Which node.
-    pub(crate) asked: IpAddr,
+    #[serde(serialize_with = "text")]
+    pub(crate) asked: ScopedAddr,
     /// Its list.
     pub(crate) interfaces: Vec<Interface>,
     /// Why there is none.
@@ -40,6 +41,10 @@ pub struct Interface {
     pub(crate) version: String,
     /// Whether it can be a witness for the node that was asked.
     pub(crate) may_be_witness: bool,
+}
+
+fn text<S: Serializer>(address: &ScopedAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(address)
 }
 
 impl From<wire::Interface> for Interface {
@@ -96,7 +101,7 @@ pub(crate) struct Happened {
 
 impl Happened {
     /// Describes an event that comes now; `None` for one that says nothing to a reader.
-    pub(super) fn new(event: &Event, watched: Option<IpAddr>) -> Option<Self> {
+    pub(super) fn new(event: &Event, watched: Option<ScopedAddr>) -> Option<Self> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut it = Self {
             time_us: u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),

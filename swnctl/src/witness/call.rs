@@ -10,9 +10,9 @@ use dcerpc_proto::security::{Handshake, SecurityError};
 use dcerpc_proto::{Operation, ResponseError};
 use std::fmt::{self, Display};
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, TcpStream};
 use std::time::{Duration, Instant};
-use swnclient::{Config, Credentials};
+use swnclient::{Config, Credentials, ScopedAddr};
 use swnclient_proto::wire::{
     self, GetInterfaceList, Interface, Register, RegisterEx, UnRegister, Version,
 };
@@ -27,7 +27,7 @@ pub enum CallFailed {
     #[error("{address} does not answer on port {port}: {error}; is TCP {port} let through?")]
     Mapper {
         /// The node.
-        address: IpAddr,
+        address: ScopedAddr,
         /// The mapper's port.
         port: u16,
         /// Why.
@@ -37,7 +37,7 @@ pub enum CallFailed {
     #[error("{address} has no witness service: {error}")]
     NoService {
         /// The node.
-        address: IpAddr,
+        address: ScopedAddr,
         /// What it says.
         error: String,
     },
@@ -49,7 +49,7 @@ pub enum CallFailed {
     )]
     WaryMapper {
         /// The node.
-        address: IpAddr,
+        address: ScopedAddr,
         /// What it says.
         error: String,
     },
@@ -60,7 +60,7 @@ pub enum CallFailed {
     )]
     Port {
         /// The node.
-        address: IpAddr,
+        address: ScopedAddr,
         /// The service's port.
         port: u16,
         /// Why.
@@ -70,7 +70,7 @@ pub enum CallFailed {
     #[error("{address}: {error}")]
     Service {
         /// The node.
-        address: IpAddr,
+        address: ScopedAddr,
         /// Why.
         error: Refusal,
     },
@@ -139,7 +139,7 @@ impl From<AssociationError> for Refusal {
 /// [`CallFailed::Mapper`], [`CallFailed::NoService`], [`CallFailed::WaryMapper`], and
 /// [`CallFailed::Service`] where it refuses the login.
 pub fn service_port(
-    address: IpAddr,
+    address: ScopedAddr,
     mapper: u16,
     login: Option<Login<'_>>,
 ) -> Result<u16, CallFailed> {
@@ -174,7 +174,7 @@ pub fn service_port(
 ///
 /// # Errors
 /// [`CallFailed::Port`].
-pub fn connect_service(address: IpAddr, port: u16) -> Result<TcpStream, CallFailed> {
+pub fn connect_service(address: ScopedAddr, port: u16) -> Result<TcpStream, CallFailed> {
     connect(address, port).map_err(|error| CallFailed::Port {
         address,
         port,
@@ -187,7 +187,7 @@ pub fn connect_service(address: IpAddr, port: u16) -> Result<TcpStream, CallFail
 /// # Errors
 /// Where the call has failed, and why.
 pub fn interfaces(
-    address: IpAddr,
+    address: ScopedAddr,
     mapper: u16,
     credentials: &Credentials,
     net_name: &str,
@@ -200,8 +200,8 @@ pub fn interfaces(
     invoke(stream, config, Some(handshake), &GetInterfaceList).map_err(failed)
 }
 
-fn connect(address: IpAddr, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&SocketAddr::new(address, port), LIMIT)?;
+fn connect(address: ScopedAddr, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address.with_port(port), LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
     Ok(stream)
@@ -242,7 +242,7 @@ pub struct Registering<'a> {
 /// # Errors
 /// Where the call has failed, and why.
 pub fn register(
-    address: IpAddr,
+    address: ScopedAddr,
     mapper: u16,
     credentials: &Credentials,
     registering: &Registering<'_>,

@@ -11,9 +11,8 @@ use crate::selection::select;
 use crate::show;
 use serde_json::json;
 use std::io::Write;
-use std::net::IpAddr;
 use std::path::Path;
-use swnclient::Credentials;
+use swnclient::{Credentials, ScopedAddr};
 use swnclient_proto::wire;
 use swnd::control::interface::Registration;
 
@@ -101,7 +100,7 @@ fn known(
 /// Asks the nodes in turn: up to the first that answers, or each.
 pub(crate) fn ask(
     cluster: &str,
-    mut nodes: Vec<IpAddr>,
+    mut nodes: Vec<ScopedAddr>,
     every_node: bool,
     credentials: &Credentials,
     mapper_port: u16,
@@ -115,6 +114,8 @@ pub(crate) fn ask(
             Err(error) => (Vec::new(), Some(error)),
         };
         for address in list.iter().flat_map(wire::Interface::addresses) {
+            // One that is good on one link only is on that of the node that lists it.
+            let address = node.beside(address);
             if !nodes.contains(&address) {
                 nodes.push(address);
             }
@@ -156,6 +157,7 @@ pub(crate) fn differ(answers: &[Answer]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
     use swnclient::NtlmCredentials;
     use witness_sim::net::{RunningCluster, unused_subnet};
     use witness_sim::{ClusterConfig, NodeId, Profile};
@@ -174,11 +176,11 @@ mod tests {
         let silent = IpAddr::from([a, b, c, 99]);
         let asked = async |password: &str, every_node| -> Vec<IpAddr> {
             let ntlm = NtlmCredentials::from_password("alice", "EXAMPLE", password);
-            let candidates = vec![silent, nodes[0], nodes[1]];
+            let candidates = [silent, nodes[0], nodes[1]].map(ScopedAddr::from).to_vec();
             let ask =
                 move || ask("c", candidates, every_node, &Credentials::Ntlm(ntlm), MAPPER_PORT);
             let answers = tokio::task::spawn_blocking(ask).await.unwrap();
-            answers.iter().map(|answer| answer.asked).collect()
+            answers.iter().map(|answer| answer.asked.address()).collect()
         };
         assert_eq!(asked("secret", false).await, [silent, nodes[0]]);
         assert_eq!(asked("secret", true).await, [silent, nodes[0], nodes[1]]);

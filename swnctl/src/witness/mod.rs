@@ -6,23 +6,15 @@ pub(crate) mod credentials;
 pub mod interfaces;
 pub(crate) mod watch;
 
-use std::net::{IpAddr, ToSocketAddrs};
-
-/// Returns the addresses of a name.
-pub(crate) fn resolve(name: &str) -> Result<Vec<IpAddr>, String> {
-    let found = (name, 445).to_socket_addrs().map_err(|error| error.to_string())?;
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    for address in found.map(|it| it.ip()) {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    Ok(addresses)
-}
+use crate::address::resolve;
+use swnclient::ScopedAddr;
 
 /// Returns the addresses of a cluster to ask: the one that is given, or those of its
 /// name.
-pub(crate) fn addresses(cluster: &str, given: Option<IpAddr>) -> Result<Vec<IpAddr>, String> {
+pub(crate) fn addresses(
+    cluster: &str,
+    given: Option<ScopedAddr>,
+) -> Result<Vec<ScopedAddr>, String> {
     if let Some(address) = given {
         return Ok(vec![address]);
     }

@@ -7,7 +7,7 @@ use crate::options::{Json, Watch};
 use crate::show;
 use std::io::Write;
 use std::time::Duration;
-use swnclient::{Client, ClientName, Config, Event, RegistrationRequest, host_name};
+use swnclient::{Client, ClientName, Config, Event, RegistrationRequest, ScopedAddr, host_name};
 use tokio::runtime::Builder;
 
 /// How long unregistering may take.
@@ -25,8 +25,8 @@ pub(crate) fn run(
     let request = RegistrationRequest {
         net_name: cluster.into(),
         share_name: share.as_ref().map(Into::into),
-        ip_address: address,
-        scope_id: 0,
+        ip_address: address.map(ScopedAddr::address),
+        scope_id: address.map_or(0, ScopedAddr::scope_id),
         net_name_notify: true,
         share_name_notify: share.is_some(),
         ip_notify: true,
