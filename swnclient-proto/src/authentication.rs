@@ -1,10 +1,11 @@
 //! From credentials to a handshake.
 
 use crate::{Config, Credentials, Error};
-use dcerpc_proto::security::Handshake;
+use dcerpc_proto::pdu::{AuthLevel, AuthService};
 use dcerpc_proto::security::kerberos::KerberosInitiator;
 use dcerpc_proto::security::ntlm::{NtlmCredentials, NtlmInitiator};
-use dcerpc_proto::security::spnego::{Mechanism, SpnegoInitiator};
+use dcerpc_proto::security::spnego::{Mechanism, MechanismSession, Oid, SpnegoInitiator};
+use dcerpc_proto::security::{Handshake, SecurityError, Step};
 use smol_str::{SmolStr, StrExt, format_smolstr};
 use std::time::SystemTime;
 use zeroize::Zeroizing;
@@ -46,9 +47,48 @@ pub(crate) fn handshake_with(
         Credentials::Kerberos(it) if config.spnego => spnego(vec![kerberos(it.clone())]),
         Credentials::Kerberos(it) => kerberos(it.clone()),
         Credentials::Negotiate(first, second) => {
-            spnego(vec![kerberos(first.clone()), ntlm(second)?])
+            let preferred = Preferred { kerberos: kerberos(first.clone()), target: target.clone() };
+            spnego(vec![Box::new(preferred), ntlm(second)?])
         }
     })
+}
+
+/// Kerberos where NTLM may follow it, which is said.
+#[derive(Debug)]
+struct Preferred {
+    kerberos: Box<KerberosInitiator>,
+    target: SmolStr,
+}
+
+type Session = Box<dyn MechanismSession>;
+
+impl Handshake<Session> for Preferred {
+    fn service(&self) -> AuthService {
+        Handshake::<Session>::service(&*self.kerberos)
+    }
+
+    fn may_block(&self) -> bool {
+        Handshake::<Session>::may_block(&*self.kerberos)
+    }
+
+    fn step(
+        self: Box<Self>,
+        token: &[u8],
+        level: AuthLevel,
+    ) -> Result<Step<Session>, SecurityError> {
+        let Self { kerberos, target } = *self;
+        let step = kerberos.step(token, level);
+        if let Some(error) = step.as_ref().err().filter(|error| !error.may_lock_account()) {
+            log::warn!("{target}: no ticket, so NTLM is used: {error}");
+        }
+        step
+    }
+}
+
+impl Mechanism for Preferred {
+    fn oids(&self) -> &'static [Oid] {
+        self.kerberos.oids()
+    }
 }
 
 fn ntlm(
@@ -86,7 +126,67 @@ pub(crate) fn service_hosts(net_name: &str, group_name: Option<&str>) -> Vec<Smo
 
 #[cfg(test)]
 mod tests {
-    use super::service_hosts;
+    use super::{handshake, service_hosts};
+    use crate::{Config, Credentials};
+    use dcerpc_proto::pdu::AuthLevel;
+    use dcerpc_proto::security::Step;
+    use dcerpc_proto::security::kerberos::KerberosCredentials;
+    use dcerpc_proto::security::ntlm::NtlmCredentials;
+    use std::sync::Mutex;
+
+    /// CHALLENGE ([MS-NLMP] 2.2.1.2) without a name, an AV pair and a version.
+    const CHALLENGE: [u8; 56] = *b"NTLMSSP\0\x02\0\0\0\0\0\0\0\x38\0\0\0\x35\x82\x8a\xe2\
+        01234567\0\0\0\0\0\0\0\0\0\0\0\0\x38\0\0\0\0\0\0\0\0\0\0\0";
+
+    /// What is logged in this process.
+    struct Log(Mutex<Vec<String>>);
+
+    static LOG: Log = Log(Mutex::new(Vec::new()));
+
+    impl log::Log for Log {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, record: &log::Record<'_>) {
+            self.0.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+        }
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn it_is_logged_that_ntlm_is_used_for_want_of_a_ticket() {
+        log::set_logger(&LOG).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+        let credentials = Credentials::Negotiate(
+            KerberosCredentials::from_cache("FILE:/nonexistent/krb5cc"),
+            NtlmCredentials::from_password("jane", "WORK", "hidden"),
+        );
+        let first = handshake(&credentials, "cluster", &Config::default()).unwrap();
+        assert!(matches!(first.step(&[], AuthLevel::Privacy), Ok(Step::Continue { .. })));
+        let lines = LOG.0.lock().unwrap();
+        let expected = "WARN cluster: no ticket, so NTLM is used: Kerberos: ";
+        assert!(lines.iter().any(|line| line.starts_with(expected)), "{lines:?}");
+    }
+
+    #[test]
+    fn ntlm_has_the_first_label_of_the_clients_name_as_the_workstation() {
+        let config = Config { client_name: "laptop.work.example".into(), ..Config::default() };
+        let jane = Credentials::Ntlm(NtlmCredentials::from_password("jane", "WORK", "hidden"));
+        let first = handshake(&jane, "cluster", &config).unwrap();
+        let Ok(Step::Continue { handshake, .. }) = first.step(&[], AuthLevel::Privacy) else {
+            panic!("NEGOTIATE is the first of three");
+        };
+        let Ok(Step::Done { token, .. }) = handshake.step(&CHALLENGE, AuthLevel::Privacy) else {
+            panic!("AUTHENTICATE is the last");
+        };
+        let has = |name: &str| {
+            let name: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            token.windows(name.len()).any(|it| it == name)
+        };
+        assert!(has("laptop") && !has("laptop."));
+    }
 
     #[test]
     fn a_node_is_asked_for_by_its_own_name_and_then_by_the_clusters() {

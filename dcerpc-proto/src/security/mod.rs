@@ -133,3 +133,10 @@ pub enum SecurityError {
     #[error("the security provider cannot do this: {0}")]
     Misuse(&'static str),
 }
+
+impl SecurityError {
+    /// Returns whether trying again with the same credentials may lock the account.
+    pub fn may_lock_account(&self) -> bool {
+        matches!(self, Self::Kerberos(error) if error.may_lock_account())
+    }
+}

@@ -11,7 +11,8 @@ use crate::security::{Handshake, SecurityError, Step};
 ///
 /// The first mechanism's first token goes out with the list. One that can't
 /// give it, for example Kerberos without a ticket, is left out, and the next
-/// one is the first; so list only what is good enough.
+/// one is the first; so list only what is good enough. Where the KDC refuses the
+/// password, no other mechanism presents it again.
 #[derive(Debug)]
 pub struct SpnegoInitiator {
     mechanisms: Vec<Box<dyn Mechanism>>,
@@ -45,7 +46,9 @@ impl Handshake for SpnegoInitiator {
             let oids = mechanism.oids();
             match mechanism.step(&[], level) {
                 Ok(step) => break (oids, step),
-                Err(error) if mechanisms.len() == 0 => return Err(error),
+                Err(error) if mechanisms.len() == 0 || error.may_lock_account() => {
+                    return Err(error);
+                }
                 Err(_) => {}
             }
         };
