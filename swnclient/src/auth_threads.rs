@@ -73,6 +73,8 @@ mod tests {
     use super::*;
     use std::sync::mpsc::{Sender, channel};
 
+    const LIMIT: Duration = Duration::from_secs(10);
+
     /// A job that ends when what is returned is dropped.
     fn stuck_job() -> (impl FnOnce() + Send + 'static, Sender<()>) {
         let (sender, receiver) = channel();
@@ -89,7 +91,8 @@ mod tests {
         let mut ends = Vec::new();
         for _ in 0..THREADS + STUCK_MAX {
             // Once all are taken it waits for one to be given up.
-            let permit = threads.wait().await;
+            let given_up = tokio::time::timeout(LIMIT, threads.wait()).await;
+            let permit = given_up.expect("the permit of a job that is stuck comes back");
             let (job, end) = stuck_job();
             ends.push(end);
             tokio::spawn(permit.run(job));
@@ -100,7 +103,7 @@ mod tests {
         assert_eq!(threads.free.available_permits(), 0);
         // One that ends makes room for another.
         ends.pop();
-        let next = tokio::time::timeout(Duration::from_secs(10), threads.wait()).await;
+        let next = tokio::time::timeout(LIMIT, threads.wait()).await;
         assert!(next.is_ok());
     }
 }

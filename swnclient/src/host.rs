@@ -107,8 +107,13 @@ pub fn is_own_address(scoped: ScopedAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{full_name, host_name, is_own_address};
+    use super::{FullNames, full_name, host_name, is_own_address};
     use std::net::IpAddr;
+    use std::sync::Arc;
+    use swnclient_proto::FullName;
+
+    /// What every system has as its own full name, without asking elsewhere.
+    const NUMBERS: &str = "192.0.2.77";
 
     #[test]
     fn the_addresses_of_this_machine_are_known_as_such() {
@@ -130,7 +135,20 @@ mod tests {
     fn a_name_that_none_can_have_has_no_full_name() {
         assert_eq!(full_name("no such\u{1}name"), None);
         assert_eq!(full_name("nul\0"), None);
-        // /etc/hosts has it everywhere, where there is one.
-        let _ = full_name("localhost");
+    }
+
+    #[test]
+    fn the_full_name_is_what_the_system_says() {
+        assert_eq!(full_name(NUMBERS).as_deref(), Some(NUMBERS));
+    }
+
+    #[tokio::test]
+    async fn a_look_up_is_late_while_the_last_one_has_not_ended() {
+        let names = FullNames::default();
+        let last = Arc::clone(&names.0).try_acquire_owned().expect("it is free");
+        assert_eq!(names.find(NUMBERS.into()).await, FullName::Late);
+        drop(last);
+        assert_eq!(names.find(NUMBERS.into()).await, FullName::Name(NUMBERS.into()));
+        assert_eq!(names.find("no such\u{1}name".into()).await, FullName::Unknown);
     }
 }

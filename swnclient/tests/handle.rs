@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient::{
-    Client, Config, Credentials, Event, Notification, NtlmCredentials, Registration,
+    Client, ClientName, Config, Credentials, Event, Notification, NtlmCredentials, Registration,
     RegistrationRequest,
 };
 use tokio::sync::mpsc;
@@ -93,4 +93,16 @@ async fn a_handle_that_is_not_asked_keeps_the_last_events() {
         count += 1;
     }
     assert_eq!(count, 64);
+}
+
+#[tokio::test]
+async fn a_host_without_a_domain_is_registered_once_its_full_name_has_been_looked_up() {
+    let (cluster, node) = cluster().await;
+    let client_name = ClientName::of_host(|| "localhost".into());
+    let config = Config { mapper_port: MAPPER_PORT, client_name, ..Config::default() };
+    let client = Client::start(config, |_, _| {});
+    let mut registration = register(&client, node);
+    assert!(matches!(next(&mut registration).await, Some(Event::Registered { .. })));
+    client.shutdown(SOON).await;
+    drop(cluster);
 }

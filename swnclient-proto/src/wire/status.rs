@@ -78,3 +78,23 @@ impl std::fmt::Debug for Status {
         write!(f, "{} ({})", self.name().unwrap_or("error"), self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Status;
+
+    #[test]
+    fn a_code_that_a_server_may_return_is_named_with_what_it_means() {
+        for (code, name) in [
+            (14, "ERROR_OUTOFMEMORY"),
+            (183, "ERROR_ALREADY_EXISTS"),
+            (259, "ERROR_NO_MORE_ITEMS"),
+            (1244, "ERROR_NOT_AUTHENTICATED"),
+            (1450, "ERROR_NO_SYSTEM_RESOURCES"),
+        ] {
+            let text = Status(code).to_string();
+            assert!(text.starts_with(&format!("{name} ({code}): the ")), "{text}");
+        }
+        assert!(Status(9).to_string().starts_with("error (9): "));
+    }
+}

@@ -183,6 +183,10 @@ mod tests {
         assert_eq!(check_keytab(&link), Ok(()));
         std::os::unix::fs::lchown(&link, Some(4711), None).expect("root may");
         assert!(problem(check_keytab(&link)).contains("4711"));
+        // And so is a link to their file.
+        let link = scratch.name("link of root");
+        std::os::unix::fs::symlink(&cache, &link).expect("a link");
+        assert!(problem(check_cache(&link)).contains("4711"));
     }
 
     #[test]

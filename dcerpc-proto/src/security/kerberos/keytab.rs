@@ -75,6 +75,7 @@ mod tests {
             entry(&["LAPTOP$"], 1),
             entry(&["LAPTOP$"], 1),
             entry(&["host", "LAPTOP$"], 1),
+            entry(&["CIFS$", "laptop"], 1),
             entry(&["jane"], 1),
             entry(&["OTHER$"], 1),
         ]

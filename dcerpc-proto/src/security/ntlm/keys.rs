@@ -137,3 +137,18 @@ fn derive(exported_session_key: &[u8; 16], purpose: &[u8]) -> Key {
     let hash = Md5::new().chain_update(exported_session_key).chain_update(purpose);
     Zeroizing::new(hash.finalize().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_the_capitals_of_the_table_that_is_asked_for() {
+        let key = |user: &str, table| ntowf_v2(&[7; 16], user, "WORK", table);
+        // Samba's table has a capital of the letter, the kernel's has none.
+        let user = "an\u{201}";
+        assert_eq!(key(user, Uppercase::Samba), key("AN\u{200}", Uppercase::Samba));
+        assert_eq!(key(user, Uppercase::Linux), key("AN\u{201}", Uppercase::Linux));
+        assert_ne!(key(user, Uppercase::Samba), key(user, Uppercase::Linux));
+    }
+}

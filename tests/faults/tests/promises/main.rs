@@ -8,10 +8,12 @@ use faults::{Bench, MountId};
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient_proto::Config;
-use swnclient_proto::wire::{AddressFlags, AddressInfo, NotifyMessages};
+use swnclient_proto::wire::{AddressFlags, AddressInfo, NotifyMessages, Status};
 use swnclient_proto::{Event, Notification, ResourceState};
 use witness_sim::world::{ClientId, NetworkConfig};
-use witness_sim::{ClusterConfig, Destination, Happening, NodeId, Profile, Stage, Step, Who};
+use witness_sim::{
+    ClusterConfig, Destination, Fault, Happening, NodeId, Profile, Stage, Step, What, Who,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -413,5 +415,33 @@ fn of_two_nodes_the_other_one_is_the_witness_again_when_it_is_back() {
             assert!(bench.all_in_order(), "{profile}, {away:?}");
             assert!(bench.all_watched_by_others(), "{profile}, {away:?}");
         }
+    }
+}
+
+#[test]
+fn a_witness_of_an_old_list_that_serves_the_role_by_now_gives_way_to_the_other_node() {
+    for profile in Profile::ALL {
+        let (mut bench, client, address) = role(profile);
+        let refuse = |bench: &mut Bench, stage| {
+            let refused = What::Status(Status::NO_SYSTEM_RESOURCES);
+            bench.run(Step::Fault(Fault::always(stage, refused)));
+        };
+        refuse(&mut bench, Stage::Register);
+        refuse(&mut bench, Stage::RegisterEx);
+        bench.mount(client, address);
+        bench.pass(10 * SECOND);
+        assert!(!failures(&bench).is_empty(), "{profile}");
+        // Nothing has been registered, so nothing is told: the role is on the only candidate.
+        bench.run(Step::AddressMove { address, node: NodeId(2) });
+        bench.run(Step::NoFaults);
+        refuse(&mut bench, Stage::GetInterfaceList);
+        let end = bench.world.now() + 5 * MINUTE;
+        let is_there = |bench: &mut Bench| bench.world.cluster().registrations().len() == 1;
+        assert!(bench.pass_until(end, is_there), "{profile}");
+        assert!(!bench.all_watched_by_others(), "{profile}");
+        bench.run(Step::NoFaults);
+        bench.pass(3 * MINUTE);
+        assert!(bench.all_in_order(), "{profile}");
+        assert!(bench.all_watched_by_others(), "{profile}");
     }
 }
