@@ -1,5 +1,6 @@
 //! A mount in the guest.
 
+use std::fmt::Display;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ impl<'a> Mount<'a> {
     ///
     /// # Panics
     /// Where the kernel refuses, with its own words.
-    pub fn by(guest: &'a Guest, address: Ipv4Addr, options: MountOptions) -> Mount<'a> {
+    pub fn by(guest: &'a Guest, address: impl Display, options: MountOptions) -> Mount<'a> {
         let MountOptions { server, share, point, user, echo_interval, more } = &options;
         let user = user
             .as_ref()

@@ -13,7 +13,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use lab::{
-    CLUSTER_NAME, Cluster, LabClient, PASSWORD, SHARE, USER, in_client_namespace, in_node_namespace,
+    CLUSTER_NAME, Cluster, Guest, LabClient, Mount, MountOptions, PASSWORD, SHARE, Swnd, USER,
+    in_client_namespace, in_node_namespace,
 };
 use swnclient::{
     Call, Client, Config, Credentials, Error, Event, NtlmCredentials, RegistrationRequest,
@@ -104,6 +105,30 @@ fn a_node_is_asked_for_its_list_by_an_address_of_its_link() {
         }
         event => panic!("{event:?}"),
     });
+}
+
+/// The kernel names the link beside the address of a mount.
+#[test]
+fn the_kernel_has_a_mount_by_an_address_of_its_link_watched_on_that_link() {
+    let cluster = Cluster::fresh();
+    let from = of_link(&cluster, 0);
+    let guest = Guest::boot();
+    // Before that the kernel has no address to connect from.
+    let addresses = "ip -6 -o addr show dev vec0 scope link";
+    guest.ok(&format!("until {addresses} | grep -qv tentative; do sleep 0.1; done"));
+    let link = guest.ok("cat /sys/class/net/vec0/ifindex");
+    let swnd = Swnd::start(&guest);
+    let options = MountOptions { more: "witness".into(), ..MountOptions::default() };
+    let mount = Mount::by(&guest, format!("{from}%{}", link.trim()), options);
+    let line = swnd.wait_log("the witness's answer", LIMIT, |line| line.contains("Register"));
+    println!("{line}");
+    // Which is in the list that the node has given.
+    let others = [1, 2].map(|node| cluster.address_of(node).to_string());
+    assert!(others.iter().any(|other| line.contains(other.as_str())), "{line}");
+    assert!(line.contains("ERROR_INVALID_STATE"), "{line}");
+    mount.unmount();
+    swnd.wait_log("the end", LIMIT, |line| line.contains(&format!("unregistered; {from}")));
+    swnd.stop();
 }
 
 /// A file of hosts by which the cluster's name has these addresses.
