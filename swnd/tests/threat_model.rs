@@ -44,6 +44,7 @@ fn each_test_that_the_documents_name_exists() {
         "swnd/src",
         "swnd/tests",
         "tests/faults/tests",
+        "tests/lab/tests",
         "tests/witness-sim/tests",
     ] {
         functions(&root.join(folder), &mut found);

@@ -26,6 +26,8 @@ pub(super) async fn run(args: &[&str]) {
         backoff: 0,
         since_ack: Duration::ZERO,
         received: 0,
+        since_sent: Duration::ZERO,
+        since_received: Duration::ZERO,
     };
     let system = System::open();
     let (words, mut heard) = mpsc::unbounded_channel::<Failover>();

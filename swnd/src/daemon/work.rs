@@ -4,6 +4,7 @@ use super::{Books, Observer, Shared};
 use crate::failover::driver::{Network, Observed};
 use crate::failover::{Action, Connection, End, Failover};
 use crate::kernel::{LinkError, NotifyError, Prepared, Transport};
+use crate::mount::Mount;
 use crate::report::Report;
 use crate::table::{Forward, Holder, Registrar, in_service};
 use smol_str::SmolStr;
@@ -33,6 +34,7 @@ enum Done {
     LookedUp(SmolStr, Vec<IpAddr>, bool),
     Listed(u32, Vec<IpAddr>),
     Sent(u32, Notification, Result<(), NotifyError>),
+    Asked(Mount, IpAddr, Result<(), String>),
 }
 
 struct Worker<'a, T, O, C> {
@@ -160,6 +162,15 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
             Action::Forget { id, address } => {
                 self.shared.books().table.forget(id, address, self.client);
             }
+            Action::Ask { mount, address } => {
+                // It may wait in the kernel for as long as a server is away: how many do is
+                // bounded, and the end of the process ends it.
+                let network = Arc::clone(self.network);
+                self.tasks.spawn_blocking(move || {
+                    let result = network.ask(&mount, address);
+                    Done::Asked(mount, address, result)
+                });
+            }
             Action::Report { mount, others, line } => {
                 let report = Report::Failover { mount, others, line };
                 self.shared.tell(self.shared.books(), Some(report));
@@ -258,6 +269,9 @@ impl<T: Transport, O: Observer, C: Registrar> Worker<'_, T, O, C> {
             }),
             Done::Listed(id, addresses) => {
                 self.with(|failover| failover.listed(id, &addresses, now));
+            }
+            Done::Asked(mount, address, result) => {
+                self.with(|failover| failover.asked(&mount, address, result, now));
             }
             Done::Sent(id, notification, sent) => {
                 self.sent(id, notification, sent);

@@ -54,6 +54,13 @@ pub enum Action {
         /// The address.
         address: IpAddr,
     },
+    /// Bring the kernel to send something to the server of a mount.
+    Ask {
+        /// The mount.
+        mount: Mount,
+        /// The address that serves it.
+        address: IpAddr,
+    },
     /// Tell the administrator.
     Report {
         /// A mount that it is about.

@@ -39,6 +39,10 @@ pub struct Connection {
     pub since_ack: Duration,
     /// Bytes received since the connection was made.
     pub received: u64,
+    /// Time since data was last sent.
+    pub since_sent: Duration,
+    /// Time since data was last received.
+    pub since_received: Duration,
 }
 
 impl Connection {
@@ -51,6 +55,16 @@ impl Connection {
     /// `silence`.
     pub fn is_waiting(&self, silence: Duration) -> bool {
         self.state == TcpState::Established && self.unacknowledged > 0 && self.since_ack >= silence
+    }
+
+    /// Returns how long nothing has gone over it.
+    pub fn quiet(&self) -> Duration {
+        self.since_sent.min(self.since_received)
+    }
+
+    /// Returns whether something was sent and nothing received since.
+    pub fn is_owed(&self) -> bool {
+        self.since_sent < self.since_received
     }
 
     /// Returns whether the server has stopped acknowledging: it is waited for since

@@ -1,9 +1,11 @@
 //! `/proc/fs/cifs/DebugData`: what the cifs client says of its servers, in a form
 //! for people. What is not understood is left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+/// How many requests of a connection are remembered: more than servers let wait.
+const WAITING_MAX: usize = 8192;
 /// Where the cifs client says so.
 const PATH: &str = "/proc/fs/cifs/DebugData";
 
@@ -30,6 +32,10 @@ pub struct Share {
     pub scale_out: bool,
 }
 
+/// A request that waits for an answer: which of the connections it is of, counted over all
+/// of them, and its number there.
+pub type Waiting = (usize, u64);
+
 /// One SMB connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
@@ -41,6 +47,8 @@ pub struct Server {
     pub instance: u32,
     /// The inode number of its network namespace, where the kernel tells.
     pub network_namespace: Option<u32>,
+    /// The requests that wait for an answer, also on its further channels.
+    pub waiting: BTreeSet<Waiting>,
 }
 
 impl DebugData {
@@ -60,10 +68,19 @@ impl DebugData {
                     is_good: number(status) == Some(1),
                     instance,
                     network_namespace: None,
+                    waiting: BTreeSet::new(),
                 };
                 data.servers.push(server);
             }
+            let nth = data.servers.len();
             if let Some(server) = data.servers.last_mut() {
+                let waiting = line.trim_start().strip_prefix("State: ");
+                let request = waiting.and_then(|line| line.rsplit_once(" mid "));
+                if let Some(request) = request.and_then(|(_, number)| number.trim().parse().ok()) {
+                    if server.waiting.len() < WAITING_MAX {
+                        server.waiting.insert((nth, request));
+                    }
+                }
                 if let Some(namespace) = after(line, "Net namespace: ").and_then(number) {
                     server.network_namespace.get_or_insert(namespace);
                 }
@@ -135,7 +152,9 @@ mod tests {
         TCP status: 1 Instance: 3\nLocal Users To Server: 1 SecMode: 0x1 Req On Wire: 0 \
         Net namespace: 4026531840 \nIn Send: 0 In MaxReq Wait: 0\n\n\tSessions: \n\
         \t1) Address: 10.77.0.101 Uses: 1 Capability: 0x300067\tSession Status: 1 \n\
-        \t1) IPC: \\\\WITCLU\\IPC$ Mounts: 1 DevInfo: 0x0\n\n--\nWitness registrations:\n\
+        \t1) IPC: \\\\WITCLU\\IPC$ Mounts: 1 DevInfo: 0x0\n\n\n\tMIDs: \n\
+        \tServer ConnectionId: 0x1\n\t\tState: 2 com: 9 pid: 301 cbdata: 00000000c4dc8ef2 mid 117\n\
+        \t\tState: 2 com: 7 pid: 88 cbdata: 0000000000000000 mid 118\n--\nWitness registrations:\n\
         Id: 7 Refs: 1 Network name: 'WITCLU'(y) Share name: 'data'(y) Ip address: 10.77.0.101(n)\n\
         Id: 8 Refs: 1 Network name: 'c'(y) Share name: 'd'(y) Ip address: \
         fe80:0000:0000:0000:0000:0000:0000:0001%2(n)\n";
@@ -151,6 +170,7 @@ mod tests {
                 is_good: true,
                 instance: 3,
                 network_namespace: Some(4_026_531_840),
+                waiting: [(1, 117), (1, 118)].into(),
             }]
         );
         let registrations = [(7, address), (8, "fe80::1".parse().unwrap())];

@@ -5,9 +5,11 @@ use super::debug_data::DebugData;
 use super::sock_diag::{Inode, SockDiag};
 use super::view::Look;
 use super::{End, pace};
-use crate::mountinfo;
+use crate::mount::Mount;
+use crate::mountinfo::{self, CifsMount};
 use crate::report::Kind;
 use crate::request_key;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +22,11 @@ use std::time::Duration;
 use swnclient::ScopedAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
+
+/// `CIFS_SUPER_MAGIC` and `SMB2_SUPER_MAGIC` (`linux/magic.h`).
+const CIFS_MAGIC: [i64; 2] = [0xff53_4d42, 0xfe53_4d42];
+/// How many mounts of a share are tried by their paths.
+const PATHS_MAX: usize = 8;
 
 /// A future of [`Network`].
 pub type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -42,6 +49,12 @@ pub trait Network: Send + Sync + 'static {
 
     /// Looks up the addresses of a name, in the order of the system's resolver.
     fn look_up(&self, name: SmolStr) -> Answer<Vec<IpAddr>>;
+
+    /// Has the kernel send something to the server of a mount by an address, and waits until
+    /// that is answered: as long as it takes. The error says why it can't.
+    fn ask(&self, _mount: &Mount, _address: IpAddr) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Whether the kernel asks swnd for addresses: see [`crate::request_key`]. May block.
     fn has_resolver(&self) -> bool {
@@ -109,6 +122,21 @@ impl System {
         programs.retain(|cookie, _| found.iter().any(|(it, _)| it.cookie == *cookie));
         let is_kernels = |it: &Connection| programs.get(&it.cookie) != Some(&true);
         found.into_iter().map(|(it, _)| it).filter(is_kernels).collect()
+    }
+}
+
+/// Asks the server of the file system at a path, which the kernel does for each statfs(2): it
+/// keeps no answer.
+fn ask_file_system(path: &str) -> io::Result<()> {
+    // The server is not asked for the path itself.
+    let there = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    // An error is an answer, or the end of the connection.
+    let Ok(found) = rustix::fs::fstatfs(&there) else { return Ok(()) };
+    #[allow(clippy::useless_conversion, reason = "it has 32 bits on other architectures")]
+    let kind = i64::from(found.f_type) & 0xffff_ffff;
+    match CIFS_MAGIC.contains(&kind) {
+        true => Ok(()),
+        false => Err(io::Error::other("something else is mounted over it")),
     }
 }
 
@@ -197,6 +225,23 @@ impl Network for System {
                 Vec::new()
             })
         })
+    }
+
+    fn ask(&self, mount: &Mount, address: IpAddr) -> Result<(), String> {
+        let mounts = mountinfo::read().map_err(|error| error.to_string())?;
+        let share = mount.share_name().map_or("", |name| name.as_str());
+        let is_meant = |it: &&CifsMount| {
+            it.is_share(mount.net_name(), share)
+                && it.address().is_some_and(|it| it.address() == address)
+        };
+        let mut error = "it is not mounted here".to_owned();
+        for mount in mounts.iter().filter(is_meant).take(PATHS_MAX) {
+            match ask_file_system(&mount.path) {
+                Ok(()) => return Ok(()),
+                Err(reason) => error = format!("{}: {reason}", mount.path),
+            }
+        }
+        Err(error)
     }
 
     fn has_resolver(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What an administrator reads of a failover.
 
+use crate::text::OneLine;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -84,6 +85,11 @@ pub enum Line {
     GaveUp,
     /// The kernel's connection can't be seen.
     Hidden,
+    /// The kernel can't be brought to send something.
+    NotAsked {
+        /// Why.
+        error: String,
+    },
 }
 
 impl Line {
@@ -96,7 +102,8 @@ impl Line {
             | Self::Powerless
             | Self::SharedNumber { .. }
             | Self::GaveUp
-            | Self::Hidden => log::Level::Warn,
+            | Self::Hidden
+            | Self::NotAsked { .. } => log::Level::Warn,
             Self::Reconnecting | Self::GoesOn => log::Level::Debug,
             _ => log::Level::Info,
         }
@@ -169,6 +176,12 @@ impl fmt::Display for Line {
             Self::Hidden => f.write_str(
                 "the kernel's connection can't be seen from swnd's network namespace; \
                  failovers of this mount take longer",
+            ),
+            Self::NotAsked { error } => write!(
+                f,
+                "its server can't be asked whether it lives ({}): where it dies over a request, \
+                 that is seen with the kernel's next echo; let swnd reach the mount's path",
+                OneLine::error(error)
             ),
         }
     }

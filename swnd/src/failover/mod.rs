@@ -26,6 +26,7 @@ mod mounts;
 mod own_watch;
 mod pace;
 mod probes;
+mod question;
 pub mod sock_diag;
 mod view;
 
@@ -42,6 +43,7 @@ use crate::mount::{FIRST_ADOPTED, Mount};
 use context::Context;
 use incident::{Cause, Incident, Verdict};
 use mounts::Mounted;
+use question::Questions;
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -74,6 +76,7 @@ pub struct Failover {
     /// The connections of new mounts must be looked at.
     wants_look: bool,
     own_watch: Option<Instant>,
+    questions: Questions,
     /// Which addresses are this machine's.
     is_own: Option<fn(IpAddr) -> bool>,
     actions: VecDeque<Action>,
@@ -133,7 +136,7 @@ impl Failover {
     /// going on.
     pub fn next_deadline(&self) -> Option<Instant> {
         let incidents = self.incidents.values().map(Incident::deadline).min();
-        incidents.into_iter().chain(self.own_watch).min()
+        incidents.into_iter().chain(self.own_watch).chain(self.questions.deadline()).min()
     }
 
     /// The result of [`Action::Observe`].
@@ -145,7 +148,7 @@ impl Failover {
             self.with(address, now, |incident, ctx| incident.looked(ctx, now));
         }
         self.compare_others();
-        self.watch_own(now);
+        self.watch_own(None, now);
         self.look(now);
     }
 
@@ -171,11 +174,13 @@ impl Failover {
     pub fn looked(&mut self, before: &[Connection], after: &[Connection], now: Instant) {
         self.view.update(before, after);
         let addresses: BTreeSet<IpAddr> = before.iter().map(Connection::address).collect();
-        for address in addresses {
+        for &address in &addresses {
             self.with(address, now, |incident, _| {
                 after.iter().for_each(|connection| incident.looked_again(connection, now));
             });
         }
+        self.watch_own(Some(&addresses), now);
+        self.look(now);
     }
 
     /// The result of [`Action::Probe`].
@@ -263,6 +268,7 @@ impl Failover {
             self.own_watch = Some(now + pace::OWN_WATCH);
             self.wants_look = true;
         }
+        self.look_for_questions(now);
         self.look(now);
     }
 
@@ -371,7 +377,7 @@ impl Failover {
             probing: &mut BTreeMap::new(),
             actions: &mut VecDeque::new(),
         };
-        let mut debug_data = false;
+        let mut debug_data = self.questions.wants_debug_data();
         for incident in self.incidents.values_mut().filter(|incident| incident.next_look <= now) {
             debug_data |= incident.wants_debug_data(&ctx, now);
             incident.looking(now);

@@ -3,7 +3,8 @@
 use super::incident::Cause;
 use super::mounts::Mounted;
 use super::{Failover, pace};
-use std::collections::BTreeSet;
+use crate::mount::Mount;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -42,20 +43,24 @@ impl Failover {
     pub(super) fn stop_own_watch(&mut self) {
         if self.unwatched.is_empty() && self.by_connection.is_empty() {
             self.own_watch = None;
+            self.questions.retain(&BTreeSet::new());
         }
     }
 
-    /// Begins incidents where no witness watches and the connection is dead.
-    pub(super) fn watch_own(&mut self, now: Instant) {
+    /// Begins incidents where no witness watches and the connection is dead, after a look at
+    /// the connections to all addresses, or to some.
+    pub(super) fn watch_own(&mut self, looked_at: Option<&BTreeSet<IpAddr>>, now: Instant) {
         let (retransmissions, silence) = pace::DEAD_AFTER_SILENCE;
-        let addresses: BTreeSet<IpAddr> = self
-            .unwatched
-            .union(&self.by_connection)
-            .filter_map(|id| self.mounts.get(id))
-            .map(|mounted| mounted.address)
-            .filter(|address| !self.incidents.contains_key(address))
-            .collect();
-        for address in addresses {
+        let mut addresses = BTreeMap::<IpAddr, Vec<Mount>>::new();
+        let watched = self.unwatched.union(&self.by_connection);
+        for mounted in watched.filter_map(|id| self.mounts.get(id)) {
+            if !self.incidents.contains_key(&mounted.address) {
+                addresses.entry(mounted.address).or_default().push(mounted.mount.clone());
+            }
+        }
+        self.questions.retain(&addresses.keys().copied().collect());
+        addresses.retain(|address, _| looked_at.is_none_or(|it| it.contains(address)));
+        for (address, mounts) in addresses {
             let any = |times, silence| self.view.at(address).any(|it| it.is_dead(times, silence));
             let (is_dead, may_be) = (any(retransmissions, silence), any(1, pace::OWN_WATCH_CLOSE));
             if is_dead {
@@ -64,6 +69,8 @@ impl Failover {
                 // It may be dead in a moment.
                 let soon = now + pace::OWN_WATCH_CLOSE;
                 self.own_watch = self.own_watch.map(|at| at.min(soon));
+            } else {
+                self.question(address, &mounts, now);
             }
         }
     }

@@ -67,7 +67,25 @@ pub(super) const MOVE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often the connections of mounts without a witness are looked at.
 pub(super) const OWN_WATCH: Duration = Duration::from_secs(1);
 /// How often while one of them is waited for.
-pub(super) const OWN_WATCH_CLOSE: Duration = ms(200);
+pub(super) const OWN_WATCH_CLOSE: Duration = ms(100);
+
+/// How long nothing must have gone over a connection for a request that waits to be told
+/// from one that is being answered. It is looked at so often while it is used, and no more
+/// often than the second one says.
+pub(super) const QUIET: Duration = ms(250);
+pub(super) const QUIET_MIN: Duration = ms(50);
+/// How often the kernel is brought to send something to an address, at most.
+pub(super) const QUESTION_EVERY: Duration = ms(500);
+/// When it is again, where nothing has come but what waited before, such as the news of a
+/// directory: after twice the pause before. Then the kernel's own echoes do.
+pub(super) const QUESTION_PAUSE: Duration = ms(500);
+pub(super) const QUESTION_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// When it is tried again where it can't be.
+pub(super) const UNASKED_PAUSE: Duration = Duration::from_secs(60);
+/// How many of these requests may wait in the kernel, each with a thread: of all mounts,
+/// and of those at an address.
+pub(super) const QUESTIONS_MAX: usize = 32;
+pub(super) const QUESTIONS_AT_ADDRESS: usize = 6;
 /// How many addresses are worked on at a time; others wait.
 pub(super) const INCIDENTS_MAX: usize = 256;
 

@@ -252,6 +252,8 @@ fn decode(payload: &[u8]) -> Option<(Connection, Inode)> {
         backoff: info.get(4).copied().unwrap_or_default(),
         since_ack: Duration::from_millis(number(56).into()),
         received: array(info, 128).map(u64::from_ne_bytes).unwrap_or_default(),
+        since_sent: Duration::from_millis(number(44).into()),
+        since_received: Duration::from_millis(number(52).into()),
     };
     Some((connection, inode))
 }

@@ -140,6 +140,8 @@ kinds! {
     GaveUp = "failover.gave_up", "073de57e4bca4f7ea2dcbc17eba3c4e8";
     /// The kernel's connection can't be seen.
     Hidden = "failover.hidden", "1df83cfedd8b4fe193b1f36480215aa9";
+    /// A server can't be asked whether it lives.
+    NotAsked = "failover.not-asked", "da933280fd9e46d8b56b233bd0f73ef9";
     /// The kernel wants no witness any more.
     Released = "released", "4231ed6864b34143986e3443833ca5c3";
     /// A mount that is adopted is gone.
@@ -290,6 +292,7 @@ impl From<&Line> for Kind {
             Line::Told => Self::KernelTold,
             Line::GaveUp => Self::GaveUp,
             Line::Hidden => Self::Hidden,
+            Line::NotAsked { .. } => Self::NotAsked,
         }
     }
 }

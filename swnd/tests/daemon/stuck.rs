@@ -50,6 +50,8 @@ impl Served {
             unacknowledged: 0,
             backoff: 0,
             since_ack: Duration::ZERO,
+            since_sent: Duration::ZERO,
+            since_received: Duration::ZERO,
             received: 1000,
         }
     }

@@ -1,13 +1,12 @@
 //! Mounts that swnd adopts, on any kernel: `LAB_KERNEL=6.12+nowitness` is one that asks for no witness.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
 use lab::{
     CLUSTER_NAME, Cluster, Guest, Mount, MountOptions, PASSWORD, Registration, SHARE, Swnd, USER,
-    WriterOptions, wait_until,
+    wait_until,
 };
 
 const PROMPTLY: Duration = Duration::from_secs(10);
@@ -211,63 +210,4 @@ fn where_the_kernel_asks_swnd_and_that_is_down_or_stuck_it_connects_as_without()
     assert_eq!(reconnect(), [IpAddr::from(there)], "where the name leads");
     // A connection that is ended may cost the kernel's flush its answer, with or without swnd.
     writer.end();
-}
-
-/// `samba-pair`: two servers behind an address that moves, without a cluster and a witness.
-struct Pair;
-
-impl Pair {
-    const NAME: &'static str = "pair";
-    const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 201);
-
-    fn up() -> Pair {
-        Pair::call(&["down"]);
-        Pair::call(&["up"]);
-        Pair
-    }
-
-    fn call(arguments: &[&str]) {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/samba-pair");
-        let status = Command::new(script).args(arguments).status();
-        assert!(status.expect("it can be run").success(), "samba-pair {arguments:?}");
-    }
-}
-
-impl Drop for Pair {
-    fn drop(&mut self) {
-        Pair::call(&["down"]);
-    }
-}
-
-#[test]
-fn a_mount_without_a_witness_goes_on_once_its_address_has_moved() {
-    // For the network.
-    let _cluster = Cluster::fresh();
-    for (delay, idle) in [("0", false), ("3", false), ("3", true)] {
-        let _pair = Pair::up();
-        let guest = Guest::boot();
-        guest.ok(&format!("echo '{} {}' >> /etc/hosts", Pair::ADDRESS, Pair::NAME));
-        let swnd = Swnd::start_watching(&guest, Pair::NAME);
-        let options = MountOptions {
-            server: Pair::NAME.into(),
-            user: None,
-            echo_interval: Mount::DEFAULT_ECHO_INTERVAL,
-            more: "guest".into(),
-            ..MountOptions::default()
-        };
-        let mounted = Mount::by(&guest, Pair::ADDRESS, options);
-        swnd.wait_log("that it is watched", PROMPTLY, |line| line.contains("without a witness"));
-        // Nothing is under way when the cable goes: a request that the server has received
-        // and not answered is only missed with the next echo.
-        let options = WriterOptions { idle: true, ..WriterOptions::default() };
-        let writer = mounted.writer_with(&format!("pair-{delay}-{idle}"), options);
-        Pair::call(&["cut"]);
-        let early = (!idle).then(|| writer.go());
-        Pair::call(&["take", delay]);
-        writer.wait_for_bytes(early.unwrap_or_else(|| writer.go()));
-        let written = writer.stop();
-        println!("moved after {delay} s, idle: {idle}: stall {:?}", written.stall());
-        let log = swnd.log();
-        assert_eq!(log.matches("ended the kernel's dead connection").count(), 1, "{log}");
-    }
 }

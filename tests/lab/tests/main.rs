@@ -4,5 +4,6 @@ mod addresses;
 mod adopted;
 mod crowd;
 mod kernel;
+mod pair;
 mod samba;
 mod wire;

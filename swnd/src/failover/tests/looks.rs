@@ -15,6 +15,8 @@ fn look(received: u64, unacknowledged: u32, backoff: u8, since_ack: Duration) ->
         backoff,
         since_ack,
         received,
+        since_sent: since_ack,
+        since_received: since_ack,
     };
     Look { connections: vec![connection], ..Look::default() }
 }

@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use swnclient::{Notification, ResourceState};
 
+mod deeds;
 mod seen;
+
+pub(super) use deeds::Owed;
 
 pub(super) const ECHO: Duration = Duration::from_secs(5);
 pub(super) const STEP: Duration = Duration::from_millis(10);
@@ -49,11 +52,24 @@ pub(super) struct Server {
     pub(super) instance: u32,
     /// Something is written all the time.
     pub(super) is_busy: bool,
+    /// The node owes an answer to a request that it has acknowledged, and nothing else is
+    /// sent before it.
+    pub(super) owed: Option<Owed>,
+    /// Since when nothing has gone over the connection.
+    quiet_since: Instant,
 }
 
 /// What is under way.
 enum Pending {
-    Observe { debug_data: bool, mounts: bool },
+    /// A request that swnd has the kernel send.
+    Ask(Mount, IpAddr),
+    /// It has, over the connection of that number.
+    Sent(Mount, IpAddr, u32),
+
+    Observe {
+        debug_data: bool,
+        mounts: bool,
+    },
     Probe(IpAddr),
     LookUp(SmolStr),
     List(u32),
@@ -89,6 +105,14 @@ pub(super) struct World {
     pub(super) ends: Vec<u64>,
     pub(super) notified: Vec<(u32, Notification)>,
     pub(super) lines: Vec<String>,
+    /// How often the kernel was brought to send something.
+    pub(super) asked: u32,
+    /// The number of the request that is owed an answer.
+    pub(super) request: u32,
+    /// swnd reaches the mount's path.
+    pub(super) has_path: bool,
+    /// The node acknowledges and answers nothing.
+    pub(super) is_stuck: bool,
     /// The addresses that no mount is served by any more.
     pub(super) forgotten: Vec<IpAddr>,
     pub(super) probes_max: usize,
@@ -131,6 +155,10 @@ impl World {
             ends: Vec::new(),
             notified: Vec::new(),
             lines: Vec::new(),
+            asked: 0,
+            request: 1,
+            has_path: true,
+            is_stuck: false,
             forgotten: Vec::new(),
             probes_max: 0,
             probe_takes: Duration::from_secs(1),
@@ -164,6 +192,8 @@ impl World {
             last_response: self.now,
             instance: 1,
             is_busy: true,
+            owed: None,
+            quiet_since: self.now,
         };
         self.servers.push(server);
         self.servers.len() - 1
@@ -282,6 +312,10 @@ impl World {
             State::Connected { cookie, since, .. } if self.is_well(address, cookie) => {
                 let (is_young, drops_all) = (now < since + self.drops_after, self.drops_all);
                 let server = &mut self.servers[index];
+                let is_busy = is_busy && server.owed.is_none();
+                if is_busy {
+                    server.quiet_since = now;
+                }
                 let is_late = now > server.last_response + 3 * ECHO;
                 let dropped = (drops_all || is_late) && !is_young;
                 if !is_young {
@@ -298,6 +332,7 @@ impl World {
             State::Connected { unanswered, .. } => {
                 let is_taken_over = self.alive.contains_key(&address);
                 let server = &mut self.servers[index];
+                let is_busy = is_busy && server.owed.is_none();
                 let gives_up = now > server.last_response + 3 * ECHO;
                 if let State::Connected { unanswered, .. } = &mut server.state {
                     if is_busy {
@@ -325,6 +360,7 @@ impl World {
     /// `__cifs_reconnect`.
     pub(super) fn reconnect(&mut self, index: usize) {
         self.servers[index].last_response = self.now;
+        self.servers[index].owed = None;
         self.attempt(index);
     }
 
@@ -343,6 +379,7 @@ impl World {
         let state = self.connected(address);
         let server = &mut self.servers[index];
         server.state = state;
+        server.quiet_since = self.now;
         server.swn_address = None;
         server.instance += 1;
     }
@@ -391,6 +428,10 @@ impl World {
                     self.forgotten.push(address);
                     continue;
                 }
+                Action::Ask { mount, address } => {
+                    self.asked += 1;
+                    (ms(1), Pending::Ask(mount, address))
+                }
                 Action::Report { line, .. } => {
                     self.lines.push(line.to_string());
                     continue;
@@ -424,67 +465,11 @@ impl World {
                 self.failover.set_resolver(self.asks);
                 self.failover.looked_up(&name, &named, now);
             }
+            Pending::Ask(mount, address) => self.send_something(mount, address),
+            Pending::Sent(mount, address, instance) => self.await_answer(mount, address, instance),
             Pending::List(id) => self.failover.listed(id, &self.listed.clone(), now),
             Pending::Notify(id, notification) => self.notify(id, &notification),
         }
-    }
-
-    /// `cifs_swn_notify`.
-    fn notify(&mut self, id: u32, notification: &Notification) {
-        let Some((_, index, _)) = self.registrations.get(&id).cloned() else {
-            return self.failover.answered(id, false, self.now);
-        };
-        // It waits for the lock that a connect holds.
-        if let State::Connecting { until, .. } = self.servers[index].state {
-            let again = (until.min(self.now + STEP), Pending::Notify(id, notification.clone()));
-            return self.pending.push(again);
-        }
-        match notification {
-            Notification::ClientMove { address } if self.servers[index].address != *address => {
-                self.servers[index].swn_address = Some(*address);
-                self.failover.unmounted(id);
-                self.register(id);
-                self.failover.watched(id, true, self.now);
-            }
-            Notification::ResourceChange { .. } => {
-                // Seen when the next byte arrives, or after seven seconds.
-                if let State::Connected { cookie, .. } = self.servers[index].state {
-                    if self.is_well(self.servers[index].address, cookie) {
-                        self.ended_alive += 1;
-                    }
-                    self.reconnect(index);
-                }
-            }
-            _ => {}
-        }
-        self.failover.answered(id, true, self.now);
-    }
-
-    fn end(&mut self, connection: &Connection, if_dead: Option<(u8, Duration)>) -> End {
-        if !self.can_end {
-            return End::Impossible;
-        }
-        let here = self.connections().into_iter().find(|it| it.cookie == connection.cookie);
-        let Some(here) = here else { return End::Gone };
-        if if_dead.is_some_and(|(times, silence)| !here.is_dead(times, silence)) {
-            return End::Alive;
-        }
-        self.ends.push(connection.cookie);
-        for index in 0..self.servers.len() {
-            match self.servers[index].state {
-                State::Connected { cookie, .. } if cookie == connection.cookie => {
-                    if self.is_well(self.servers[index].address, cookie) {
-                        self.ended_alive += 1;
-                    }
-                    self.reconnect(index);
-                }
-                State::Connecting { cookie, .. } if cookie == connection.cookie => {
-                    self.servers[index].state = State::Sleeping { until: self.now + SLEEP };
-                }
-                _ => {}
-            }
-        }
-        End::Ended
     }
 }
 

@@ -27,6 +27,12 @@ impl World {
                 State::Connecting { cookie, .. } => (cookie, TcpState::Connecting, None, 0),
                 State::Sleeping { .. } => return None,
             };
+            let quiet = self.now - server.quiet_since;
+            let (since_sent, since_received) = match server.owed {
+                Some(Owed::Whole) => (quiet, quiet + STEP),
+                _ if unanswered.is_some() => (quiet.min(STEP), quiet + STEP),
+                _ => (quiet, quiet),
+            };
             Some(Connection {
                 cookie,
                 interface: 0,
@@ -37,6 +43,8 @@ impl World {
                 backoff: backoff(unanswered, self.now),
                 since_ack: unanswered.map_or(STEP, |at| self.now - at),
                 received,
+                since_sent,
+                since_received,
             })
         };
         self.servers.iter().filter_map(show).collect()
@@ -71,6 +79,11 @@ impl World {
                     is_good: matches!(server.state, State::Connected { .. }),
                     instance: server.instance,
                     network_namespace: None,
+                    waiting: server
+                        .owed
+                        .map(|_| (1, u64::from(self.request)))
+                        .into_iter()
+                        .collect(),
                 })
                 .collect(),
         }
