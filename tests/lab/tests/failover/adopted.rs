@@ -103,19 +103,33 @@ impl<S: Scenario> Scenario for Killed<S> {
 }
 
 #[test]
-fn killed_f1_f2_f4_the_mount_does_what_it_does_without_swnd() {
+fn killed_f1_f2_f5_f7_f9_the_mount_does_what_it_does_without_swnd() {
     for (name, scenario, after) in [
         ("F1", Death::with_takeover(), "looking at the kernel's connection"),
         ("F2", Death::without_reset(), "looking at the kernel's connection"),
         // Before it knows: the kernel is left to its echoes.
         ("F2", Death::without_reset(), "registered at witness"),
+        ("F7", Death::of_an_idle_mount(), "registered at witness"),
     ] {
         let outcome = run(&format!("{name}, swnd is killed in it"), &Killed { scenario, after });
         assert_losses(&outcome, 1);
     }
+    let after = "looking at the kernel's connection";
+    let killed = Killed { scenario: Planned::new(PlannedStep::Disable), after };
+    assert_losses(&run("F5, swnd is killed in it", &killed), 1);
+    let killed = Killed { scenario: Death::elsewhere(), after: "registered at witness" };
+    assert_losses(&run("F9, swnd is killed in it", &killed), 0);
+}
+
+#[test]
+fn killed_f3_f4_a_mount_for_which_the_kernel_asks_does_what_it_does_without_swnd() {
     let scenario = Planned::new(PlannedStep::ClientMove);
     let killed = Killed { scenario, after: "asking that address first" };
     let outcome = run_variant("F4, swnd is killed in it", &killed, Variant::Resolving);
     assert_no_errors(&outcome);
     assert!(outcome.losses[0] <= 1, "{outcome}");
+    // The kernel goes on trying the dead address.
+    let killed = Killed { scenario: Death::without_takeover(), after: "registered at witness" };
+    let outcome = run_variant("F3, swnd is killed in it", &killed, Variant::Resolving);
+    assert!(!outcome.stall.has_ended(), "{outcome}");
 }

@@ -54,20 +54,25 @@ fn mounted_with_kerberos_is_registered_with_kerberos_and_moved() {
 
 #[test]
 fn a_mount_that_is_adopted_is_registered_by_a_keytab() {
-    let (cluster, _turn) = take_turn();
-    let (from, _) = two_addresses(cluster);
-    let guest = boot(cluster);
-    let dir = guest.shared_dir().display();
-    guest.ok(&format!("echo '[mount.\"//{CLUSTER_NAME}/*\"]' > {dir}/swnd.conf"));
-    let keytab = cluster.krb5_file("swnuser.keytab");
-    let options = format!("--keytab '{}' --config {dir}/swnd.conf", keytab.display());
-    let swnd = Swnd::start_with(&guest, "KRB5CCNAME=FILE:/nonexistent", &options);
-    let more = "sec=krb5".to_owned();
-    let options = MountOptions { user: None, more, ..MountOptions::default() };
-    let mount = Mount::by(&guest, from, options);
-    let known = registration(cluster, GUEST);
-    assert_eq!((known.ip_address, known.account_name.as_str()), (from.into(), USER));
-    mount.unmount();
-    wait_unregistered(cluster, GUEST);
-    swnd.stop();
+    // A user's keytab, and one as a domain member has it: with the machine's account.
+    for (keytab, account) in [("swnuser.keytab", USER), ("machine.keytab", "SWNGUEST$")] {
+        let (cluster, _turn) = take_turn();
+        let (from, _) = two_addresses(cluster);
+        let guest = boot(cluster);
+        let dir = guest.shared_dir().display();
+        guest.ok(&format!("echo '[mount.\"//{CLUSTER_NAME}/*\"]' > {dir}/swnd.conf"));
+        let file = cluster.krb5_file(keytab);
+        let options = format!("--keytab '{}' --config {dir}/swnd.conf", file.display());
+        let swnd = Swnd::start_with(&guest, "KRB5CCNAME=FILE:/nonexistent", &options);
+        let more = "sec=krb5".to_owned();
+        let options = MountOptions { user: None, more, ..MountOptions::default() };
+        let mount = Mount::by(&guest, from, options);
+        let known = registration(cluster, GUEST);
+        println!("{keytab}: registered by {}", known.account_name);
+        assert_eq!(known.ip_address, IpAddr::from(from));
+        assert!(known.account_name.eq_ignore_ascii_case(account), "{known:?}");
+        mount.unmount();
+        wait_unregistered(cluster, GUEST);
+        swnd.stop();
+    }
 }
