@@ -21,6 +21,14 @@ impl Source for Idle {
         Status { up: true, mounts: 0, registered: 0 }
     }
 
+    fn unwatched(&self) -> Duration {
+        Duration::from_secs(3)
+    }
+
+    fn witness_connections(&self) -> Answer<usize> {
+        Box::pin(std::future::ready(2))
+    }
+
     fn mounts_after(&self, _: Option<u32>, _: usize) -> Vec<MountView> {
         Vec::new()
     }

@@ -69,6 +69,11 @@ impl Client {
         self.registrations.interfaces(id)
     }
 
+    /// Returns how many connections to witnesses registrations have, which they share.
+    pub fn witness_connections(&self) -> usize {
+        self.registrations.links.witness_connections()
+    }
+
     /// Whether there is no registration, not even one that is being taken back.
     pub fn is_empty(&self) -> bool {
         self.registrations.is_empty()

@@ -123,6 +123,11 @@ pub(crate) struct Way {
 pub(crate) type Actions = VecDeque<Action>;
 
 impl Link {
+    /// Whether it has a connection to the witness service itself.
+    pub(crate) fn is_at_witness(&self) -> bool {
+        matches!(self.phase, Phase::Witness(_))
+    }
+
     /// A link that is not connected yet, to the endpoint mapper, or where the witness service
     /// has been found before to that port.
     pub(crate) fn new(

@@ -92,6 +92,14 @@ impl Client {
         async { answered.await.unwrap_or_default() }
     }
 
+    /// Returns how many connections to witnesses registrations have, which they share.
+    /// None where the client has stopped.
+    pub fn witness_connections(&self) -> impl Future<Output = usize> + Send + use<> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::WitnessConnections(answer));
+        async { answered.await.unwrap_or_default() }
+    }
+
     /// Ends a registration; [`Event::Unregistered`] follows.
     pub fn unregister(&self, id: RegistrationId) {
         self.ask(Command::Unregister(id));

@@ -16,6 +16,7 @@ pub(crate) enum Command {
     TryNow(RegistrationId),
     Unregister(RegistrationId),
     Interfaces(RegistrationId, oneshot::Sender<Vec<Interface>>),
+    WitnessConnections(oneshot::Sender<usize>),
     Shutdown(oneshot::Sender<()>),
     /// Ends the event loop. The driver asks for it where something panics.
     Stop,

@@ -169,6 +169,9 @@ impl Driver {
                     // The asker may have gone.
                     let _ = answer.send(list);
                 }
+                Command::WitnessConnections(answer) => {
+                    let _ = answer.send(shared.proto.witness_connections());
+                }
                 // What panicked has poisoned the state: see above.
                 Command::Stop => {}
                 Command::Shutdown(done) => {

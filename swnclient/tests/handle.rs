@@ -1,5 +1,6 @@
 //! A registration's own handle, at a cluster on real sockets.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 use swnclient::{
@@ -71,6 +72,26 @@ async fn a_dropped_handle_is_unregistered_and_leaves_the_others_in_place() {
     client.shutdown(SOON).await;
     assert_eq!(next(&mut other).await, Some(Event::Unregistered));
     assert!(told.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn registrations_with_a_witness_share_a_connection_which_is_counted() {
+    let (cluster, node) = cluster().await;
+    let (client, _told) = client();
+    assert_eq!(client.witness_connections().await, 0);
+    let mut registrations = [register(&client, node), register(&client, node)];
+    let mut witnesses = BTreeSet::new();
+    for registration in &mut registrations {
+        match next(registration).await {
+            Some(Event::Registered { witness, .. }) => witnesses.insert(witness),
+            event => panic!("{event:?}"),
+        };
+    }
+    assert_eq!(client.witness_connections().await, witnesses.len());
+    client.shutdown(SOON).await;
+    drop(registrations);
+    assert_eq!(client.witness_connections().await, 0);
+    drop(cluster);
 }
 
 #[tokio::test]

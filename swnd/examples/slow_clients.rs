@@ -67,6 +67,10 @@ impl Registrar for Quiet {
     fn interfaces(&self, _: RegistrationId) -> Answer<Vec<Interface>> {
         Box::pin(async { Vec::new() })
     }
+
+    fn witness_connections(&self) -> Answer<usize> {
+        Box::pin(async { 0 })
+    }
 }
 
 /// The times of notifications, sorted.

@@ -54,6 +54,8 @@ impl<const N: usize> Histogram<N> {
 #[derive(Debug)]
 pub struct Counters {
     kinds: [AtomicU64; Kind::ALL.len()],
+    /// Of the kinds of failures, those that ended a registration.
+    losses: [AtomicU64; Kind::ALL.len()],
     notifications: [AtomicU64; TYPES.len()],
     delivery: Histogram<13>,
     failover: Histogram<12>,
@@ -63,6 +65,7 @@ impl Default for Counters {
     fn default() -> Self {
         Self {
             kinds: [const { AtomicU64::new(0) }; Kind::ALL.len()],
+            losses: [const { AtomicU64::new(0) }; Kind::ALL.len()],
             notifications: [const { AtomicU64::new(0) }; TYPES.len()],
             delivery: Histogram::new(&DELIVERY),
             failover: Histogram::new(&FAILOVER),
@@ -86,6 +89,8 @@ pub struct Times {
 pub struct Counted {
     /// How often each kind of thing has happened, by its name.
     pub events: BTreeMap<&'static str, u64>,
+    /// How often a witness that watched a mount was lost, by reason.
+    pub losses: BTreeMap<&'static str, u64>,
     /// How many notifications witnesses have sent, by type.
     pub notifications: BTreeMap<&'static str, u64>,
     /// How long it took to tell the kernel.
@@ -103,6 +108,11 @@ impl Counters {
             count.fetch_add(1, Relaxed);
         }
         match report {
+            Report::Failed { lost: true, .. } => {
+                if let Some(count) = self.losses.get(kind as usize) {
+                    count.fetch_add(1, Relaxed);
+                }
+            }
             Report::Notified { delivery, .. } => self.delivery.add(*delivery),
             Report::Failover {
                 line: Line::Reconnected { after } | Line::ServedBy { after: Some(after), .. },
@@ -124,9 +134,13 @@ impl Counters {
     /// Returns what has been counted.
     pub fn view(&self) -> Counted {
         let kinds = Kind::ALL.iter().zip(&self.kinds);
+        let losses = Kind::ALL.iter().zip(&self.losses).filter(|(kind, _)| kind.is_failure());
         let types = TYPES.into_iter().zip(&self.notifications);
         Counted {
             events: kinds.map(|(kind, count)| (kind.name(), count.load(Relaxed))).collect(),
+            losses: losses
+                .filter_map(|(kind, count)| Some((kind.reason()?, count.load(Relaxed))))
+                .collect(),
             notifications: types.map(|(name, count)| (name, count.load(Relaxed))).collect(),
             delivery: self.delivery.view(),
             failover: self.failover.view(),
@@ -155,6 +169,10 @@ mod tests {
         counters.report(&notified(Ok(()), 25));
         counters.report(&notified(Err(Errno::PERM), 1_000_000));
         counters.report(&Report::Overrun);
+        for lost in [false, true] {
+            let (mount, error) = (mount.clone(), swnclient::Error::NoWitness);
+            counters.report(&Report::Failed { mount, error, retry_in: None, again: true, lost });
+        }
         counters.notification(&Notification::IpChange { address });
         let line = Line::Reconnected { after: Duration::from_millis(40) };
         counters.report(&Report::Failover { mount: mount.clone(), others: 0, line });
@@ -165,6 +183,9 @@ mod tests {
         let names = ["notified", "notified.refused", "overrun", "failover.done", "told", "x"];
         assert_eq!(names.map(of), expected);
         assert_eq!(view.events.len(), Kind::ALL.len());
+        let losses = ["no_witness", "refused", "account"].map(|reason| view.losses.get(reason));
+        assert_eq!(losses, [Some(&1), Some(&0), None]);
+        assert_eq!(of("failed.no_witness"), Some(2));
         assert_eq!(view.notifications.get("ip_change"), Some(&1));
         assert_eq!(view.delivery.sum_us, 1_000_025);
         assert_eq!(view.delivery.counts, [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);

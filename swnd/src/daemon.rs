@@ -16,6 +16,7 @@ use crate::report::{Report, fields};
 use crate::service_manager;
 use crate::settings::{Settings, Sources};
 pub use crate::status::Status;
+use crate::status::Unwatched;
 use crate::table::{Forward, Outcome, Registrar, Table};
 use std::convert::Infallible;
 use std::fmt;
@@ -128,6 +129,7 @@ struct Books<T> {
     failover: Option<Failover>,
     up: bool,
     status: Option<Status>,
+    unwatched: Unwatched,
     /// The undecodable messages that were reported.
     undecodable: Vec<DecodeError>,
     /// Why the link can't go on.
@@ -271,6 +273,9 @@ impl<T: Transport, O: Observer> Shared<T, O> {
     fn tell(&self, mut books: MutexGuard<'_, Books<T>>, report: Option<Report>) {
         let status = books.current_status();
         let changed = books.status.replace(status) != Some(status);
+        if changed {
+            books.unwatched.follow(status, Instant::now());
+        }
         // An observer may look at the daemon.
         drop(books);
         if let Some(report) = report {
@@ -342,6 +347,7 @@ impl<T: Transport, O: Observer, C: Registrar> Daemon<T, O, C> {
                 failover,
                 up: false,
                 status: None,
+                unwatched: Unwatched::default(),
                 undecodable: Vec::new(),
                 failure: None,
             }),

@@ -89,6 +89,14 @@ impl Source for Reloading {
         self.daemon.status()
     }
 
+    fn unwatched(&self) -> Duration {
+        self.daemon.unwatched()
+    }
+
+    fn witness_connections(&self) -> Answer<usize> {
+        self.daemon.witness_connections()
+    }
+
     fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView> {
         self.daemon.mounts_after(after, limit)
     }
@@ -166,6 +174,14 @@ mod tests {
     impl Source for Kept {
         fn status(&self) -> Status {
             Status { up: false, mounts: 0, registered: 0 }
+        }
+
+        fn unwatched(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn witness_connections(&self) -> Answer<usize> {
+            Box::pin(std::future::ready(0))
         }
 
         fn mounts_after(&self, _: Option<u32>, _: usize) -> Vec<MountView> {

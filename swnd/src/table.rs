@@ -52,6 +52,8 @@ pub trait Registrar: Send + Sync + 'static {
     ) -> Answer<Result<(IpAddr, u8), swnclient::Error>>;
     /// The cluster's addresses, as last listed.
     fn interfaces(&self, id: RegistrationId) -> Answer<Vec<Interface>>;
+    /// [`Client::witness_connections`].
+    fn witness_connections(&self) -> Answer<usize>;
 }
 
 impl Registrar for Client {
@@ -91,6 +93,10 @@ impl Registrar for Client {
 
     fn interfaces(&self, id: RegistrationId) -> Answer<Vec<Interface>> {
         Box::pin(Client::interfaces(self, id))
+    }
+
+    fn witness_connections(&self) -> Answer<usize> {
+        Box::pin(Client::witness_connections(self))
     }
 }
 
@@ -344,6 +350,7 @@ impl Table {
                 if is_current && self.registered.remove(&id) {
                     watched = Some((id, false));
                 }
+                let lost = matches!(entry.state, MountState::Registered { .. });
                 let again = entry.failures.contains(&error);
                 if !again && entry.failures.len() < REPORTED_MAX {
                     entry.failures.push(error.clone());
@@ -351,7 +358,7 @@ impl Table {
                 entry.last_error = Some(error.clone());
                 let now = Instant::now();
                 entry.enter(MountState::failed(retry_in, now), now);
-                Report::Failed { mount, error, retry_in, again }
+                Report::Failed { mount, error, retry_in, again, lost }
             }
             (Event::Unregistered, entry) => {
                 if let Some(entry) = entry {
@@ -396,16 +403,19 @@ impl Table {
     ) -> Option<Report> {
         let Forward { id, registration, notification, .. } = forward;
         let at = registration.and_then(|it| self.owners.get(&it)?.address);
-        match &notification {
+        let something_follows = match &notification {
             Notification::ResourceChange { state, .. } => {
-                failover.state_changed_at(id, at, *state, now);
+                failover.state_changed_at(id, at, *state, now)
             }
-            Notification::ClientMove { address } => {
-                failover.move_ordered_at(id, at, *address, now);
-            }
-            Notification::ShareMove { .. } | Notification::IpChange { .. } => {}
-        }
-        Some(Report::Told { mount: self.mount_of(registration?)?, notification })
+            Notification::ClientMove { address } => failover.move_ordered_at(id, at, *address, now),
+            // No Linux acts on these two.
+            Notification::ShareMove { .. } | Notification::IpChange { .. } => false,
+        };
+        let mount = self.mount_of(registration?)?;
+        Some(match something_follows {
+            true => Report::Told { mount, notification },
+            false => Report::Ignored { mount, notification },
+        })
     }
 
     /// The mount of one of the kernel's registrations, and whether its share is

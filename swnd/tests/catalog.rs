@@ -116,8 +116,13 @@ fn lines() -> Vec<(Kind, String)> {
     let mount = Mount::from(&swnclient::RegistrationRequest::new("cluster"));
     let address: IpAddr = "10.0.0.9".parse().unwrap();
     let refused = |code| Error::Refused { address, call: Call::Register, status: Status(code) };
-    let failed =
-        |error| Report::Failed { mount: mount.clone(), error, retry_in: None, again: false };
+    let failed = |error| Report::Failed {
+        mount: mount.clone(),
+        error,
+        retry_in: None,
+        again: false,
+        lost: false,
+    };
     let failover = |line| Report::Failover { mount: mount.clone(), others: 0, line };
     let reports = [
         Report::Absent(Absence::Module),
@@ -176,6 +181,7 @@ fn a_report_has_its_fields() {
         error: Error::NoWitness,
         retry_in: Some(Duration::from_millis(1500)),
         again: false,
+        lost: false,
     };
     let expected = [
         ("message_id", Kind::NoWitness.message_id()),

@@ -32,7 +32,8 @@ async fn a_process_without_descriptors_says_which_limit_to_raise() {
     };
     assert!(matches!(error, Error::NoDescriptor { .. }), "{error:?}");
     let mount = Mount::from(&request);
-    let line = Report::Failed { mount, error, retry_in: None, again: false }.to_string();
+    let line =
+        Report::Failed { mount, error, retry_in: None, again: false, lost: false }.to_string();
     assert_eq!(
         line,
         r"\\cluster.example.test\data: cannot connect to 127.0.0.1:135: too many open files; raise the limit of open files (LimitNOFILE= of swnd's unit, or fs.file-max); next attempt when the kernel asks again"

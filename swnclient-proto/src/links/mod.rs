@@ -133,6 +133,12 @@ impl Links {
         }
     }
 
+    /// How many connections to witnesses there are that registrations depend on.
+    pub(crate) fn witness_connections(&self) -> usize {
+        let has_members = |link: &&Link| link.is_at_witness() && !link.members.is_empty();
+        self.links.values().filter(has_members).count()
+    }
+
     /// A link to the witness service of `server`: one that is there, if it can be
     /// shared, or a new one. `group_name`: the node's own name, where it is known.
     pub(crate) fn join(

@@ -28,12 +28,13 @@ const STATES: [(State, &str); 6] = [
 ];
 
 /// What an answer of the kernel, or none, is counted as: the kind of event, and its label.
-const ANSWERS: [(&str, &str); 6] = [
+const ANSWERS: [(&str, &str); 7] = [
     ("notified", "accepted"),
     ("notified.mount_unknown", "unknown_mount"),
     ("notified.refused", "refused"),
     ("not_notified", "not_sent"),
     ("late", "late"),
+    ("ignored", "ignored"),
     ("failover.unneeded", "suppressed"),
 ];
 
@@ -113,6 +114,7 @@ pub fn text(facts: &Facts, format: Format) -> String {
     if let Some(counters) = &facts.counters {
         registrations(&mut text, counters);
         notifications(&mut text, counters);
+        witnesses(&mut text, counters);
         losses(&mut text, counters);
     }
     text.finish()
@@ -208,6 +210,27 @@ fn notifications(text: &mut Text, counters: &Counters) {
     let times = &counters.failover;
     let help = "From what was done for a failover to the kernel's new connection.";
     text.histogram("swnd_failover_seconds", help, &times.bounds_us, &times.counts, times.sum_us);
+}
+
+fn witnesses(text: &mut Text, counters: &Counters) {
+    // A daemon of an older version does not tell them.
+    if let Some(time) = counters.unwatched_ms {
+        let name = "swnd_unwatched_seconds_total";
+        text.counter(name, "Time that mounts were without a witness, of all together.");
+        text.time(name, time.saturating_mul(1000));
+    }
+    if let Some(count) = counters.witness_connections {
+        let name = "swnd_witness_connections";
+        text.gauge(name, "Connections to witnesses; mounts share them.");
+        text.sample(name, &[], u64::try_from(count).unwrap_or(u64::MAX));
+    }
+    if !counters.losses.is_empty() {
+        let name = "swnd_witness_losses_total";
+        text.counter(name, "How often a mount lost its witness, by reason; swnd(8) lists them.");
+        for (reason, count) in &counters.losses {
+            text.sample(name, &[("reason", reason)], *count);
+        }
+    }
 }
 
 fn losses(text: &mut Text, counters: &Counters) {
@@ -317,6 +340,7 @@ mod tests {
             ("failed.unreachable", 3),
             ("notified", 5),
             ("late", 1),
+            ("ignored", 8),
             ("overrun", 4),
         ];
         let times = || Times { bounds_us: vec![10], counts: vec![4, 1], sum_us: 30 };
@@ -326,6 +350,9 @@ mod tests {
             delivery: times(),
             failover: times(),
             log_lines_dropped: 9,
+            losses: [("no_answer".into(), 2)].into(),
+            unwatched_ms: Some(61_500),
+            witness_connections: Some(3),
         };
         let samples = samples(&Facts { counters: Some(counters), ..Facts::default() });
         for expected in [
@@ -335,7 +362,11 @@ mod tests {
             "swnd_notifications_total{type=\"client_move\"} 6",
             "swnd_kernel_answers_total{result=\"accepted\"} 5",
             "swnd_kernel_answers_total{result=\"late\"} 1",
+            "swnd_kernel_answers_total{result=\"ignored\"} 8",
             "swnd_kernel_answers_total{result=\"refused\"} 0",
+            "swnd_unwatched_seconds_total 61.5",
+            "swnd_witness_connections 3",
+            "swnd_witness_losses_total{reason=\"no_answer\"} 2",
             "swnd_notification_delivery_seconds_bucket{le=\"+Inf\"} 5",
             "swnd_failover_seconds_sum 0.00003",
             "swnd_kernel_overruns_total 4",
@@ -343,6 +374,19 @@ mod tests {
         ] {
             assert!(samples.iter().any(|sample| sample == expected), "{expected}: {samples:#?}");
         }
+    }
+
+    #[test]
+    fn what_an_older_daemon_does_not_count_is_left_out() {
+        let counters = r#"{"events":{"registered":7},"notifications":{},"log_lines_dropped":0,
+            "delivery":{"bounds_us":[],"counts":[],"sum_us":0},
+            "failover":{"bounds_us":[],"counts":[],"sum_us":0}}"#;
+        let counters = Some(serde_json::from_str(counters).unwrap());
+        let samples = samples(&Facts { counters, ..Facts::default() });
+        let told = |name: &str| samples.iter().any(|sample| sample.starts_with(name));
+        assert!(told("swnd_registrations_total"));
+        assert!(!told("swnd_unwatched") && !told("swnd_witness_connections"), "{samples:?}");
+        assert!(!told("swnd_witness_losses"), "{samples:?}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Text {
             total += count;
             self.sample(&bucket, &[("le", &bound)], total);
         }
-        let _ = writeln!(self.text, "{name}_sum {}", seconds(sum));
+        self.time(&format!("{name}_sum"), sum);
         self.sample(&format!("{name}_count"), &[], total);
     }
 
@@ -86,6 +86,11 @@ impl Text {
             true => writeln!(self.text, "{name} {value}"),
             false => writeln!(self.text, "{name}{{{}}} {value}", labels.join(",")),
         };
+    }
+
+    /// Writes a time, given in microseconds, as seconds.
+    pub(super) fn time(&mut self, name: &str, micros: u64) {
+        let _ = writeln!(self.text, "{name} {}", seconds(micros));
     }
 
     fn head(&mut self, name: &str, kind: &str, help: &str) {

@@ -99,7 +99,10 @@ async fn answer(call: &Call, caller: &Caller, context: &Context) -> Result<Answe
             done
         }
         "org.swnclient.Witness.Counters" => {
-            Answer::Counted(Counted::new(context.monitors.counters()))
+            let witness_connections = context.source.witness_connections().await;
+            let unwatched = context.source.unwatched();
+            let counters = context.monitors.counters();
+            Answer::Counted(Counted::new(counters, unwatched, witness_connections))
         }
         "org.swnclient.Witness.Interfaces" => {
             may_change()?;
@@ -255,6 +258,14 @@ mod tests {
     impl Source for Idle {
         fn status(&self) -> crate::status::Status {
             crate::status::Status { up: false, mounts: 0, registered: 0 }
+        }
+
+        fn unwatched(&self) -> Duration {
+            Duration::from_secs(3)
+        }
+
+        fn witness_connections(&self) -> crate::failover::driver::Answer<usize> {
+            Box::pin(std::future::ready(2))
         }
 
         fn mounts_after(&self, _: Option<u32>, _: usize) -> Vec<MountView> {

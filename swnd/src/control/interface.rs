@@ -129,6 +129,10 @@ pub struct Counted {
 pub struct Counters {
     /// How often each kind of thing has happened, by its kind and, behind a dot, reason.
     pub events: BTreeMap<String, u64>,
+    /// How often a witness that watched a mount was lost, by reason. Empty from a daemon that
+    /// does not tell.
+    #[serde(default)]
+    pub losses: BTreeMap<String, u64>,
     /// How many notifications witnesses have sent, by type.
     pub notifications: BTreeMap<String, u64>,
     /// How long it took to tell the kernel.
@@ -137,6 +141,14 @@ pub struct Counters {
     pub failover: Times,
     /// How many lines of the log found no room.
     pub log_lines_dropped: u64,
+    /// For how long mounts have been without a witness, all of them together, in
+    /// milliseconds; `None` from a daemon that does not tell.
+    #[serde(default)]
+    pub unwatched_ms: Option<u64>,
+    /// How many connections to witnesses there are now; `None` from a daemon that does not
+    /// tell.
+    #[serde(default)]
+    pub witness_connections: Option<usize>,
 }
 
 /// How many times lie in each class.
@@ -159,17 +171,24 @@ impl From<counters::Times> for Times {
 
 impl Counted {
     /// Describes the counters.
-    pub fn new(counters: &counters::Counters) -> Self {
+    pub fn new(
+        counters: &counters::Counters,
+        unwatched: Duration,
+        witness_connections: usize,
+    ) -> Self {
         let named = |counts: BTreeMap<&'static str, u64>| {
             counts.into_iter().map(|(name, count)| (name.into(), count)).collect()
         };
         let view = counters.view();
         let counters = Counters {
             events: named(view.events),
+            losses: named(view.losses),
             notifications: named(view.notifications),
             delivery: view.delivery.into(),
             failover: view.failover.into(),
             log_lines_dropped: logging::lines_dropped(),
+            unwatched_ms: Some(milliseconds(unwatched)),
+            witness_connections: Some(witness_connections),
         };
         Self { counters }
     }

@@ -48,6 +48,10 @@ const STACK: usize = 256 << 10;
 pub trait Source: Send + Sync + 'static {
     /// Returns the daemon's status.
     fn status(&self) -> Status;
+    /// Returns for how long mounts have been without a witness, all of them together.
+    fn unwatched(&self) -> Duration;
+    /// Finds out how many connections to witnesses registrations have.
+    fn witness_connections(&self) -> Answer<usize>;
     /// Returns up to `limit` of the mounts with the numbers after `after`.
     fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView>;
     /// Starts an attempt to register; `false` if there is no such registration.

@@ -33,6 +33,17 @@ impl<T: Transport, O: Observer, C: Registrar> Source for SharedSource<T, O, C> {
         self.shared.books().current_status()
     }
 
+    fn unwatched(&self) -> Duration {
+        self.shared.books().unwatched.total(Instant::now())
+    }
+
+    fn witness_connections(&self) -> Answer<usize> {
+        match self.client.upgrade() {
+            Some(client) => client.witness_connections(),
+            None => Box::pin(std::future::ready(0)),
+        }
+    }
+
     fn mounts_after(&self, after: Option<u32>, limit: usize) -> Vec<MountView> {
         self.shared.books().table.mounts_after(after, limit)
     }

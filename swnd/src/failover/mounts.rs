@@ -120,20 +120,21 @@ impl Failover {
         self.state_changed_at(id, None, state, now);
     }
 
-    /// The same by the registration of one address.
+    /// The same by the registration of one address. Returns whether it is looked into.
     pub fn state_changed_at(
         &mut self,
         id: u32,
         at: Option<IpAddr>,
         state: ResourceState,
         now: Instant,
-    ) {
+    ) -> bool {
         let Some(mounted) = self.mounts.get(&id).filter(|_| state != ResourceState::Unknown) else {
-            return;
+            return false;
         };
         let at = at.map(|it| it.to_canonical()).filter(|it| mounted.is_at(*it));
         let address = at.unwrap_or(mounted.address);
         self.incident(address, Cause::Word, None, now);
+        true
     }
 
     /// A witness has ordered the mount to move.
@@ -141,24 +142,34 @@ impl Failover {
         self.move_ordered_at(id, None, target, now);
     }
 
-    /// The same by the registration of one address.
-    pub fn move_ordered_at(&mut self, id: u32, at: Option<IpAddr>, target: IpAddr, now: Instant) {
+    /// The same by the registration of one address. Returns whether something follows, and
+    /// be it a line that says why the mount stays.
+    pub fn move_ordered_at(
+        &mut self,
+        id: u32,
+        at: Option<IpAddr>,
+        target: IpAddr,
+        now: Instant,
+    ) -> bool {
         let target = target.to_canonical();
-        let Some(mounted) = self.mounts.get(&id) else { return };
+        let Some(mounted) = self.mounts.get(&id) else { return false };
         let (mount, address) = (mounted.mount.clone(), mounted.address);
         let mut report = |mount, line| {
             self.actions.push_back(Action::Report { mount, others: 0, line });
         };
         if let Some(at) = at.map(|it| it.to_canonical()).filter(|it| mounted.is_shared_at(*it)) {
-            return report(mount, Line::SharedNumber { address: at, other: address });
+            report(mount, Line::SharedNumber { address: at, other: address });
+            return true;
         }
-        if !incident::is_usable(target) || address == target {
-            if address == target {
-                report(mount, Line::AlreadyAt { address: target });
-            }
-            return;
+        if address == target {
+            report(mount, Line::AlreadyAt { address: target });
+            return true;
         }
-        self.incident(address, Cause::Order, Some((mount, target)), now);
+        let is_usable = incident::is_usable(target);
+        if is_usable {
+            self.incident(address, Cause::Order, Some((mount, target)), now);
+        }
+        is_usable
     }
 
     /// After a look: whether the kernel has left the addresses that it has asked by before,

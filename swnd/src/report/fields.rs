@@ -66,6 +66,7 @@ fn address(report: &Report) -> Option<IpAddr> {
 fn notification(report: &Report) -> Option<&Notification> {
     match report {
         Report::Told { notification, .. }
+        | Report::Ignored { notification, .. }
         | Report::Notified { notification, .. }
         | Report::NotNotified { notification, .. }
         | Report::Late { notification, .. } => Some(notification),

@@ -102,6 +102,8 @@ kinds! {
     AccountUnusable = "unusable.account", "d5e3392157ce423a8616b3ed9b650829";
     /// A notification came, and the failover looks what it means.
     Told = "told", "5037f545a91c44f482ae5abef73ad51b";
+    /// A notification came, and nothing follows from it.
+    Ignored = "ignored", "a349702441544b01a99cbbbc35535a5a";
     /// The kernel accepted a notification.
     Accepted = "notified", "43a674a450f140458c15b1372c43ba49";
     /// The kernel does not know the mount of a notification.
@@ -184,6 +186,11 @@ impl Kind {
         self.parts().1
     }
 
+    /// Whether an attempt to register failed.
+    pub fn is_failure(self) -> bool {
+        self.event() == "failed"
+    }
+
     fn parts(self) -> (&'static str, Option<&'static str>) {
         let name = self.name();
         name.split_once('.').map_or((name, None), |(event, reason)| (event, Some(reason)))
@@ -208,6 +215,7 @@ impl From<&Report> for Kind {
             Report::Notified { answer: Err(_), .. } => Self::KernelRefused,
             Report::NotNotified { .. } => Self::NotNotified,
             Report::Told { .. } => Self::Told,
+            Report::Ignored { .. } => Self::Ignored,
             Report::Failover { line, .. } => line.into(),
             Report::Late { .. } => Self::Late,
             Report::Released { .. } => Self::Released,

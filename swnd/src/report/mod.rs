@@ -3,6 +3,8 @@
 
 mod fields;
 mod kind;
+#[cfg(test)]
+mod tests;
 
 pub use fields::{fields, notification_name};
 pub use kind::Kind;
@@ -66,6 +68,8 @@ pub enum Report {
         retry_in: Option<Duration>,
         /// Whether this was reported before.
         again: bool,
+        /// Whether a witness watched the mount until then.
+        lost: bool,
     },
     /// The mount's credentials are of no use.
     Unusable {
@@ -98,6 +102,13 @@ pub enum Report {
     },
     /// A notification came, and the failover looks what it means.
     Told {
+        /// The mount.
+        mount: Mount,
+        /// What the witness reported.
+        notification: Notification,
+    },
+    /// A notification came, and nothing follows from it.
+    Ignored {
         /// The mount.
         mount: Mount,
         /// What the witness reported.
@@ -181,6 +192,7 @@ impl Report {
             Self::Listening
             | Self::Absent(Absence::Module)
             | Self::Told { .. }
+            | Self::Ignored { .. }
             | Self::Asked { .. }
             | Self::AddressChanged { .. }
             | Self::Registered { .. }
@@ -213,6 +225,7 @@ impl Report {
             | Self::NotNotified { mount, .. }
             | Self::Late { mount, .. }
             | Self::Told { mount, .. }
+            | Self::Ignored { mount, .. }
             | Self::Failover { mount, .. }
             | Self::Released { mount }
             | Self::Unmounted { mount }
@@ -292,15 +305,15 @@ impl fmt::Display for Report {
             Self::Told { notification, .. } => {
                 write!(f, "{}", Told(notification))?;
                 match notification {
-                    notification if is_unused(notification) => write!(f, ": {UNUSED}"),
-                    Notification::ResourceChange { state: ResourceState::Unknown, .. } => {
-                        f.write_str(": nothing follows")
-                    }
                     Notification::ResourceChange { .. } => {
                         f.write_str(": looking at the kernel's connection")
                     }
                     _ => f.write_str(": asking that address first"),
                 }
+            }
+            Self::Ignored { notification, .. } => {
+                let why = if is_unused(notification) { UNUSED } else { "nothing follows" };
+                write!(f, "{}: {why}", Told(notification))
             }
             Self::Failover { line, .. } => line.fmt(f),
             Self::Late { notification, .. } => {
@@ -406,92 +419,6 @@ impl fmt::Display for Told<'_> {
             Notification::ClientMove { address } => write!(f, "client move to {address}"),
             Notification::ShareMove { address } => write!(f, "share move to {address}"),
             Notification::IpChange { address } => write!(f, "address change to {address}"),
-        }
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-    use dcerpc_proto::association::{AssociationError, FaultStatus};
-    use std::io::ErrorKind;
-
-    #[test]
-    fn a_failure_says_what_is_wrong_what_to_do_and_what_follows() {
-        let address: IpAddr = "10.77.0.103".parse().unwrap();
-        let detail: smol_str::SmolStr = "STATUS_LOGON_FAILURE".into();
-        let service = "cifs/witclu".into();
-        for (error, line) in [
-            (
-                Error::NetNameIsAddress("10.77.0.101".into()),
-                "the net name \"10.77.0.101\" is an address, and a witness knows its cluster by name \
-                 only; mount by the cluster's name",
-            ),
-            (
-                Error::Resolve { name: "witclu".into(), reason: "not found".into() },
-                "cannot resolve witclu: not found; check DNS or /etc/hosts",
-            ),
-            (
-                Error::Connect { address: (address, 135).into(), kind: ErrorKind::TimedOut },
-                "cannot connect to 10.77.0.103:135: no answer; check the network and the firewall \
-                 (TCP 135 and 49152 to 65535)",
-            ),
-            (
-                Error::AccessDenied { address, detail: detail.clone() },
-                "10.77.0.103 refused the credentials (STATUS_LOGON_FAILURE); check user, password \
-                 and domain of the mount",
-            ),
-            (
-                Error::KerberosTimeout { after: Duration::from_secs(30) },
-                "Kerberos: no ticket within 30 s; check the network to the KDC and krb5.conf",
-            ),
-            (
-                Error::TicketRefused { address, service, detail },
-                "10.77.0.103 refused the ticket for cifs/witclu (STATUS_LOGON_FAILURE); check that \
-                 the server is a member of the realm and has the key of that service (klist -k), or \
-                 mount with sec=ntlmssp",
-            ),
-            (
-                Error::Timeout {
-                    address,
-                    awaited: Awaited::WitnessConnection,
-                    after: Duration::from_secs(5),
-                },
-                "10.77.0.103 did not answer the connection to its witness service within 5 s; check \
-                 the network and the firewall (TCP 135 and 49152 to 65535)",
-            ),
-            (
-                Error::Fault { address, call: Call::Map, status: FaultStatus::ACCESS_DENIED },
-                "10.77.0.103 refused ept_map: access denied (0x00000005); its policy \
-                 RestrictRemoteClients (\"Restrict Unauthenticated RPC clients\") keeps clients from \
-                 its endpoint mapper",
-            ),
-            (
-                Error::MapperAccessDenied { address, detail: "access denied".into() },
-                "the endpoint mapper of 10.77.0.103 refused the credentials (access denied); check \
-                 user, password and domain of the mount, or whether the policy RestrictRemoteClients \
-                 (\"Restrict Unauthenticated RPC clients\") of the server keeps clients from its \
-                 endpoint mapper",
-            ),
-            (
-                Error::Association { address, error: AssociationError::NoHeaderSigning },
-                "10.77.0.103 broke the protocol: the server does not support header signing, which \
-                 is required; allow it by --allow-unsigned-headers, if the network can be trusted",
-            ),
-            (
-                Error::NoWitness,
-                "no node of the cluster besides the one that serves the share offers a witness now",
-            ),
-        ] {
-            let mount = Mount { net_name: "witclu".into(), share_name: Some("data".into()) };
-            let next = match error.is_refusal() {
-                true => "not tried again for hours with the same password, but by swnctl retry",
-                false => "next attempt when the kernel asks again",
-            };
-            let report = Report::Failed { mount, error, retry_in: None, again: false };
-            let line = format!(r"\\witclu\data: {line}; {next}");
-            assert_eq!(report.to_string(), line);
         }
     }
 }

@@ -76,6 +76,10 @@ impl Registrar for FakeClient {
         ];
         Box::pin(std::future::ready(list))
     }
+
+    fn witness_connections(&self) -> Answer<usize> {
+        Box::pin(std::future::ready(3))
+    }
 }
 
 pub(super) fn request(net_name: &str, address: &str) -> RegistrationRequest {

@@ -6,7 +6,7 @@ use kernel_sim::StandInKernel;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swnclient::{Error, Event, EventSink};
 use swnd::authentication::Policy;
 use swnd::control::{CLIENTS_MAX, Control, Monitors, interface};
@@ -197,6 +197,9 @@ async fn what_has_happened_is_counted_by_its_kind_and_reason() {
     bench.settle().await;
     let calls = bench.daemon.client().take_calls();
     let [Call::Register(id, ..)] = calls[..] else { panic!("{calls:?}") };
+    let witness = "10.77.0.102".parse().unwrap();
+    bench.events.event(id, Event::Registered { witness, version: 2 });
+    // The first takes the witness, which the second does not have.
     for _ in 0..2 {
         let failed = Event::Failed { error: Error::NoWitness, retry_in: None };
         bench.events.event(id, failed);
@@ -205,9 +208,38 @@ async fn what_has_happened_is_counted_by_its_kind_and_reason() {
     let counters: interface::Counters =
         serde_json::from_value(reply["parameters"]["counters"].clone()).unwrap();
     let of = |name| counters.events.get(name).copied();
-    let expected = [Some(1), Some(2), Some(0), None];
+    let expected = [Some(1), Some(2), Some(1), None];
     assert_eq!(["asked", "failed.no_witness", "registered", "failed"].map(of), expected);
+    let losses: u64 = counters.losses.values().sum();
+    assert_eq!((counters.losses.get("no_witness"), losses), (Some(&1), 1));
+    assert_eq!(counters.witness_connections, Some(3));
     assert_eq!(counters.delivery.counts.len(), counters.delivery.bounds_us.len() + 1);
+}
+
+#[tokio::test]
+async fn the_time_of_mounts_without_a_witness_goes_on_until_they_have_one() {
+    let mut bench = Bench::new("unwatched").await;
+    let unwatched = |bench: &Bench| {
+        let reply = bench.connect().call(r#"{"method":"org.swnclient.Witness.Counters"}"#);
+        reply["parameters"]["counters"]["unwatched_ms"].as_u64().unwrap()
+    };
+    assert_eq!(unwatched(&bench), 0);
+    bench.kernel.mount(&request("cluster", "10.77.0.101"), &auth("alice"));
+    bench.settle().await;
+    let calls = bench.daemon.client().take_calls();
+    let [Call::Register(id, ..)] = calls[..] else { panic!("{calls:?}") };
+    // It goes on by itself.
+    let until = Instant::now() + LIMIT;
+    while unwatched(&bench) < 2 {
+        assert!(Instant::now() < until);
+    }
+    let witness = "10.77.0.102".parse().unwrap();
+    bench.events.event(id, Event::Registered { witness, version: 2 });
+    let ended = unwatched(&bench);
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(3) {
+        assert_eq!(unwatched(&bench), ended);
+    }
 }
 
 #[tokio::test]

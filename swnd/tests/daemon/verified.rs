@@ -25,6 +25,12 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug, Default, Clone)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
+impl Lines {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
 impl Observer for Lines {
     fn report(&self, report: &Report) {
         self.0.lock().unwrap().push(report.to_string());
@@ -135,4 +141,55 @@ async fn a_number_that_goes_to_another_mount_meanwhile_gets_no_notification() {
     let dropped =
         r"\\second\data: 10.77.0.101 is unavailable: dropped, for the registration has ended";
     assert!(lines.iter().any(|line| line == dropped), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn what_nothing_follows_from_is_said_to_be_ignored() {
+    let kernel = StandInKernel::with_module();
+    let link = Link::open(kernel.clone()).unwrap();
+    let lines = Lines::default();
+    let mut events = None;
+    let mode = Mode::Verified(Arc::new(Blind { answered: Arc::default() }));
+    let daemon = Daemon::new(link, lines.clone(), Policy::default(), mode, |forwarder| {
+        events = Some(forwarder);
+        FakeClient::default()
+    });
+    let mut events = events.unwrap();
+    let settle = async || {
+        tokio::select! {
+            biased;
+            error = daemon.run() => panic!("{error}"),
+            () = std::future::ready(()) => {}
+        }
+    };
+    settle().await;
+    kernel.mount(&request("first", HERE), &auth("swnuser"));
+    settle().await;
+    let calls = daemon.client().take_calls();
+    let [Call::Register(registration, ..)] = calls[..] else { panic!("{calls:?}") };
+    let told = |address: &str| Notification::ClientMove { address: address.parse().unwrap() };
+    let changed = |state| Notification::ResourceChange { name: HERE.into(), state };
+    let other = "10.77.0.102".parse().unwrap();
+    lines.take();
+    for (notification, line) in [
+        (
+            Notification::ShareMove { address: other },
+            "share move to 10.77.0.102: not used by this kernel",
+        ),
+        (
+            Notification::IpChange { address: other },
+            "address change to 10.77.0.102: not used by this kernel",
+        ),
+        (changed(ResourceState::Unknown), "10.77.0.101 is in an unknown state: nothing follows"),
+        (told("127.0.0.1"), "client move to 127.0.0.1: nothing follows"),
+        (told("10.77.0.102"), "client move to 10.77.0.102: asking that address first"),
+        (
+            changed(ResourceState::Unavailable),
+            "10.77.0.101 is unavailable: looking at the kernel's connection",
+        ),
+    ] {
+        events.event(registration, Event::Notification(notification));
+        assert_eq!(lines.take(), [format!(r"\\first\data: {line}")]);
+    }
+    assert!(kernel.take_notifications().is_empty());
 }
