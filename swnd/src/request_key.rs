@@ -13,9 +13,29 @@ const FILE: &str = "/etc/request-key.conf";
 const FILE_MAX: u64 = 64 << 10;
 const FILES_MAX: usize = 64;
 
+/// The line by which request-key(8) asks swnd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The file that has it.
+    pub file: PathBuf,
+    /// The program that it names.
+    pub program: PathBuf,
+}
+
 /// Returns whether it is so configured. Reads some small files.
 pub fn asks_swnd() -> bool {
-    files(Path::new(DIRECTORY)).iter().any(|file| is_in(file)) || is_in(Path::new(FILE))
+    installed().is_some()
+}
+
+/// Returns how it is so configured, where it is. Reads some small files.
+pub fn installed() -> Option<Asked> {
+    files(Path::new(DIRECTORY)).into_iter().chain([FILE.into()]).find_map(line_of)
+}
+
+fn line_of(file: PathBuf) -> Option<Asked> {
+    let text = read(&file).ok()?;
+    let program = text.lines().find_map(program_of)?.into();
+    Some(Asked { file, program })
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
@@ -24,26 +44,23 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|it| it == "conf")).take(FILES_MAX).collect()
 }
 
-fn is_in(file: &Path) -> bool {
-    read(file).is_ok_and(|text| text.lines().any(is_of_swnd))
-}
-
 fn read(file: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(file)?.take(FILE_MAX).read_to_string(&mut text)?;
     Ok(text)
 }
 
-/// Whether a line gives all keys of the type to swnctl:
+/// Returns swnctl's path of a line that gives all keys of the type to it:
 /// `create dns_resolver * * /usr/sbin/swnctl resolve-key %k`.
-fn is_of_swnd(line: &str) -> bool {
+fn program_of(line: &str) -> Option<&str> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let ["create", "dns_resolver", "*", "*", program, arguments @ ..] = words.as_slice() else {
-        return false;
+        return None;
     };
-    Path::new(program).file_name().is_some_and(|name| name == "swnctl")
+    let is_swnctl = Path::new(program).file_name().is_some_and(|name| name == "swnctl")
         && arguments.contains(&"resolve-key")
-        && arguments.last() == Some(&"%k")
+        && arguments.last() == Some(&"%k");
+    is_swnctl.then_some(*program)
 }
 
 #[cfg(test)]
@@ -53,7 +70,8 @@ mod tests {
     #[test]
     fn the_line_that_is_installed_is_found_among_others() {
         let installed = include_str!("../../packaging/request-key.conf.in");
-        assert_eq!(installed.lines().filter(|line| is_of_swnd(line)).count(), 1);
+        let programs: Vec<_> = installed.lines().filter_map(program_of).collect();
+        assert_eq!(programs, ["@sbindir@/swnctl"]);
         for line in [
             "create dns_resolver * * /sbin/key.dns_resolver %k",
             "#create dns_resolver * * /usr/sbin/swnctl resolve-key %k",
@@ -63,16 +81,16 @@ mod tests {
             "create dns_resolver * * /usr/sbin/swnctl status %k",
             "",
         ] {
-            assert!(!is_of_swnd(line), "{line}");
+            assert_eq!(program_of(line), None, "{line}");
         }
         let other = "create\tdns_resolver\t*\t*\t/opt/bin/swnctl --socket /run/s resolve-key %k";
-        assert!(is_of_swnd(other));
+        assert_eq!(program_of(other), Some("/opt/bin/swnctl"));
     }
 
     #[test]
     fn what_is_missing_or_too_long_is_no_error() {
         assert!(files(Path::new("/nonexistent")).is_empty());
-        assert!(!is_in(Path::new("/nonexistent")));
-        assert!(!is_in(Path::new("/dev/zero")));
+        assert_eq!(line_of("/nonexistent".into()), None);
+        assert_eq!(line_of("/dev/zero".into()), None);
     }
 }

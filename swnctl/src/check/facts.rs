@@ -1,6 +1,6 @@
 //! What the rows look at.
 
-use super::{clock, family};
+use super::{clock, family, resolver};
 use crate::address;
 use crate::mounts::{self, CifsMount};
 use crate::witness::answer::{Answer, Interface};
@@ -90,6 +90,9 @@ pub struct Facts {
     pub daemons: Vec<u32>,
     /// Whether systemd starts the daemon; `None` where there is no systemd.
     pub enabled: Option<bool>,
+    /// The file by which the kernel asks swnd where to connect to, where there is one; `Err`:
+    /// why it can't.
+    pub resolver: Option<Result<String, String>>,
     /// Whether the daemon would start with its configuration, by the files; `Err`: what
     /// is wrong.
     pub configuration: Result<(), String>,
@@ -199,6 +202,7 @@ impl Facts {
             same_namespace: pid.and_then(same_namespace),
             daemons: daemons(),
             enabled: is_enabled(),
+            resolver: resolver::find(),
             tickets: settings.as_ref().map(tickets).unwrap_or_default(),
             configuration: settings.map(drop).map_err(|error| error.to_string()),
             mount,

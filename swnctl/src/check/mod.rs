@@ -9,6 +9,7 @@ mod family;
 mod kernel;
 mod mount;
 mod network;
+mod resolver;
 #[cfg(test)]
 mod tests;
 
@@ -95,6 +96,7 @@ pub fn rows(facts: &Facts) -> Vec<Row> {
         mount::cluster(facts),
         mount::available(facts),
         mount::scale_out(facts),
+        resolver::resolver(facts),
         network::dns(facts),
     ];
     rows.extend(network::ports(facts));

@@ -118,6 +118,11 @@ pub(super) fn hard(facts: &Facts) -> Row {
     })
 }
 
+/// Whether each node serves the share; `None`: the kernel does not say.
+pub(super) fn is_scale_out(facts: &Facts) -> Option<bool> {
+    capabilities(facts).map(|listed| listed.contains("SCALEOUT"))
+}
+
 /// What the kernel has been told the share can do.
 fn capabilities(facts: &Facts) -> Option<&str> {
     let unc = format!(r"\\{}\{} Mounts: ", facts.net_name, facts.share_name).to_lowercase();
@@ -164,11 +169,9 @@ pub(super) fn available(facts: &Facts) -> Row {
 /// Which nodes serve the share.
 pub(super) fn scale_out(facts: &Facts) -> Row {
     const ID: &str = "share.scaleout";
-    match capabilities(facts) {
-        Some(listed) if listed.contains("SCALEOUT") => {
-            Row::ok(ID, "scale-out: each node serves the share")
-        }
-        Some(_) => Row::ok(ID, "not scale-out: one node at a time serves the share"),
+    match is_scale_out(facts) {
+        Some(true) => Row::ok(ID, "scale-out: each node serves the share"),
+        Some(false) => Row::ok(ID, "not scale-out: one node at a time serves the share"),
         None => Row::skip(ID, "/proc/fs/cifs/DebugData does not list the share"),
     }
 }

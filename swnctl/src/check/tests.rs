@@ -11,7 +11,7 @@ use swnd::settings::Sources;
 use witness_sim::net::{RunningCluster, unused_subnet};
 use witness_sim::{ClusterConfig, NodeId, Profile};
 
-const DEBUG_DATA: &str = "Features: DFS,SMB_DIRECT,ACL,WITNESS\n\
+pub(super) const DEBUG_DATA: &str = "Features: DFS,SMB_DIRECT,ACL,WITNESS\n\
     1) ConnectionId: 0x1 Hostname: cluster \n\
     \t0) IPC: \\\\cluster\\IPC$ Mounts: 1 DevInfo: 0x0\n\
     \tShare Capabilities: None\tShare Flags: 0x30\n\
@@ -23,7 +23,7 @@ const DEBUG_DATA: &str = "Features: DFS,SMB_DIRECT,ACL,WITNESS\n\
 
 const OPTIONS: &str = "rw,vers=3.1.1,sec=ntlmssp,username=alice,hard,witness";
 
-fn mounted(options: &str) -> Option<mounts::CifsMount> {
+pub(super) fn mounted(options: &str) -> Option<mounts::CifsMount> {
     mounts::parse(&format!("70 25 0:44 / /mnt rw - cifs //cluster/data {options}\n")).pop()
 }
 
@@ -43,7 +43,7 @@ fn list(asked: &str, state: &'static str) -> Answer {
 }
 
 /// Where all is well.
-fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     let served_by: IpAddr = "10.0.0.11".parse().unwrap();
     let address = served_by.into();
     let port = |port| Port { address, port, answers: Ok(()) };
@@ -89,6 +89,7 @@ fn facts() -> Facts {
         same_namespace: Some(true),
         daemons: vec![1],
         enabled: Some(true),
+        resolver: None,
         configuration: Ok(()),
         tickets: Vec::new(),
         host_name: "laptop".into(),
@@ -96,7 +97,7 @@ fn facts() -> Facts {
 }
 
 /// Returns the rows that are not ok after a change, by name.
-fn wrong(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Outcome)> {
+pub(super) fn wrong(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Outcome)> {
     let mut facts = facts();
     change(&mut facts);
     let rows = rows(&facts);
@@ -204,7 +205,7 @@ fn what_is_not_mounted_is_checked_as_far_as_it_can_be() {
         id.starts_with("mount.") || ["krb.source", "krb.spn", "test.kernel"].contains(&id)
     };
     assert!(rows.iter().all(|row| row.1 == Skip && is_of_a_mount(row.0)), "{rows:?}");
-    assert_eq!(rows.len(), 9);
+    assert_eq!(rows.len(), 10);
 }
 
 #[test]

@@ -178,3 +178,22 @@ fn a_kernel_without_the_option_is_told_and_what_to_do_then() {
     }
     mount.unmount();
 }
+
+#[test]
+fn a_mount_that_is_adopted_is_told_how_it_can_be_moved() {
+    let cluster = Cluster::fresh();
+    let guest = Guest::boot();
+    guest.set_cluster_addresses(&addresses(&cluster));
+    let shell = Shell::new(&guest);
+    let mount = Mount::without_witness(&guest, cluster.address_of(0));
+    let swnd = Swnd::start_adopting(&guest, "");
+    shell.wait(mount.point());
+    shell.finds(mount.point(), "mount.resolver", "warn", "request-key.conf");
+    Swnd::install_resolver(&guest);
+    shell.finds(mount.point(), "mount.resolver", "ok", "asks swnd");
+    // Its program is removed, and its file is not.
+    guest.ok("sed -i 's|/[^ ]*/swnctl|/nonexistent/swnctl|' /etc/request-key.d/swnd.conf");
+    shell.finds(mount.point(), "mount.resolver", "FAIL", "/nonexistent/swnctl");
+    mount.unmount();
+    swnd.stop();
+}
