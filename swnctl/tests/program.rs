@@ -4,7 +4,8 @@
 
 use clap::CommandFactory;
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
 use std::process::{Command, Output, Stdio};
 use swnctl::options::Options;
 
@@ -74,6 +75,34 @@ impl Drop for File {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// Answers one call with the status of a daemon of the version 0.0.1.
+fn older_daemon(listener: &UnixListener) {
+    let (mut client, _) = listener.accept().unwrap();
+    let mut call = Vec::new();
+    BufReader::new(&client).read_until(0, &mut call).unwrap();
+    let daemon = r#"{"version":"0.0.1","pid":1,"uptime_ms":1,"cifs":true,"mounts":0,
+        "registered":0,"log_level":"info"}"#;
+    let reply = format!("{{\"parameters\":{{\"daemon\":{daemon},\"registrations\":[]}}}}\0");
+    client.write_all(reply.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_daemon_of_another_version_is_told_from_the_program() {
+    let path = std::env::temp_dir().join(format!("swnctl-older-{}", std::process::id()));
+    let listener = UnixListener::bind(&path).unwrap();
+    let daemon = std::thread::spawn(move || older_daemon(&listener));
+    let output = swnctl(&["--socket", path.to_str().unwrap(), "check", "//127.0.0.1/data"]);
+    std::fs::remove_file(&path).unwrap();
+    daemon.join().unwrap();
+    let text = stdout(&output);
+    let mut lines = text.lines().skip_while(|line| !line.contains("daemon.version"));
+    let own = env!("CARGO_PKG_VERSION");
+    let found = lines.next().unwrap();
+    assert!(found.starts_with("warn"), "{found}");
+    assert!(found.ends_with(&format!("swnd is 0.0.1, swnctl {own}")), "{found}");
+    assert!(lines.next().unwrap().contains("systemctl restart swnd"), "{text}");
 }
 
 #[test]

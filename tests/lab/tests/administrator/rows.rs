@@ -103,6 +103,7 @@ fn each_thing_that_is_broken_is_a_row_that_is_not_well_and_says_what_to_do() {
     });
     let mount = Mount::with_witness(&guest, from);
     shell.finds(mount.point(), "kernel.netns", "FAIL", "network namespace");
+    shell.finds(mount.point(), "kernel.group", "FAIL", "kernel.netns");
     mount.unmount();
     swnd.stop();
 
