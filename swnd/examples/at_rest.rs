@@ -1,21 +1,25 @@
 //! The daemon with many mounts and nothing to do, to be looked at:
 //!
-//!     cargo run --release -p swnd --example at_rest [MOUNTS [SECONDS]]
+//!     cargo run --release -p swnd --example at_rest [MOUNTS [SECONDS [SOCKET]]]
 //!
-//! It says when all mounts are registered and how often its event loop woke up
-//! in the seconds that follow. The cluster is a process of its own, so that
-//! strace and perf see the daemon alone:
+//! It says when all mounts are registered, how often its event loop woke up
+//! in the seconds that follow, and how much memory it has before and after them. The
+//! cluster is a process of its own, so that strace and perf see the daemon alone:
 //!
 //!     strace -f -r -p PID
+//!
+//! With SOCKET it has a control socket there, for `swnctl --socket SOCKET`.
 
-use kernel_sim::{StandInKernel, numbered_mount, start_daemon};
+use kernel_sim::{StandInKernel, Watched, numbered_mount, start_daemon};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swnclient::Config;
+use swnd::control::Control;
 use swnd::daemon::Mode;
 use swnd::failover::driver::System;
 use tokio::runtime::Builder;
@@ -38,6 +42,7 @@ fn main() -> Outcome<()> {
     }
     let mounts = args.next().map_or(Ok(1000), |arg| arg.parse())?;
     let seconds = args.next().map_or(Ok(60), |arg| arg.parse())?;
+    let socket = args.next().map(PathBuf::from);
     let mut cluster = Command::new(std::env::current_exe()?)
         .arg(CLUSTER)
         .stdin(Stdio::piped())
@@ -45,7 +50,7 @@ fn main() -> Outcome<()> {
         .spawn()?;
     let mut subnet = String::new();
     BufReader::new(cluster.stdout.take().ok_or("no output")?).read_line(&mut subnet)?;
-    runtime.block_on(rest(subnet.trim(), mounts, Duration::from_secs(seconds)))?;
+    runtime.block_on(rest(subnet.trim(), mounts, Duration::from_secs(seconds), socket))?;
     // It ends with its input.
     drop(cluster.stdin.take());
     cluster.wait()?;
@@ -64,11 +69,13 @@ async fn cluster() -> Outcome<()> {
     Ok(())
 }
 
-async fn rest(subnet: &str, mounts: usize, time: Duration) -> Outcome<()> {
+async fn rest(subnet: &str, mounts: usize, time: Duration, socket: Option<PathBuf>) -> Outcome<()> {
     let kernel = StandInKernel::with_module();
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
     let mode = Mode::Verified(Arc::new(System::open()));
-    let (daemon, mut status) = start_daemon(&kernel, mounts, config, mode).await?;
+    let Watched { task: daemon, mut status, source, monitors } =
+        start_daemon(&kernel, mounts, config, mode).await?;
+    let _control = socket.map(|path| Control::start(&path, source, monitors)).transpose()?;
     for number in 0..mounts {
         let node = number % usize::from(NODES) + 1;
         let address: IpAddr = format!("{subnet}.{}", 10 + node).parse()?;
@@ -81,17 +88,29 @@ async fn rest(subnet: &str, mounts: usize, time: Duration) -> Outcome<()> {
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_secs(1));
         println!("process {}: {mounts} mounts registered, at rest from now on", std::process::id());
+        println!("{}", memory());
         let before = wake_ups();
         let start = Instant::now();
         std::thread::sleep(time);
         let woken = wake_ups().zip(before).map(|(after, before)| after - before);
         println!("woken up {woken:?} times in {:.1} s", start.elapsed().as_secs_f64());
+        println!("{}", memory());
         drop(done);
     });
     // It is dropped, not sent.
     let _ = over.await;
     daemon.abort();
     Ok(())
+}
+
+/// What the process has in memory, and how much of it no file has.
+fn memory() -> String {
+    let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let of = |name: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(name));
+        found.map_or("unknown", str::trim).to_owned()
+    };
+    format!("resident: {}, of it anonymous: {}", of("Rss:"), of("Anonymous:"))
 }
 
 /// How often the process's first thread, which is the event loop, gave up the

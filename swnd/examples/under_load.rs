@@ -5,7 +5,7 @@
 //!
 //! The clusters are a process of their own. It prints what docs/hostile-servers.md has.
 
-use kernel_sim::{StandInKernel, numbered_mount, start_daemon};
+use kernel_sim::{StandInKernel, Watched, numbered_mount, start_daemon};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -115,7 +115,8 @@ async fn load(
 ) -> Outcome<()> {
     let kernel = StandInKernel::with_module();
     let config = Config { mapper_port: MAPPER_PORT, ..Config::default() };
-    let (daemon, mut watched) = start_daemon(&kernel, mounts, config, Mode::Forward).await?;
+    let Watched { task: daemon, status: mut watched, .. } =
+        start_daemon(&kernel, mounts, config, Mode::Forward).await?;
 
     let started = Instant::now();
     for number in 0..mounts {

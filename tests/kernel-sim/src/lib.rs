@@ -10,4 +10,4 @@ pub use message::{
     decode_lookup, decode_notify, decode_scope_id, encode_answer, encode_family,
     encode_registration,
 };
-pub use watched::{known_account, numbered_mount, start_daemon};
+pub use watched::{Watched, known_account, numbered_mount, start_daemon};

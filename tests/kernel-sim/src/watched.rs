@@ -3,21 +3,43 @@
 
 use crate::StandInKernel;
 use std::net::IpAddr;
+use std::sync::Arc;
 use swnclient::{Client, Config, RegistrationRequest, Secret};
 use swnd::authentication::Policy;
+use swnd::control::{Monitors, Source};
 use swnd::daemon::{Daemon, Mode, Observer, Status};
 use swnd::kernel::{KernelAuth, Link, LinkError};
 use swnd::report::Report;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-struct Watcher(watch::Sender<Status>);
+struct Watcher(watch::Sender<Status>, Monitors);
+
+/// A daemon that runs.
+pub struct Watched {
+    /// Runs it.
+    pub task: JoinHandle<()>,
+    /// How many mounts are registered.
+    pub status: watch::Receiver<Status>,
+    /// What a control socket of it needs.
+    pub source: Arc<dyn Source>,
+    /// Likewise.
+    pub monitors: Monitors,
+}
 
 impl Observer for Watcher {
-    fn report(&self, _report: &Report) {}
+    fn report(&self, report: &Report) {
+        self.1.report(report);
+    }
 
     fn status(&self, status: Status) {
         self.0.send_replace(status);
+    }
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched").field("status", &*self.status.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -31,19 +53,21 @@ pub async fn start_daemon(
     mounts: usize,
     config: Config,
     mode: Mode,
-) -> Result<(JoinHandle<()>, watch::Receiver<Status>), LinkError> {
+) -> Result<Watched, LinkError> {
     kernel.set_room(mounts.max(1000) * 2);
     let link = Link::open(kernel.clone())?;
     let (sender, status) = watch::channel(Status { up: false, mounts: 0, registered: 0 });
-    let daemon = Daemon::new(link, Watcher(sender), Policy::default(), mode, |sink| {
-        Client::start(config, sink)
-    });
+    let monitors = Monitors::default();
+    let watcher = Watcher(sender, monitors.clone());
+    let daemon =
+        Daemon::new(link, watcher, Policy::default(), mode, |sink| Client::start(config, sink));
+    let source = daemon.source();
     let task = tokio::spawn(async move {
         daemon.run().await;
     });
     // It joins the group first.
     tokio::task::yield_now().await;
-    Ok((task, status))
+    Ok(Watched { task, status, source, monitors })
 }
 
 /// An account that the simulated clusters know.
