@@ -10,7 +10,8 @@ use crate::{CLUSTER_NAME, Guest, NT_HASH, PASSWORD, Process, USER, built, wait_u
 pub struct Swnd<'a>(Process<'a>);
 
 impl<'a> Swnd<'a> {
-    /// Starts the release build of the daemon; `SWND` in the environment names another one.
+    /// Starts the release build of the daemon; `SWND` in the environment names another one, and `LAB_UNIT=root` or
+    /// `LAB_UNIT=own-user` has it confined as its unit does (`as-unit`).
     ///
     /// # Panics
     /// Where it hasn't been built.
@@ -39,8 +40,12 @@ impl<'a> Swnd<'a> {
     ) -> Swnd<'a> {
         guest.confine(program);
         let program = program.display();
+        let unit = match std::env::var("LAB_UNIT") {
+            Ok(kind) => format!("{}/as-unit '{kind}'", env!("CARGO_MANIFEST_DIR")),
+            Err(_) => String::new(),
+        };
         Swnd(guest.spawn(&format!(
-            "RUST_BACKTRACE=1 SWND_SECCOMP=kill {environment} exec '{program}' --log stderr -d 10 {options}"
+            "RUST_BACKTRACE=1 SWND_SECCOMP=kill {environment} exec {unit} '{program}' --log stderr -d 10 {options}"
         )))
     }
 
