@@ -98,7 +98,8 @@ fn wait_asked(guest: &Guest) {
 }
 
 /// Kills the server at a moment, has the other one take its address, and waits for the writer.
-fn strike(guest: &Guest, writer: &Writer, moment: Moment, delay: u64) {
+/// Returns how long that took once the address had moved.
+fn strike(guest: &Guest, writer: &Writer, moment: Moment, delay: u64) -> Duration {
     if moment == Moment::Owing {
         Pair::call(&["hang"]);
         wait_owed(guest);
@@ -106,7 +107,9 @@ fn strike(guest: &Guest, writer: &Writer, moment: Moment, delay: u64) {
     Pair::call(&["cut"]);
     let early = (moment != Moment::Idle).then(|| writer.go());
     Pair::call(&["take", &delay.to_string()]);
+    let moved = Instant::now();
     writer.wait_for_bytes(early.unwrap_or_else(|| writer.go()));
+    moved.elapsed()
 }
 
 #[test]
@@ -129,13 +132,16 @@ fn a_mount_without_a_witness_goes_on_once_its_address_has_moved() {
             let idle = matches!(moment, Moment::Idle | Moment::Quiet);
             let options = WriterOptions { idle, ..WriterOptions::default() };
             let writer = mounted.writer_with(&format!("pair-{round}-{nth}"), options);
-            strike(&guest, &writer, moment, delay);
+            let on = strike(&guest, &writer, moment, delay);
             // What was under way when the connection ended may have failed, as without swnd.
             let (written, _) = writer.end();
-            println!("{moment:?}, moved after {delay} s: stall {:?}", written.stall());
+            let stall = written.stall();
+            println!(
+                "{moment:?}, moved after {delay} s: stall {stall:?}, on {on:?} after the move"
+            );
             let log = swnd.log();
             let limit = Duration::from_secs(delay) + PROMPTLY;
-            assert!(written.stall() < limit, "{moment:?}, moved after {delay} s\n{log}");
+            assert!(stall < limit, "{moment:?}, moved after {delay} s\n{log}");
             let ended = log.matches("ended the kernel's dead connection").count();
             assert_eq!(ended, nth + 1, "{moment:?}, moved after {delay} s\n{log}");
             mounted.unmount();
