@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 use lab::{Cluster, Guest, Mount, MountOptions, Swnd, Writer, WriterOptions, wait_until};
 
 const PROMPTLY: Duration = Duration::from_secs(10);
-/// How often a server dies at each moment.
-const ROUNDS: usize = 3;
-
 /// `samba-pair`.
 struct Pair;
 
@@ -59,6 +56,14 @@ fn guest_that_watches() -> Guest {
 /// Mounts from the pair, with the kernel's own echo interval: a minute.
 fn mount(guest: &Guest) -> Mount<'_> {
     mount_with(guest, Mount::DEFAULT_ECHO_INTERVAL)
+}
+
+/// Mounts from the pair, and has swnd watch it.
+fn watched_mount(guest: &Guest, echo_interval: Duration) -> (Swnd<'_>, Mount<'_>) {
+    let swnd = Swnd::start_watching(guest, Pair::NAME);
+    let mounted = mount_with(guest, echo_interval);
+    swnd.wait_log("that it is watched", PROMPTLY, |line| line.contains("without a witness"));
+    (swnd, mounted)
 }
 
 fn mount_with(guest: &Guest, echo_interval: Duration) -> Mount<'_> {
@@ -117,8 +122,10 @@ fn a_mount_without_a_witness_goes_on_once_its_address_has_moved() {
     // For the network.
     let _cluster = Cluster::fresh();
     let guest = guest_that_watches();
+    // How often a server dies at each moment.
+    let rounds = std::env::var("LAB_ROUNDS").map_or(1, |it| it.parse().expect("a number"));
     let moments = [Moment::Idle, Moment::Quiet, Moment::Writing, Moment::Owing];
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         // The same line is logged ten times at most.
         let swnd = Swnd::start_watching(&guest, Pair::NAME);
         let deaths = moments.iter().flat_map(|moment| [(*moment, 0), (*moment, 3)]);
@@ -155,9 +162,7 @@ fn swnd_ends_at_once_while_the_kernel_waits_for_a_server_that_is_gone() {
     let _cluster = Cluster::fresh();
     let guest = guest_that_watches();
     let _pair = Pair::up();
-    let swnd = Swnd::start_watching(&guest, Pair::NAME);
-    let mounted = mount(&guest);
-    swnd.wait_log("that it is watched", PROMPTLY, |line| line.contains("without a witness"));
+    let (swnd, mounted) = watched_mount(&guest, Mount::DEFAULT_ECHO_INTERVAL);
     let writer = mounted.writer("pair-gone");
     Pair::call(&["hang"]);
     wait_owed(&guest);
@@ -175,9 +180,7 @@ fn killed_over_a_dead_connection_swnd_leaves_the_mount_to_the_kernels_echoes() {
     let _cluster = Cluster::fresh();
     let guest = guest_that_watches();
     let _pair = Pair::up();
-    let swnd = Swnd::start_watching(&guest, Pair::NAME);
-    let mounted = mount_with(&guest, Mount::ECHO_INTERVAL);
-    swnd.wait_log("that it is watched", PROMPTLY, |line| line.contains("without a witness"));
+    let (swnd, mounted) = watched_mount(&guest, Mount::ECHO_INTERVAL);
     let writer = mounted.writer("pair-killed");
     Pair::call(&["hang"]);
     wait_asked(&guest);
@@ -195,9 +198,7 @@ fn a_server_that_is_merely_slow_keeps_its_connection() {
     let _cluster = Cluster::fresh();
     let guest = guest_that_watches();
     let _pair = Pair::up();
-    let swnd = Swnd::start_watching(&guest, Pair::NAME);
-    let mounted = mount(&guest);
-    swnd.wait_log("that it is watched", PROMPTLY, |line| line.contains("without a witness"));
+    let (swnd, mounted) = watched_mount(&guest, Mount::DEFAULT_ECHO_INTERVAL);
     let writer = mounted.writer("pair-slow");
     let before = guest.ok(&format!("ss -Htn dst {}", Pair::ADDRESS));
     let port = |sockets: &str| sockets.split_whitespace().nth(3).map(str::to_owned);

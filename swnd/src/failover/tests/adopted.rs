@@ -221,19 +221,10 @@ fn the_kernel_is_told_nothing_for_names_of_other_mounts() {
     assert_eq!(world.failover.lead(NAME, world.now), Some(Lead::System));
 }
 
-/// A mount that has no witness, and is watched by its connection.
-fn without_witness() -> World {
-    let mut world = World::adopted();
-    world.failover.watch_connection(ID, world.now);
-    world.resets = false;
-    world.run(S(2));
-    world
-}
-
 #[test]
 fn without_a_witness_a_dead_connection_is_ended_when_its_address_answers_again() {
     for down in [0, 300, 1_000, 3_000, 8_000] {
-        let mut world = without_witness();
+        let mut world = World::watched_by_connection();
         world.kill(ip(1));
         world.run(MS(down));
         world.take_over(ip(1), false);
@@ -247,7 +238,7 @@ fn without_a_witness_a_dead_connection_is_ended_when_its_address_answers_again()
 
 #[test]
 fn without_a_witness_a_connection_that_lives_is_left_alone() {
-    let mut world = without_witness();
+    let mut world = World::watched_by_connection();
     world.run(S(60));
     assert_eq!((world.ends.len(), world.lines.len()), (0, 0), "{:#?}", world.lines);
     // Also by another address, until it ends.

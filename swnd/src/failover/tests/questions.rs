@@ -5,21 +5,12 @@ use super::*;
 
 const ID: u32 = FIRST_ADOPTED;
 
-/// A mount that is watched by its connection.
-fn watched() -> World {
-    let mut world = World::adopted();
-    world.failover.watch_connection(ID, world.now);
-    world.resets = false;
-    world.run(S(2));
-    world
-}
-
 #[test]
 fn a_server_that_dies_over_a_request_it_has_received_is_found_out_at_once() {
     for owed in [Owed::Whole, Owed::Part] {
         // At any moment of swnd's clock.
         for (moment, down) in (0..10).flat_map(|it| [(it * 90, 0), (it * 90, 3_000)]) {
-            let mut world = watched();
+            let mut world = World::watched_by_connection();
             world.run(MS(moment));
             world.owe(owed);
             world.kill(ip(1));
@@ -51,7 +42,7 @@ fn the_same_goes_for_a_mount_that_has_lost_its_witness() {
 #[test]
 fn without_debug_data_an_answer_that_has_not_begun_is_still_missed() {
     for (owed, is_found) in [(Owed::Whole, true), (Owed::Part, false)] {
-        let mut world = watched();
+        let mut world = World::watched_by_connection();
         world.has_debug_data = false;
         world.owe(owed);
         world.kill(ip(1));
@@ -63,7 +54,7 @@ fn without_debug_data_an_answer_that_has_not_begun_is_still_missed() {
 
 #[test]
 fn a_server_that_is_slow_is_left_alone() {
-    let mut world = watched();
+    let mut world = World::watched_by_connection();
     for _ in 0..20 {
         world.owe(Owed::Whole);
         world.run(S(1));
@@ -77,7 +68,7 @@ fn a_server_that_is_slow_is_left_alone() {
 
 #[test]
 fn a_server_that_is_stuck_is_asked_a_few_times_and_its_death_seen_all_the_same() {
-    let mut world = watched();
+    let mut world = World::watched_by_connection();
     world.is_stuck = true;
     world.owe(Owed::Whole);
     world.run(S(2));
@@ -92,7 +83,7 @@ fn a_server_that_is_stuck_is_asked_a_few_times_and_its_death_seen_all_the_same()
 
 #[test]
 fn no_more_requests_wait_in_the_kernel_than_there_is_room_for() {
-    let mut world = watched();
+    let mut world = World::watched_by_connection();
     world.is_stuck = true;
     world.owe(Owed::Whole);
     world.run(S(200));
@@ -102,7 +93,7 @@ fn no_more_requests_wait_in_the_kernel_than_there_is_room_for() {
 
 #[test]
 fn what_waits_for_long_by_its_nature_is_asked_about_ever_less() {
-    let mut world = watched();
+    let mut world = World::watched_by_connection();
     world.servers[0].is_busy = false;
     world.owe(Owed::Part);
     world.run(S(60));
@@ -114,7 +105,7 @@ fn what_waits_for_long_by_its_nature_is_asked_about_ever_less() {
 
 #[test]
 fn nothing_is_asked_where_nothing_waits() {
-    let mut world = watched();
+    let mut world = World::watched_by_connection();
     for _ in 0..10 {
         world.servers[0].is_busy = !world.servers[0].is_busy;
         world.run(S(3));
@@ -124,7 +115,7 @@ fn nothing_is_asked_where_nothing_waits() {
 
 #[test]
 fn a_server_that_cannot_be_asked_is_told_once() {
-    let mut world = watched();
+    let mut world = World::watched_by_connection();
     world.has_path = false;
     for _ in 0..30 {
         world.owe(Owed::Whole);

@@ -182,6 +182,15 @@ impl World {
         world
     }
 
+    /// The same, without a witness: watched by its connection, which no reset ends.
+    pub(super) fn watched_by_connection() -> Self {
+        let mut world = Self::adopted();
+        world.failover.watch_connection(FIRST_ADOPTED, world.now);
+        world.resets = false;
+        world.run(Duration::from_secs(2));
+        world
+    }
+
     /// One more connection of the kernel.
     pub(super) fn connect(&mut self, address: IpAddr) -> usize {
         let state = self.connected(address);
