@@ -3,11 +3,12 @@
 
 use libc::{AI_CANONNAME, addrinfo};
 use smol_str::SmolStr;
+use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::ptr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swnclient_proto::{FullName, ScopedAddr};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -83,8 +84,38 @@ fn full_name(host: &str) -> Option<SmolStr> {
     name
 }
 
-/// Whether an address is one of this machine's. Nothing is sent.
+/// Whether an address is one of this machine's, or was a second ago. Nothing is sent.
 pub fn is_own_address(scoped: ScopedAddr) -> bool {
+    // A thousand mounts that are moved at once are moved to the same few addresses.
+    OWN.with_borrow_mut(|own| own.get_or(scoped, Instant::now(), || finds_own_address(scoped)))
+}
+
+thread_local! {
+    static OWN: RefCell<Lately> = const { RefCell::new(Lately(Vec::new())) };
+}
+
+/// What was found of addresses within the last second.
+struct Lately(Vec<(ScopedAddr, Instant, bool)>);
+
+impl Lately {
+    const LASTS: Duration = Duration::from_secs(1);
+    const MOST: usize = 8;
+
+    fn get_or(&mut self, of: ScopedAddr, now: Instant, find: impl FnOnce() -> bool) -> bool {
+        self.0.retain(|(_, at, _)| now.saturating_duration_since(*at) < Self::LASTS);
+        if let Some((_, _, found)) = self.0.iter().find(|(address, _, _)| *address == of) {
+            return *found;
+        }
+        let found = find();
+        if self.0.len() >= Self::MOST {
+            self.0.remove(0);
+        }
+        self.0.push((of, now, found));
+        found
+    }
+}
+
+fn finds_own_address(scoped: ScopedAddr) -> bool {
     let address = scoped.address();
     let is_bindable = |address: SocketAddr| UdpSocket::bind(address).is_ok();
     // Of documentation.
@@ -107,10 +138,11 @@ pub fn is_own_address(scoped: ScopedAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{FullNames, full_name, host_name, is_own_address};
+    use super::{FullNames, Lately, full_name, host_name, is_own_address};
     use std::net::IpAddr;
     use std::sync::Arc;
-    use swnclient_proto::FullName;
+    use std::time::Instant;
+    use swnclient_proto::{FullName, ScopedAddr};
 
     /// What every system has as its own full name, without asking elsewhere.
     const NUMBERS: &str = "192.0.2.77";
@@ -150,5 +182,21 @@ mod tests {
         drop(last);
         assert_eq!(names.find(NUMBERS.into()).await, FullName::Name(NUMBERS.into()));
         assert_eq!(names.find("no such\u{1}name".into()).await, FullName::Unknown);
+    }
+
+    #[test]
+    fn of_an_address_it_is_found_out_once_a_second() {
+        let mut lately = Lately(Vec::new());
+        let now = Instant::now();
+        let address = |last: u8| ScopedAddr::from(IpAddr::from([192, 0, 2, last]));
+        assert!(lately.get_or(address(1), now, || true));
+        assert!(!lately.get_or(address(2), now, || false));
+        let soon = now + Lately::LASTS / 2;
+        assert!(lately.get_or(address(1), soon, || unreachable!("it is known")));
+        assert!(!lately.get_or(address(1), now + Lately::LASTS, || false));
+        for last in 0..=u8::MAX {
+            lately.get_or(address(last), soon, || false);
+        }
+        assert_eq!(lately.0.len(), Lately::MOST);
     }
 }
