@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::{CLUSTER_NAME, Guest, NT_HASH, PASSWORD, Process, USER, built, wait_until};
 
+/// Who the daemon is where `as-unit` runs it as a user of its own.
+const UNIT_USER: u32 = 990;
+
 /// A `swnd` in the guest, in the foreground, with its log.
 #[derive(Debug)]
 pub struct Swnd<'a>(Process<'a>);
@@ -63,9 +66,15 @@ impl<'a> Swnd<'a> {
     /// Where it hasn't been built.
     pub fn start_adopting_as(guest: &'a Guest, mode: &str, options: &str) -> Swnd<'a> {
         let dir = guest.shared_dir().display();
+        let owner = if std::env::var("LAB_UNIT").is_ok_and(|kind| kind == "own-user") {
+            UNIT_USER
+        } else {
+            0
+        };
         guest.ok(&format!(
             "printf '%s\\n' 'username={USER}' 'password={PASSWORD}' > {dir}/credentials \
              && chmod {mode} {dir}/credentials \
+             && chown {owner} {dir}/credentials \
              && printf '%s\\n' '[mount.\"//{CLUSTER_NAME}/*\"]' 'credentials = \"{dir}/credentials\"' \
              > {dir}/swnd.conf"
         ));

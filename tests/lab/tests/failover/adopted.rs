@@ -5,7 +5,7 @@ use std::time::Duration;
 use lab::scenario::{Death, Outcome, Planned, PlannedStep, Scenario, Setup, Stage, Variant};
 use lab::{Cluster, Mount, wait_until};
 
-use crate::{assert_losses, assert_no_errors, assert_registered};
+use crate::{assert_ended_by_swnd, assert_losses, assert_no_errors, assert_registered};
 
 fn run(name: &str, scenario: &impl Scenario) -> Outcome {
     run_variant(name, scenario, Variant::Adopted)
@@ -32,7 +32,9 @@ fn adopted_f1_the_serving_node_dies_and_its_address_is_taken_over() {
 
 #[test]
 fn adopted_f2_the_serving_node_dies_and_nothing_resets_the_connection() {
-    assert_losses(&run("F2", &Death::without_reset()), 1);
+    let outcome = run("F2", &Death::without_reset());
+    assert_losses(&outcome, 1);
+    assert_ended_by_swnd(&outcome);
 }
 
 #[test]
@@ -51,7 +53,9 @@ fn adopted_f5_a_node_is_taken_out_of_service() {
 
 #[test]
 fn adopted_f7_an_idle_mount_is_used_after_its_node_has_died() {
-    assert_losses(&run("F7", &Death::of_an_idle_mount()), 1);
+    let outcome = run("F7", &Death::of_an_idle_mount());
+    assert_losses(&outcome, 1);
+    assert_ended_by_swnd(&outcome);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lab::scenario::{Death, DoubleDeath, Order, Outcome};
 
-use crate::{assert_losses, assert_registered, run};
+use crate::{assert_ended_by_swnd, assert_losses, assert_registered, run};
 
 #[test]
 fn f1_the_serving_node_dies_and_its_address_is_taken_over() {
@@ -13,7 +13,9 @@ fn f1_the_serving_node_dies_and_its_address_is_taken_over() {
 
 #[test]
 fn f2_the_serving_node_dies_and_nothing_resets_the_connection() {
-    assert_losses(&run("F2", &Death::without_reset()), 1);
+    let outcome = run("F2", &Death::without_reset());
+    assert_losses(&outcome, 1);
+    assert_ended_by_swnd(&outcome);
 }
 
 #[test]
@@ -43,7 +45,9 @@ fn assert_double(order: Order) {
 
 #[test]
 fn f7_an_idle_mount_is_used_after_its_node_has_died() {
-    assert_losses(&run("F7", &Death::of_an_idle_mount()), 1);
+    let outcome = run("F7", &Death::of_an_idle_mount());
+    assert_losses(&outcome, 1);
+    assert_ended_by_swnd(&outcome);
 }
 
 #[test]

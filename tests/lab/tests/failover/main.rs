@@ -49,6 +49,21 @@ fn assert_losses(outcome: &Outcome, losses: u64) {
     assert_registered(outcome, 1);
 }
 
+/// swnd has ended the kernel's dead connection, which nothing else does before the kernel misses its echoes.
+fn assert_ended_by_swnd(outcome: &Outcome) {
+    let decides = match variant() {
+        Variant::Swnd(options) | Variant::Adopted(options) | Variant::Resolving(options) => {
+            !options.contains("forward")
+        }
+        Variant::Without | Variant::Other(_) => false,
+    };
+    let log = &outcome.log;
+    assert!(
+        !decides || log.contains("ended the kernel's dead connection"),
+        "swnd was no help\n{log}"
+    );
+}
+
 /// The writers saw no errors but those that the loss of a connection causes without a daemon, too, at most one for
 /// each loss, and went on with their descriptors.
 fn assert_no_errors(outcome: &Outcome) {
