@@ -167,6 +167,10 @@ pub enum Event {
     },
     /// The witness reports something.
     Notification(Notification),
+    /// The witness has answered that there is nothing new, as it does each
+    /// [`Config::keep_alive`](crate::Config::keep_alive) (version 2): the consumer may look
+    /// whether that is so, now that it is awake.
+    NoNews,
     /// An attempt failed, or the registration was lost: no witness watches now.
     Failed {
         /// Why, and what to do about it.

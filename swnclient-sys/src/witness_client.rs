@@ -51,7 +51,10 @@ impl<W: Notifier + Send + Sync + 'static> EventSink for InboxSink<W> {
     fn event(&mut self, id: RegistrationId, event: Event) {
         #[cfg(test)]
         tests::panic_if_told();
-        self.0.post(id, event);
+        // No caller asks for that.
+        if event != Event::NoNews {
+            self.0.post(id, event);
+        }
     }
 }
 

@@ -225,8 +225,13 @@ impl<T: Transport> Books<T> {
         event: Event,
         wake: &Notify,
     ) -> Option<Report> {
+        let is_no_news = event == Event::NoNews;
         let Outcome { forward, report, watched } = self.table.event(registration, event);
         let now = Instant::now();
+        if let (true, Some(failover)) = (is_no_news, &mut self.failover) {
+            failover.no_news(now);
+            wake.notify_one();
+        }
         if let (Some((id, watched)), Some(failover)) = (watched, &mut self.failover) {
             failover.watched(id, watched, now);
             wake.notify_one();

@@ -66,6 +66,7 @@ impl Books {
             Event::Unregistered => {
                 self.standing -= usize::from(std::mem::replace(&mut self.stands[index], false));
             }
+            Event::NoNews => {}
             other => eprintln!("registration {id}: {other:?}"),
         }
     }

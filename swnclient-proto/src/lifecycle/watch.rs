@@ -68,6 +68,7 @@ impl Registrations {
                     true => ask_at,
                     false => ask_at.max(now + NOTIFY_INTERVAL),
                 };
+                self.events.push_back((id, Event::NoNews));
                 match ask_at > now {
                     true => self.pause_notify(id, ask_at),
                     false => self.send_notify(id, now),

@@ -13,6 +13,11 @@ pub enum Line {
         /// The server's address.
         address: IpAddr,
     },
+    /// The connection is dead, and a witness says that there is no news.
+    Unsaid {
+        /// The server's address.
+        address: IpAddr,
+    },
     /// The kernel needed no help.
     ReconnectedByItself,
     /// The kernel is about to reconnect, and needs no help.
@@ -103,7 +108,8 @@ impl Line {
             | Self::SharedNumber { .. }
             | Self::GaveUp
             | Self::Hidden
-            | Self::NotAsked { .. } => log::Level::Warn,
+            | Self::NotAsked { .. }
+            | Self::Unsaid { .. } => log::Level::Warn,
             Self::Reconnecting | Self::GoesOn => log::Level::Debug,
             _ => log::Level::Info,
         }
@@ -117,6 +123,11 @@ impl fmt::Display for Line {
             Self::Watching { address } => {
                 write!(f, "watching the kernel's connection to {address}, without a witness")
             }
+            Self::Unsaid { address } => write!(
+                f,
+                "the kernel's connection to {address} is dead, and its witness says that nothing \
+                 has happened: looking after it; see why in the log of the witness's node"
+            ),
             Self::ReconnectedByItself => {
                 f.write_str("the kernel has reconnected by itself; nothing was sent")
             }

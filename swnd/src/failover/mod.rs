@@ -76,6 +76,10 @@ pub struct Failover {
     /// The connections of new mounts must be looked at.
     wants_look: bool,
     own_watch: Option<Instant>,
+    /// When a witness last said that there is no news, and the connections were looked at
+    /// for that; whether they are still to be.
+    checked: Option<Instant>,
+    is_checking: bool,
     questions: Questions,
     /// Which addresses are this machine's.
     is_own: Option<fn(IpAddr) -> bool>,

@@ -1,8 +1,9 @@
 //! Mounts without a witness: swnd looks at their connections itself, all of them at once.
+//! So it does where a witness says that there is no news, now and then: that may be wrong.
 
 use super::incident::Cause;
 use super::mounts::Mounted;
-use super::{Failover, pace};
+use super::{Action, Failover, Line, pace};
 use crate::mount::Mount;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -34,6 +35,17 @@ impl Failover {
         }
     }
 
+    /// A witness has answered that nothing has happened. That swnd is awake is used for a
+    /// look at the connections: a witness may live and not tell.
+    pub fn no_news(&mut self, now: Instant) {
+        let is_due = |at: Instant| now.saturating_duration_since(at) >= pace::NO_NEWS_CHECKED_EVERY;
+        if self.checked.is_none_or(is_due) {
+            self.checked = Some(now);
+            self.is_checking = true;
+            self.start_own_watch(now);
+        }
+    }
+
     fn start_own_watch(&mut self, now: Instant) {
         self.own_watch = self.own_watch.or(Some(now));
         self.stop_own_watch();
@@ -41,37 +53,66 @@ impl Failover {
 
     /// Stops where there is nothing to watch: nothing wakes swnd then.
     pub(super) fn stop_own_watch(&mut self) {
-        if self.unwatched.is_empty() && self.by_connection.is_empty() {
+        if self.unwatched.is_empty() && self.by_connection.is_empty() && !self.is_checking {
             self.own_watch = None;
             self.questions.retain(&BTreeSet::new());
         }
     }
 
-    /// Begins incidents where no witness watches and the connection is dead, after a look at
-    /// the connections to all addresses, or to some.
+    /// Begins incidents where no witness watches, or none has told, and the connection is
+    /// dead, after a look at the connections to all addresses, or to some; and asks where
+    /// they don't tell.
     pub(super) fn watch_own(&mut self, looked_at: Option<&BTreeSet<IpAddr>>, now: Instant) {
-        let (retransmissions, silence) = pace::DEAD_AFTER_SILENCE;
-        let mut addresses = BTreeMap::<IpAddr, Vec<Mount>>::new();
+        let is_open = |it: &&Mounted| !self.incidents.contains_key(&it.address);
         let watched = self.unwatched.union(&self.by_connection);
-        for mounted in watched.filter_map(|id| self.mounts.get(id)) {
-            if !self.incidents.contains_key(&mounted.address) {
-                addresses.entry(mounted.address).or_default().push(mounted.mount.clone());
+        let watched = watched.filter_map(|id| self.mounts.get(id)).filter(is_open);
+        let mut addresses = BTreeMap::<IpAddr, Vec<Mount>>::new();
+        for mounted in watched {
+            addresses.entry(mounted.address).or_default().push(mounted.mount.clone());
+        }
+        let doubted = self.incidents.values().filter(|it| it.doubts(&self.view));
+        addresses.extend(doubted.map(|it| (it.address, it.mounts.iter().cloned().collect())));
+        self.questions.retain(&addresses.keys().copied().collect());
+        let mut checked = BTreeMap::<IpAddr, Mount>::new();
+        if self.is_checking {
+            for mounted in self.mounts.values().filter(is_open) {
+                if !addresses.contains_key(&mounted.address) {
+                    checked.insert(mounted.address, mounted.mount.clone());
+                }
             }
         }
-        self.questions.retain(&addresses.keys().copied().collect());
-        addresses.retain(|address, _| looked_at.is_none_or(|it| it.contains(address)));
+        let is_seen = |address: &IpAddr| looked_at.is_none_or(|it| it.contains(address));
+        addresses.retain(|address, _| is_seen(address));
         for (address, mounts) in addresses {
-            let any = |times, silence| self.view.at(address).any(|it| it.is_dead(times, silence));
-            let (is_dead, may_be) = (any(retransmissions, silence), any(1, pace::OWN_WATCH_CLOSE));
-            if is_dead {
-                self.incident(address, Cause::Silence, None, now);
-            } else if may_be {
-                // It may be dead in a moment.
-                let soon = now + pace::OWN_WATCH_CLOSE;
-                self.own_watch = self.own_watch.map(|at| at.min(soon));
-            } else {
+            if self.incidents.contains_key(&address) || !self.begin_if_dead(address, now) {
                 self.question(address, &mounts, now);
             }
         }
+        self.is_checking &= looked_at.is_some();
+        for (address, mount) in checked {
+            let is_told = !is_seen(&address) || !self.begin_if_dead(address, now);
+            if !is_told && self.incidents.contains_key(&address) {
+                let line = Line::Unsaid { address };
+                self.actions.push_back(Action::Report { mount, others: 0, line });
+            } else if !is_told {
+                self.is_checking = true;
+            }
+        }
+        self.stop_own_watch();
+    }
+
+    /// Begins an incident where a connection to the address is dead. Returns whether one is,
+    /// or may be in a moment.
+    fn begin_if_dead(&mut self, address: IpAddr, now: Instant) -> bool {
+        let (retransmissions, silence) = pace::DEAD_AFTER_SILENCE;
+        let any = |times, silence| self.view.at(address).any(|it| it.is_dead(times, silence));
+        let (is_dead, may_be) = (any(retransmissions, silence), any(1, pace::OWN_WATCH_CLOSE));
+        if is_dead {
+            self.incident(address, Cause::Silence, None, now);
+        } else if may_be {
+            let soon = now + pace::OWN_WATCH_CLOSE;
+            self.own_watch = self.own_watch.map(|at| at.min(soon));
+        }
+        is_dead || may_be
     }
 }

@@ -36,9 +36,10 @@ pub(super) const DEAD_AFTER_SILENCE: (u8, Duration) = (3, ms(1200));
 /// one that was there before.
 pub(super) const SETTLE_NEW: Duration = ms(1000);
 pub(super) const SETTLE_OLD: Duration = Duration::from_secs(10);
-/// How long one is watched that nothing goes over. The kernel's echo, 60 s after the
-/// last byte unless the mount has another `echo_interval`, shows whether it lives.
-pub(super) const WATCH_IDLE: Duration = Duration::from_secs(65);
+/// How long one is watched that nothing goes over, though the kernel was brought to send
+/// something, or could not be. The kernel's echo shows whether it lives: it comes within two
+/// `echo_interval`s after the last byte, of 60 s unless the mount has others.
+pub(super) const WATCH_IDLE: Duration = Duration::from_secs(125);
 /// How long a mount without any connection is followed.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(3600);
 
@@ -69,6 +70,10 @@ pub(super) const OWN_WATCH: Duration = Duration::from_secs(1);
 /// How often while one of them is waited for.
 pub(super) const OWN_WATCH_CLOSE: Duration = ms(100);
 
+/// How often the connections of mounts with a witness are looked at, at most, where it says
+/// that there is no news.
+pub(super) const NO_NEWS_CHECKED_EVERY: Duration = Duration::from_secs(30);
+
 /// How long nothing must have gone over a connection for a request that waits to be told
 /// from one that is being answered. It is looked at so often while it is used, and no more
 /// often than the second one says.
@@ -94,7 +99,7 @@ pub(super) fn look_every(age: Duration) -> Duration {
     match age.as_millis() {
         0..1_000 => ms(50),
         1_000..10_000 => ms(100),
-        10_000..70_000 => ms(250),
+        10_000..130_000 => ms(250),
         _ => Duration::from_secs(5),
     }
 }

@@ -3,7 +3,8 @@
 //! A request that a server has received and not answered leaves nothing unacknowledged, so
 //! that its death can't be seen: the kernel sends nothing before its next echo. Where a
 //! connection is quiet while a request waits, the kernel is brought to send another one
-//! ([`super::Action::Ask`]). A server that is merely slow acknowledges that; of a dead one
+//! ([`super::Action::Ask`]), and so it is, whatever waits, where a witness's word puts a
+//! quiet connection in doubt. A server that is merely slow acknowledges that; of a dead one
 //! the connection tells then.
 
 use super::connection::{Connection, TcpState};
@@ -49,13 +50,14 @@ struct Traffic {
 }
 
 impl Question {
-    /// Takes a look at the connections. Returns whether the kernel must be brought to send.
-    fn looked(&mut self, address: IpAddr, view: &View, now: Instant) -> bool {
+    /// Takes a look at the connections. Returns whether the kernel must be brought to send;
+    /// with `is_doubted` it must, whatever waits.
+    fn looked(&mut self, address: IpAddr, is_doubted: bool, view: &View, now: Instant) -> bool {
         (self.next, self.wants_debug_data) = (None, false);
         let open: Vec<&Connection> = view.at(address).filter(is_open).collect();
         let traffic: Vec<Traffic> = open.iter().map(|it| Traffic::of(it)).collect();
         let is_acknowledged = open.iter().all(|it| it.unacknowledged == 0);
-        if is_acknowledged && traffic == self.settled {
+        if is_acknowledged && traffic == self.settled && !is_doubted {
             return false;
         }
         let Some(quiet) = open.iter().map(|it| it.quiet()).min() else { return false };
@@ -73,7 +75,9 @@ impl Question {
             self.next = Some(not_before);
             return false;
         }
-        let waiting = if view.has_debug_data() {
+        let waiting = if is_doubted {
+            None
+        } else if view.has_debug_data() {
             // What was read before the pause had ended the last answer's way.
             let since = now.checked_sub(quiet / 2).unwrap_or(now);
             match view.debug_since(since) {
@@ -87,10 +91,11 @@ impl Question {
             None
         };
         let is_any = match &waiting {
+            _ if is_doubted => true,
             Some(waiting) => !waiting.is_empty(),
             None => traffic.iter().any(|it| it.is_owed),
         };
-        let is_new = self.under_way.is_empty()
+        let is_new = (is_doubted || self.under_way.is_empty())
             && waiting.as_ref().is_none_or(|waiting| !waiting.is_subset(&self.waiting));
         self.waiting = waiting.unwrap_or_default();
         if !is_any || !is_new && self.pause > pace::QUESTION_PAUSE_MAX {
@@ -162,8 +167,9 @@ impl Failover {
     /// Brings the kernel to send something where it waits for an answer, by one of `mounts`;
     /// by all of them where it isn't known which connection is whose.
     pub(super) fn question(&mut self, address: IpAddr, mounts: &[Mount], now: Instant) {
+        let is_doubted = self.incidents.contains_key(&address);
         let question = self.questions.0.entry(address).or_default();
-        if !question.looked(address, &self.view, now) {
+        if !question.looked(address, is_doubted, &self.view, now) {
             self.wants_look |= question.wants_debug_data;
             return;
         }
@@ -173,6 +179,9 @@ impl Failover {
         let Some(question) = self.questions.0.get_mut(&address) else { return };
         let room = room.min(pace::QUESTIONS_AT_ADDRESS.saturating_sub(question.under_way.len()));
         let chosen: Vec<Mount> = mounts.iter().take(room.min(connections)).cloned().collect();
+        if let Some(incident) = self.incidents.get_mut(&address).filter(|_| !chosen.is_empty()) {
+            incident.asked();
+        }
         for mount in chosen {
             question.under_way.push(mount.clone());
             self.actions.push_back(Action::Ask { mount, address });

@@ -46,6 +46,7 @@ fn address(report: &Report) -> Option<IpAddr> {
         | Report::Unregistered { address, .. } => *address,
         Report::Failover { line, .. } => match line {
             Line::Watching { address }
+            | Line::Unsaid { address }
             | Line::EndedDead { address }
             | Line::ServedBy { address, .. }
             | Line::AlreadyAt { address }

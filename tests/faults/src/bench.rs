@@ -271,6 +271,9 @@ impl Bench {
                         eprintln!("{at:?} ws{} {}: {event:?}", client.0, id.0);
                     }
                     self.ledger.told(at, id, &event);
+                    if event == Event::NoNews {
+                        continue;
+                    }
                     match &event {
                         Event::Failed { error, retry_in: None } if error.is_refusal() => {
                             self.refused.insert(id);

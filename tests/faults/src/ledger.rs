@@ -317,6 +317,7 @@ impl Ledger {
                 assert!(consumer.registered, "{now:?} {id:?}: {notification:?} unregistered");
                 self.notified(now, id, notification);
             }
+            Event::NoNews => assert!(consumer.registered, "{now:?} {id:?}: no news unregistered"),
             other => panic!("{other:?} is not in the books"),
         }
     }

@@ -98,6 +98,8 @@ pub(super) struct Incident {
     seen: BTreeMap<u64, Seen>,
     /// Whether the connections have been looked at.
     looked: bool,
+    /// Whether the kernel was brought to send something since the last word.
+    asked: bool,
     looked_up: Option<Instant>,
     by_name: BTreeMap<SmolStr, Vec<IpAddr>>,
     by_witness: BTreeMap<Mount, Vec<IpAddr>>,
@@ -143,6 +145,7 @@ impl Incident {
             probes: Probes::default(),
             seen: BTreeMap::new(),
             looked: false,
+            asked: false,
             looked_up: None,
             by_name: BTreeMap::new(),
             by_witness: BTreeMap::new(),
@@ -164,6 +167,7 @@ impl Incident {
             self.cause = cause;
         }
         self.since = now;
+        self.asked = false;
         self.next_look = now;
     }
 

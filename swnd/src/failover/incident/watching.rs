@@ -3,6 +3,7 @@
 use super::{Cause, HIDDEN_AFTER, Incident, Step, Verdict};
 use crate::failover::connection::{Connection, TcpState};
 use crate::failover::line::Line;
+use crate::failover::view::View;
 use crate::failover::{Action, Context, End, Sight, pace};
 use crate::mount::Mount;
 use std::collections::BTreeMap;
@@ -78,6 +79,25 @@ impl Incident {
             self.moved = 0;
             self.start_moving(ctx, moves, now);
         }
+    }
+
+    /// Whether nothing has shown since the last word that a connection lives, or that it is
+    /// dead, and the kernel was not brought to send something over it.
+    pub(in crate::failover) fn doubts(&self, view: &View) -> bool {
+        let is_unproven = |it: &Connection| {
+            it.state == TcpState::Established
+                && it.unacknowledged == 0
+                && self.seen.get(&it.cookie).is_some_and(|seen| seen.last_proof < Some(self.since))
+        };
+        matches!(self.step, Step::Watching)
+            && self.orders.is_empty()
+            && !self.asked
+            && view.at(self.address).any(is_unproven)
+    }
+
+    /// The kernel is brought to send something.
+    pub(in crate::failover) fn asked(&mut self) {
+        self.asked = true;
     }
 
     /// Ends the connections that are dead, now that the address answers: not before,

@@ -79,9 +79,39 @@ fn a_dead_connection_is_ended_once_its_address_answers_and_not_before() {
 }
 
 #[test]
+fn an_idle_connection_is_ended_before_it_is_used() {
+    let mut world = World::new();
+    world.resets = false;
+    world.servers[0].is_busy = false;
+    world.kill(ip(1));
+    world.run(S(3));
+    world.unavailable(1);
+    world.run(S(2));
+    world.take_over(ip(1), false);
+    let took = world.run_until_served(0, S(3));
+    assert!(took <= MS(200), "{took:?}");
+    settle(&mut world);
+    assert_eq!((world.ends.len(), world.ended_alive, world.asked), (1, 0, 1));
+}
+
+#[test]
+fn an_idle_connection_that_lives_is_left_alone_and_watched_no_longer_than_a_busy_one() {
+    let mut world = World::new();
+    world.servers[0].is_busy = false;
+    world.run(S(3));
+    for _ in 0..3 {
+        world.unavailable(1);
+        world.run(S(12));
+        assert_eq!((world.ends.len(), world.failover.incidents()), (0, 0), "{:#?}", world.lines);
+    }
+    assert_eq!(world.asked, 3);
+}
+
+#[test]
 fn an_idle_connection_is_ended_when_it_proves_dead_on_its_first_use() {
     let mut world = World::new();
     world.resets = false;
+    world.has_path = false;
     world.servers[0].is_busy = false;
     world.kill(ip(1));
     world.run(S(3));

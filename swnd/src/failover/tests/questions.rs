@@ -134,3 +134,92 @@ fn a_server_that_cannot_be_asked_is_told_once() {
     world.run(S(1));
     assert_eq!(world.failover.next_deadline(), None);
 }
+
+#[test]
+fn a_server_that_dies_over_a_request_it_has_received_is_found_out_by_a_witness_s_word() {
+    for owed in [Owed::Whole, Owed::Part] {
+        let mut world = World::new();
+        world.resets = false;
+        world.run(S(2));
+        world.owe(owed);
+        world.kill(ip(1));
+        world.run(S(3));
+        world.unavailable(1);
+        world.available(1);
+        world.run(MS(500));
+        world.take_over(ip(1), false);
+        let took = world.run_until_served(0, S(3));
+        assert!(took <= MS(500), "{owed:?}, {took:?}");
+        world.run(S(12));
+        assert_eq!((world.ends.len(), world.ended_alive, world.asked), (1, 0, 1), "{owed:?}");
+        assert_eq!(world.failover.incidents(), 0);
+    }
+}
+
+#[test]
+fn a_connection_that_has_answered_is_asked_about_again_by_the_next_word() {
+    let mut world = World::new();
+    world.resets = false;
+    world.servers[0].is_busy = false;
+    world.unavailable(1);
+    world.run(S(2));
+    assert_eq!(world.asked, 1);
+    world.kill(ip(1));
+    world.run(S(1));
+    world.take_over(ip(1), false);
+    world.unavailable(1);
+    world.run_until_served(0, S(2));
+    assert_eq!((world.asked, world.ended_alive), (2, 0));
+}
+
+#[test]
+fn a_server_that_is_stuck_is_asked_once_for_each_word() {
+    let mut world = World::new();
+    world.servers[0].is_busy = false;
+    world.is_stuck = true;
+    for words in 1..4 {
+        world.unavailable(1);
+        world.run(S(10));
+        assert_eq!((world.asked, world.ends.len()), (words, 0), "{:#?}", world.lines);
+    }
+}
+
+#[test]
+fn a_death_that_the_witness_does_not_tell_is_found_out_when_it_says_that_there_is_no_news() {
+    let mut world = World::new();
+    world.resets = false;
+    world.kill(ip(1));
+    world.run(S(1));
+    world.take_over(ip(1), false);
+    world.run(S(6));
+    assert_eq!((world.served_by(0), world.ends.len()), (None, 0));
+    world.failover.no_news(world.now);
+    let took = world.run_until_served(0, S(3));
+    assert!(took <= MS(500), "{took:?}");
+    assert!(world.lines[0].contains("its witness says that nothing"), "{:#?}", world.lines);
+    world.run(S(12));
+    assert_eq!((world.ends.len(), world.ended_alive), (1, 0));
+    assert_eq!(world.failover.next_deadline(), None);
+}
+
+#[test]
+fn it_is_found_out_too_where_the_server_dies_just_then() {
+    let mut world = World::new();
+    world.resets = false;
+    world.kill(ip(1));
+    world.take_over(ip(1), false);
+    world.run(MS(500));
+    world.failover.no_news(world.now);
+    world.run_until_served(0, S(3));
+}
+
+#[test]
+fn no_news_of_a_server_that_lives_costs_one_look_now_and_then() {
+    let mut world = World::new();
+    for _ in 0..100 {
+        world.failover.no_news(world.now);
+        world.run(S(1));
+    }
+    assert_eq!((world.looks, world.failover.next_deadline()), (4, None));
+    assert_eq!((world.ends.len(), world.asked, world.lines.len()), (0, 0, 0));
+}

@@ -107,6 +107,8 @@ pub(super) struct World {
     pub(super) lines: Vec<String>,
     /// How often the kernel was brought to send something.
     pub(super) asked: u32,
+    /// How often the connections were looked at, all of them.
+    pub(super) looks: u32,
     /// The number of the request that is owed an answer.
     pub(super) request: u32,
     /// swnd reaches the mount's path.
@@ -156,6 +158,7 @@ impl World {
             notified: Vec::new(),
             lines: Vec::new(),
             asked: 0,
+            looks: 0,
             request: 1,
             has_path: true,
             is_stuck: false,
@@ -169,6 +172,7 @@ impl World {
         world.connect(ip(1));
         world.mount(1, "data", 0);
         world.run(Duration::from_secs(1));
+        world.looks = 0;
         world
     }
 
@@ -456,6 +460,7 @@ impl World {
         let now = self.now;
         match pending {
             Pending::Observe { debug_data, mounts } => {
+                self.looks += 1;
                 let data = self.has_debug_data.then(|| self.debug_data());
                 if self.can_see {
                     let debug_data = debug_data.then_some(data);

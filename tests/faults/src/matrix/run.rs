@@ -410,7 +410,7 @@ impl<'a> Run<'a> {
 /// What the consumer was told, in few words; nothing for what it waits for.
 fn describe(event: &Event) -> Option<String> {
     Some(match event {
-        Event::Registered { .. } | Event::Unregistered => return None,
+        Event::Registered { .. } | Event::NoNews | Event::Unregistered => return None,
         Event::Failed { error, .. } => match error {
             Error::Connect { .. } => "cannot connect".into(),
             Error::Lost { .. } => "connection lost".into(),
