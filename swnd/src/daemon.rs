@@ -229,7 +229,7 @@ impl<T: Transport> Books<T> {
         let Outcome { forward, report, watched } = self.table.event(registration, event);
         let now = Instant::now();
         if let (true, Some(failover)) = (is_no_news, &mut self.failover) {
-            failover.no_news(now);
+            failover.check(now);
             wake.notify_one();
         }
         if let (Some((id, watched)), Some(failover)) = (watched, &mut self.failover) {

@@ -13,7 +13,7 @@ pub enum Line {
         /// The server's address.
         address: IpAddr,
     },
-    /// The connection is dead, and a witness says that there is no news.
+    /// The connection is dead, and its witness has not said so.
     Unsaid {
         /// The server's address.
         address: IpAddr,
@@ -125,8 +125,8 @@ impl fmt::Display for Line {
             }
             Self::Unsaid { address } => write!(
                 f,
-                "the kernel's connection to {address} is dead, and its witness says that nothing \
-                 has happened: looking after it; see why in the log of the witness's node"
+                "the kernel's connection to {address} is dead, and its witness has not said so: \
+                 looking after it; see why in the log of the witness's node"
             ),
             Self::ReconnectedByItself => {
                 f.write_str("the kernel has reconnected by itself; nothing was sent")

@@ -76,8 +76,8 @@ pub struct Failover {
     /// The connections of new mounts must be looked at.
     wants_look: bool,
     own_watch: Option<Instant>,
-    /// When a witness last said that there is no news, and the connections were looked at
-    /// for that; whether they are still to be.
+    /// When the connections of mounts with a witness were last looked at without news;
+    /// whether that is still going on.
     checked: Option<Instant>,
     is_checking: bool,
     questions: Questions,

@@ -58,11 +58,15 @@ impl Failover {
             incident.mounts.insert(mount.clone());
         }
         let known = self.mounts.get(&id).filter(|it| it.mount == *mount);
+        let is_kernels = MountKind::of(id) == MountKind::Kernel;
         if known.is_some_and(|it| it.address == address && it.scale_out == scale_out) {
+            if is_kernels {
+                self.check(now);
+            }
             return;
         }
         // What is adopted has numbers of its own.
-        let known = known.filter(|_| MountKind::of(id) == MountKind::Kernel);
+        let known = known.filter(|_| is_kernels);
         let mut others = known.map(|it| it.others.clone()).unwrap_or_default();
         if let Some(before) = known.filter(|it| it.address != address) {
             let is_certain = before.is_shared_at(address);

@@ -1,9 +1,9 @@
 //! Mounts without a witness: swnd looks at their connections itself, all of them at once.
-//! So it does where a witness says that there is no news, now and then: that may be wrong.
+//! So it does, when it is awake, where a witness has told nothing.
 
 use super::incident::Cause;
 use super::mounts::Mounted;
-use super::{Action, Failover, Line, pace};
+use super::{Action, Connection, Failover, Line, pace};
 use crate::mount::Mount;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -35,10 +35,11 @@ impl Failover {
         }
     }
 
-    /// A witness has answered that nothing has happened. That swnd is awake is used for a
-    /// look at the connections: a witness may live and not tell.
-    pub fn no_news(&mut self, now: Instant) {
-        let is_due = |at: Instant| now.saturating_duration_since(at) >= pace::NO_NEWS_CHECKED_EVERY;
+    /// Looks at the connections of mounts with a witness, which may live and not tell: where
+    /// it has answered that there is no news, and where the kernel asks again for what it has.
+    /// The kernel does so after an echo, of a mount that is idle or stuck. swnd is awake then.
+    pub fn check(&mut self, now: Instant) {
+        let is_due = |at: Instant| now.saturating_duration_since(at) >= pace::CHECK_EVERY;
         if self.checked.is_none_or(is_due) {
             self.checked = Some(now);
             self.is_checking = true;
@@ -90,13 +91,18 @@ impl Failover {
         }
         self.is_checking &= looked_at.is_some();
         for (address, mount) in checked {
-            let is_told = !is_seen(&address) || !self.begin_if_dead(address, now);
-            if !is_told && self.incidents.contains_key(&address) {
+            // The echo may have gone out just now.
+            let waits = |it: &Connection| it.is_waiting(pace::OWN_WATCH_CLOSE);
+            if !is_seen(&address) || !self.view.at(address).any(waits) {
+                continue;
+            }
+            if self.begin_if_dead(address, now) && self.incidents.contains_key(&address) {
                 let line = Line::Unsaid { address };
                 self.actions.push_back(Action::Report { mount, others: 0, line });
-            } else if !is_told {
-                self.is_checking = true;
+                continue;
             }
+            self.is_checking = true;
+            self.own_watch = self.own_watch.map(|at| at.min(now + pace::OWN_WATCH_CLOSE));
         }
         self.stop_own_watch();
     }

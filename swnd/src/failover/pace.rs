@@ -70,9 +70,9 @@ pub(super) const OWN_WATCH: Duration = Duration::from_secs(1);
 /// How often while one of them is waited for.
 pub(super) const OWN_WATCH_CLOSE: Duration = ms(100);
 
-/// How often the connections of mounts with a witness are looked at, at most, where it says
-/// that there is no news.
-pub(super) const NO_NEWS_CHECKED_EVERY: Duration = Duration::from_secs(30);
+/// How often the connections of mounts with a witness are looked at, at most, where swnd is
+/// awake and there is no news.
+pub(super) const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long nothing must have gone over a connection for a request that waits to be told
 /// from one that is being answered. It is looked at so often while it is used, and no more

@@ -144,7 +144,7 @@ kinds! {
     Hidden = "failover.hidden", "1df83cfedd8b4fe193b1f36480215aa9";
     /// A server can't be asked whether it lives.
     NotAsked = "failover.not-asked", "da933280fd9e46d8b56b233bd0f73ef9";
-    /// A connection is dead, and its witness says that there is no news.
+    /// A connection is dead, and its witness has not said so.
     Unsaid = "failover.unsaid", "7305d616e6352210a64dde6378c78a6d";
     /// The kernel wants no witness any more.
     Released = "released", "4231ed6864b34143986e3443833ca5c3";

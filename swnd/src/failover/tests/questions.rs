@@ -193,10 +193,10 @@ fn a_death_that_the_witness_does_not_tell_is_found_out_when_it_says_that_there_i
     world.take_over(ip(1), false);
     world.run(S(6));
     assert_eq!((world.served_by(0), world.ends.len()), (None, 0));
-    world.failover.no_news(world.now);
+    world.failover.check(world.now);
     let took = world.run_until_served(0, S(3));
     assert!(took <= MS(500), "{took:?}");
-    assert!(world.lines[0].contains("its witness says that nothing"), "{:#?}", world.lines);
+    assert!(world.lines[0].contains("its witness has not said so"), "{:#?}", world.lines);
     world.run(S(12));
     assert_eq!((world.ends.len(), world.ended_alive), (1, 0));
     assert_eq!(world.failover.next_deadline(), None);
@@ -209,7 +209,7 @@ fn it_is_found_out_too_where_the_server_dies_just_then() {
     world.kill(ip(1));
     world.take_over(ip(1), false);
     world.run(MS(500));
-    world.failover.no_news(world.now);
+    world.failover.check(world.now);
     world.run_until_served(0, S(3));
 }
 
@@ -217,9 +217,27 @@ fn it_is_found_out_too_where_the_server_dies_just_then() {
 fn no_news_of_a_server_that_lives_costs_one_look_now_and_then() {
     let mut world = World::new();
     for _ in 0..100 {
-        world.failover.no_news(world.now);
+        world.failover.check(world.now);
         world.run(S(1));
     }
-    assert_eq!((world.looks, world.failover.next_deadline()), (4, None));
+    assert_eq!((world.looks, world.failover.next_deadline()), (20, None));
     assert_eq!((world.ends.len(), world.asked, world.lines.len()), (0, 0, 0));
+}
+
+#[test]
+fn it_is_found_out_too_by_the_echo_after_which_the_kernel_asks_again() {
+    let mut world = World::new();
+    world.resets = false;
+    world.owe(Owed::Whole);
+    world.kill(ip(1));
+    world.run(S(1));
+    world.take_over(ip(1), false);
+    world.run(S(6));
+    assert_eq!((world.served_by(0), world.ends.len()), (None, 0));
+    world.echo();
+    world.register(1);
+    let took = world.run_until_served(0, S(5));
+    assert!(took <= S(2), "{took:?}");
+    world.run(S(12));
+    assert_eq!((world.ends.len(), world.ended_alive), (1, 0));
 }

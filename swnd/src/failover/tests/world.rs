@@ -57,6 +57,8 @@ pub(super) struct Server {
     pub(super) owed: Option<Owed>,
     /// Since when nothing has gone over the connection.
     quiet_since: Instant,
+    /// When the node last acknowledged something.
+    acked: Instant,
 }
 
 /// What is under way.
@@ -207,6 +209,7 @@ impl World {
             is_busy: true,
             owed: None,
             quiet_since: self.now,
+            acked: self.now,
         };
         self.servers.push(server);
         self.servers.len() - 1
@@ -226,7 +229,7 @@ impl World {
     }
 
     /// The kernel's REGISTER.
-    fn register(&mut self, id: u32) {
+    pub(super) fn register(&mut self, id: u32) {
         let (mount, server, scale_out) = self.registrations[&id].clone();
         let server = &self.servers[server];
         let address = server.swn_address.unwrap_or(server.address);
@@ -327,7 +330,7 @@ impl World {
                 let server = &mut self.servers[index];
                 let is_busy = is_busy && server.owed.is_none();
                 if is_busy {
-                    server.quiet_since = now;
+                    (server.quiet_since, server.acked) = (now, now);
                 }
                 let is_late = now > server.last_response + 3 * ECHO;
                 let dropped = (drops_all || is_late) && !is_young;
@@ -392,7 +395,7 @@ impl World {
         let state = self.connected(address);
         let server = &mut self.servers[index];
         server.state = state;
-        server.quiet_since = self.now;
+        (server.quiet_since, server.acked) = (self.now, self.now);
         server.swn_address = None;
         server.instance += 1;
     }

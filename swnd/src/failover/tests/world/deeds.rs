@@ -17,15 +17,29 @@ impl World {
     pub(in crate::failover::tests) fn owe(&mut self, owed: Owed) {
         self.request += 1;
         self.servers[0].owed = Some(owed);
-        self.servers[0].quiet_since = self.now;
+        (self.servers[0].quiet_since, self.servers[0].acked) = (self.now, self.now);
     }
 
     /// The node answers it.
     pub(in crate::failover::tests) fn answer(&mut self) {
         self.servers[0].owed = None;
-        self.servers[0].quiet_since = self.now;
+        (self.servers[0].quiet_since, self.servers[0].acked) = (self.now, self.now);
         if let State::Connected { received, .. } = &mut self.servers[0].state {
             *received += 1;
+        }
+    }
+
+    /// `cifs_echo_request`, over the first connection.
+    pub(in crate::failover::tests) fn echo(&mut self) {
+        let now = self.now;
+        let State::Connected { cookie, .. } = self.servers[0].state else { return };
+        let is_well = self.is_well(self.servers[0].address, cookie);
+        self.servers[0].quiet_since = now;
+        match &mut self.servers[0].state {
+            State::Connected { unanswered, .. } if !is_well => {
+                unanswered.get_or_insert(now);
+            }
+            _ => self.servers[0].acked = now,
         }
     }
 
@@ -46,7 +60,7 @@ impl World {
                     State::Connected { unanswered, .. } if !is_well => {
                         unanswered.get_or_insert(now);
                     }
-                    _ => {}
+                    _ => server.acked = now,
                 }
             }
         }

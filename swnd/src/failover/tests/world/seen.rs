@@ -41,7 +41,7 @@ impl World {
                 state,
                 unacknowledged: u32::from(unanswered.is_some()),
                 backoff: backoff(unanswered, self.now),
-                since_ack: unanswered.map_or(STEP, |at| self.now - at),
+                since_ack: self.now - server.acked,
                 received,
                 since_sent,
                 since_received,
