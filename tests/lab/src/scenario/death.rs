@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::double::witness_node;
 use super::{Scenario, Setup, Stage};
-use crate::{Cluster, Mount, WriterOptions};
+use crate::{Cluster, Mount, WriterOptions, wait_until};
 
 /// What becomes of the dead node's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Death {
     pub takeover: Takeover,
     /// Whether neither CTDB's tickle ACKs nor a RST reach the client's old connection.
     pub silent: bool,
+    /// Whether the mount's witness tells nothing: its service stands still until the daemon has ended the connection.
+    pub mute: bool,
     /// How the mount is set up.
     pub setup: Setup,
 }
@@ -39,7 +41,13 @@ const IDLE: Duration = Duration::from_secs(2);
 impl Death {
     /// F1: the serving node dies, its address is taken over, and CTDB resets the client's connection.
     pub fn with_takeover() -> Death {
-        Death { serving: true, takeover: Takeover::AtOnce, silent: false, setup: Setup::default() }
+        Death {
+            serving: true,
+            takeover: Takeover::AtOnce,
+            silent: false,
+            mute: false,
+            setup: Setup::default(),
+        }
     }
 
     /// F2: the same, but nothing resets the client's connection.
@@ -63,6 +71,11 @@ impl Death {
         let mut death = Death::without_reset();
         death.setup.writer = WriterOptions { idle: true, ..WriterOptions::default() };
         death
+    }
+
+    /// As [`Death::without_reset`], and the witness tells nothing of it; with short echo intervals.
+    pub fn with_a_mute_witness() -> Death {
+        Death { mute: true, setup: Setup::default(), ..Death::without_reset() }
     }
 
     /// F9: a node dies that doesn't serve the mount; it is the one that its witness is on, where it has one.
@@ -104,7 +117,18 @@ impl Scenario for Death {
                 stage.cluster.silence(port);
             }
         }
+        let muted = self.mute.then(|| witness_node(stage));
+        if let Some(node) = muted {
+            stage.cluster.node(node, &["pkill", "-STOP", "rpcd_witness"]);
+        }
         stage.cluster.kill(victim);
+        if let Some(node) = muted {
+            wait_until("the dead connection is ended", Duration::from_secs(60), || {
+                let log = stage.log();
+                if log.contains("ended the kernel's dead connection") { Ok(()) } else { Err(log) }
+            });
+            stage.cluster.node(node, &["pkill", "-CONT", "rpcd_witness"]);
+        }
         if let Takeover::After(delay) = self.takeover {
             sleep(delay);
             stage.cluster.allow_takeover(true);

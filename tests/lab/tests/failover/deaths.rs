@@ -51,6 +51,13 @@ fn f7_an_idle_mount_is_used_after_its_node_has_died() {
 }
 
 #[test]
+fn f2_of_which_the_witness_tells_nothing_is_seen_with_the_kernels_echo() {
+    let outcome = run("F2, the witness is mute", &Death::with_a_mute_witness());
+    assert_losses(&outcome, 1);
+    assert!(outcome.log.contains("its witness has not said so"), "{}", outcome.log);
+}
+
+#[test]
 fn f9_the_death_of_a_node_that_does_not_serve_the_mount_costs_nothing() {
     assert_losses(&run("F9", &Death::elsewhere()), 0);
 }
