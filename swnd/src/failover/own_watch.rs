@@ -78,7 +78,7 @@ impl Failover {
         if self.is_checking {
             for mounted in self.mounts.values().filter(is_open) {
                 if !addresses.contains_key(&mounted.address) {
-                    checked.insert(mounted.address, mounted.mount.clone());
+                    checked.entry(mounted.address).or_insert_with(|| mounted.mount.clone());
                 }
             }
         }
