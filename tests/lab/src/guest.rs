@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::script;
+use crate::{lab_dir, script};
 
 /// What a command may take that isn't expected to wait for anything.
 const SHORT: Duration = Duration::from_secs(30);
@@ -145,11 +145,12 @@ impl Guest {
         self.ok(&format!(
             "test -e /sys/module/apparmor || exit 0
             mountpoint -q /sys/kernel/security || mount -t securityfs securityfs /sys/kernel/security
-            sed 's|/usr/sbin/swnd|{}|; s|include if exists <local/.*|{}/** rwk,|' '{profile}' |
+            sed 's|/usr/sbin/swnd|{}|; s|include if exists <local/.*|{}/** rwk, {}/krb5/** rwk, /run/{{krb5cc_*,*.ccache}} rwk,|' '{profile}' |
                 apparmor_parser --replace --skip-cache
             grep -Fx 'swnd (enforce)' /sys/kernel/security/apparmor/profiles",
             program.display(),
             self.dir.display(),
+            lab_dir().display(),
         ));
     }
 
