@@ -68,7 +68,10 @@ impl Registrations {
                     true => ask_at,
                     false => ask_at.max(now + NOTIFY_INTERVAL),
                 };
-                self.events.push_back((id, Event::NoNews));
+                // One that always says so at once is not listened to.
+                if now.saturating_duration_since(asked_at) >= self.config.keep_alive / 2 {
+                    self.events.push_back((id, Event::NoNews));
+                }
                 match ask_at > now {
                     true => self.pause_notify(id, ask_at),
                     false => self.send_notify(id, now),

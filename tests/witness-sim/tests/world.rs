@@ -94,6 +94,23 @@ fn a_client_registers_with_another_node_than_the_one_that_serves_it() {
 }
 
 #[test]
+fn that_there_is_no_news_is_passed_on_each_keep_alive_and_not_where_it_is_said_at_once() {
+    let count = |world: &mut Swn| told(world).iter().filter(|it| **it == Event::NoNews).count();
+    for profile in Profile::ALL {
+        let mut world = world(profile, 1);
+        mount(&mut world, 1, 1);
+        world.pass(5 * Config::default().keep_alive - SECOND);
+        // Version 1 has no keep-alive.
+        let expected = if profile.traits().version_2 { 4 } else { 0 };
+        assert_eq!(count(&mut world), expected, "{profile}");
+        step(&mut world, "fault notify always empty");
+        world.pass(2 * Config::default().keep_alive);
+        let pending = usize::from(profile.traits().version_2);
+        assert!(count(&mut world) <= pending, "{profile}");
+    }
+}
+
+#[test]
 fn each_registration_has_the_hosts_name_as_it_is_by_then_and_its_domain() {
     for profile in Profile::ALL {
         let mut world = world(profile, 1);
