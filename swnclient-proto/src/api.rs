@@ -171,6 +171,16 @@ pub enum Event {
     /// [`Config::keep_alive`](crate::Config::keep_alive) (version 2): the consumer may look
     /// whether that is so, now that it is awake.
     NoNews,
+    /// The connection to the node that serves the share, which was kept for this
+    /// ([`Config::kept_links_max`](crate::Config::kept_links_max)), has ended as those to a
+    /// dead node end: by silence, or reset by the node that has its address now. No witness
+    /// has said so; the consumer may look whether its own connection lives.
+    ServerLost {
+        /// The node's address.
+        address: IpAddr,
+        /// How the connection has ended.
+        error: crate::Error,
+    },
     /// An attempt failed, or the registration was lost: no witness watches now.
     Failed {
         /// Why, and what to do about it.

@@ -61,6 +61,11 @@ pub struct Config {
     pub dead_after: Duration,
     /// The most registrations that share one connection to a witness.
     pub max_registrations_per_link: usize,
+    /// How many connections to nodes that serve shares are kept at most, beside those to the
+    /// witnesses: each tells by its end that such a node is gone, though its witness be mute
+    /// ([`Event::ServerLost`](crate::Event::ServerLost)). With 0 a node that was asked for its
+    /// list is left at once.
+    pub kept_links_max: usize,
     /// The longest response taken from a server, in bytes.
     pub max_response: usize,
     /// Whether an address is one of this machine's: what a server lists does not send a
@@ -88,6 +93,7 @@ impl Default for Config {
             reselect_spread: Duration::from_secs(2),
             dead_after: Duration::from_secs(10),
             max_registrations_per_link: 128,
+            kept_links_max: 0,
             max_response: 1 << 20,
             is_own_address: |_| false,
         }

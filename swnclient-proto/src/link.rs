@@ -85,6 +85,8 @@ pub(crate) struct Link {
     /// The registrations that depend on this link, but for those that only
     /// wait for a list.
     pub(crate) members: BTreeSet<RegistrationId>,
+    /// Those that keep it for what its end tells.
+    pub(crate) kept_by: BTreeSet<RegistrationId>,
     /// The list that is under way.
     pub(crate) list_call: Option<CallId>,
     /// Who waits for it.
@@ -146,6 +148,7 @@ impl Link {
             credentials,
             connection,
             members: BTreeSet::new(),
+            kept_by: BTreeSet::new(),
             list_call: None,
             listing: Vec::new(),
             list_next: Vec::new(),
@@ -218,7 +221,10 @@ impl Link {
     /// Whether no registration needs it. Closing it then takes back what the server
     /// still keeps for it (C706 5.1.6, context rundown).
     pub(crate) fn is_idle(&self) -> bool {
-        self.members.is_empty() && self.listing.is_empty() && self.list_next.is_empty()
+        self.members.is_empty()
+            && self.kept_by.is_empty()
+            && self.listing.is_empty()
+            && self.list_next.is_empty()
     }
 
     /// The error that it is not to have come further by its deadline.

@@ -267,6 +267,8 @@ pub(crate) struct Registration {
     by_first_label: bool,
     pub(crate) search: Search,
     pub(crate) pace: Pace,
+    /// The link to the node that serves the share, where it is kept: see `lifecycle/kept.rs`.
+    pub(crate) kept: Option<LinkId>,
 }
 
 impl Registration {
@@ -285,6 +287,7 @@ impl Registration {
             by_first_label: false,
             search: Search::new(),
             pace: Pace::default(),
+            kept: None,
         }
     }
 

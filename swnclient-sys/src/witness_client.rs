@@ -51,8 +51,8 @@ impl<W: Notifier + Send + Sync + 'static> EventSink for InboxSink<W> {
     fn event(&mut self, id: RegistrationId, event: Event) {
         #[cfg(test)]
         tests::panic_if_told();
-        // No caller asks for that.
-        if event != Event::NoNews {
+        // No caller asks for these.
+        if !matches!(event, Event::NoNews | Event::ServerLost { .. }) {
             self.0.post(id, event);
         }
     }

@@ -226,10 +226,14 @@ impl<T: Transport> Books<T> {
         wake: &Notify,
     ) -> Option<Report> {
         let is_no_news = event == Event::NoNews;
-        let Outcome { forward, report, watched } = self.table.event(registration, event);
+        let Outcome { forward, report, watched, server_lost } = self.table.event(registration, event);
         let now = Instant::now();
         if let (true, Some(failover)) = (is_no_news, &mut self.failover) {
             failover.check(now);
+            wake.notify_one();
+        }
+        if let (Some((id, address, error)), Some(failover)) = (server_lost, &mut self.failover) {
+            failover.server_lost(id, address, &error, now);
             wake.notify_one();
         }
         if let (Some((id, watched)), Some(failover)) = (watched, &mut self.failover) {

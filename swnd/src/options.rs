@@ -11,6 +11,9 @@ use swnclient::{ClientName, Config, KerberosCredentials, host_name};
 
 /// How long a client's name may be, in bytes, as names of hosts.
 const CLIENT_NAME_MAX: usize = 255;
+/// How many servers have a connection kept beside the kernel's: more than a client mounts from,
+/// but for one that is a test.
+const KEPT_LINKS_MAX: usize = 256;
 
 /// The command line. What `--help` says is in swnd(8) too; a test compares them.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
@@ -216,6 +219,10 @@ impl Options {
             call_timeout: Duration::from_secs(self.call_timeout.into()),
             dead_after: Duration::from_secs(self.dead_after.into()),
             loss_spread: Duration::from_secs(self.loss_spread.into()),
+            kept_links_max: match self.failover {
+                FailoverMode::Verified => KEPT_LINKS_MAX,
+                FailoverMode::Forward => 0,
+            },
             ..Config::default()
         }
     }

@@ -145,6 +145,8 @@ pub struct Outcome {
     pub report: Option<Report>,
     /// The mount has a witness now, or has lost the one that it had.
     pub watched: Option<(u32, bool)>,
+    /// The connection to the mount's server has ended, which the client keeps.
+    pub server_lost: Option<(u32, IpAddr, swnclient::Error)>,
 }
 
 /// One of the kernel's registrations.
@@ -330,6 +332,10 @@ impl Table {
                 let forward = Forward { id, registration, notification, since, test: None };
                 return Outcome { forward: Some(forward), ..Outcome::default() };
             }
+            (Event::ServerLost { address, error }, Some(_)) => {
+                let server_lost = Some((id, address, error));
+                return Outcome { server_lost, ..Outcome::default() };
+            }
             (event, _) => event,
         };
         let (mount, address) = (owner.mount.clone(), owner.address);
@@ -373,7 +379,7 @@ impl Table {
             // On its way out already, or nothing that this daemon has a use for.
             _ => return Outcome::default(),
         };
-        Outcome { forward: None, report: Some(report), watched }
+        Outcome { report: Some(report), watched, ..Outcome::default() }
     }
 
     /// Reports a notification that did not go to the kernel.

@@ -66,7 +66,7 @@ impl Books {
             Event::Unregistered => {
                 self.standing -= usize::from(std::mem::replace(&mut self.stands[index], false));
             }
-            Event::NoNews => {}
+            Event::NoNews | Event::ServerLost { .. } => {}
             other => eprintln!("registration {id}: {other:?}"),
         }
     }

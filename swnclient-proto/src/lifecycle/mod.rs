@@ -10,6 +10,7 @@
 //! race        several servers at once, as long as they are silent
 //! register    the call; a witness has accepted it
 //! handover    from one registration of a mount to the next
+//! kept        the link to the node that serves the share
 //! reselect    when the witness is selected again
 //! recover     when it is tried again
 //! missed      what changed while no witness watched
@@ -18,6 +19,7 @@
 
 mod ask;
 mod handover;
+mod kept;
 mod missed;
 mod outcome;
 mod race;

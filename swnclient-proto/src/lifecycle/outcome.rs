@@ -91,6 +91,7 @@ impl Registrations {
             registration.known_state = choice::state_of(interfaces, served_by);
         }
         self.register_next(id, now);
+        self.keep(id, link);
         self.leave_link(link, id);
     }
 
@@ -143,6 +144,7 @@ impl Registrations {
         } else if registration.reselect.is_alone {
             self.look_again(id, now);
         }
+        self.keep(id, link);
         self.leave_link(link, id);
     }
 

@@ -65,6 +65,7 @@ impl Registrations {
         let part = self.rng.f64();
         for id in &failed.concerned {
             self.on_link_failed(*id, failed, part, now);
+            self.kept_failed(*id, failed, now);
         }
     }
 

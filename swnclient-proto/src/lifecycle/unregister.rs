@@ -15,6 +15,7 @@ impl Registrations {
     pub(crate) fn unregister(&mut self, id: RegistrationId, now: Instant) {
         // What one registration takes over from another, ends with both.
         self.stop_reselection(id, now);
+        self.stop_keeping(id);
         self.release_previous(id, now);
         let Some(registration) = self.by_id.get(&id) else {
             return;
@@ -74,6 +75,7 @@ impl Registrations {
     /// The end of a registration, in any state.
     pub(super) fn end(&mut self, id: RegistrationId) {
         self.timers.clear_all(id);
+        self.stop_keeping(id);
         let Some(registration) = self.by_id.remove(&id) else {
             return;
         };

@@ -151,6 +151,7 @@ impl Registrations {
                     back |= state == ResourceState::Available;
                 }
                 if back {
+                    self.stop_keeping(id);
                     self.schedule_reselection(id, true, now);
                 }
                 return;

@@ -5,6 +5,7 @@
 mod calls;
 mod endpoints;
 mod input;
+mod kept;
 mod logons;
 
 pub(crate) use input::decode;
@@ -80,10 +81,12 @@ pub(crate) enum LinksEvent {
 pub(crate) struct LinkFailed {
     pub(crate) link: LinkId,
     pub(crate) address: IpAddr,
-    /// Who depended on it or waited for a list, each once.
+    /// Who depended on it, kept it or waited for a list, each once.
     pub(crate) concerned: Vec<RegistrationId>,
     /// Who waited for a list.
     pub(crate) listing: Vec<RegistrationId>,
+    /// When it was opened.
+    pub(crate) since: Instant,
     pub(crate) error: Error,
     /// The credentials that were refused by it.
     pub(crate) refused: Option<SharedCredentials>,
@@ -97,6 +100,8 @@ pub(crate) struct Links {
     connections: BTreeMap<ConnectionId, LinkId>,
     /// With their addresses, the links that can take further registrations.
     open: BTreeSet<(ScopedAddr, LinkId)>,
+    /// With their addresses, those that are kept for what their end tells.
+    kept: BTreeSet<(ScopedAddr, LinkId)>,
     /// Witnesses that refused version 2, for as long as they stay up.
     version_1_only: BTreeSet<ScopedAddr>,
     /// Servers that have not answered lately.
@@ -120,6 +125,7 @@ impl Links {
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
             open: BTreeSet::new(),
+            kept: BTreeSet::new(),
             version_1_only: BTreeSet::new(),
             silent: Silent::new(),
             endpoints: Endpoints::default(),
@@ -233,7 +239,9 @@ impl Links {
         } else {
             1
         };
-        match link.members.len() < limit {
+        // One that is kept and nothing else may be dead for some seconds.
+        let is_in_use = !link.members.is_empty() || link.kept_by.is_empty();
+        match is_in_use && link.members.len() < limit {
             true => self.open.insert((link.server, link_id)),
             false => self.open.remove(&(link.server, link_id)),
         };
@@ -249,6 +257,7 @@ impl Links {
             self.version_1_only.remove(&link.server);
         }
         self.open.remove(&(link.server, link_id));
+        self.kept.remove(&(link.server, link_id));
         self.actions.push_back(Action::Close { connection: link.connection });
         Some(link)
     }
@@ -265,6 +274,7 @@ impl Links {
         listing.extend(link.list_next);
         let mut concerned: Vec<RegistrationId> = link.members.into_iter().collect();
         concerned.extend(&listing);
+        concerned.extend(&link.kept_by);
         concerned.sort_unstable();
         concerned.dedup();
         let was_logging_on = link.logon == LogonPhase::Begun && error.is_refusal();
@@ -273,6 +283,7 @@ impl Links {
             address: link.server.address(),
             concerned,
             listing,
+            since: link.since,
             error,
             refused: was_logging_on.then_some(link.credentials),
         };

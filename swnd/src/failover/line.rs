@@ -18,6 +18,13 @@ pub enum Line {
         /// The server's address.
         address: IpAddr,
     },
+    /// The connection to the server beside the kernel's has ended.
+    ServerLost {
+        /// The server's address.
+        address: IpAddr,
+        /// How.
+        error: String,
+    },
     /// The kernel needed no help.
     ReconnectedByItself,
     /// The kernel is about to reconnect, and needs no help.
@@ -127,6 +134,11 @@ impl fmt::Display for Line {
                 f,
                 "the kernel's connection to {address} is dead, and its witness has not said so: \
                  looking after it; see why in the log of the witness's node"
+            ),
+            Self::ServerLost { address, error } => write!(
+                f,
+                "{address} may be dead: {}; looking after the kernel's connection",
+                OneLine::error(error)
             ),
             Self::ReconnectedByItself => {
                 f.write_str("the kernel has reconnected by itself; nothing was sent")

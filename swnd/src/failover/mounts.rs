@@ -7,7 +7,7 @@ use super::{Action, Connection, Failover, Line, Sight, TcpState};
 use crate::mount::{Mount, MountKind};
 use std::net::IpAddr;
 use std::time::Instant;
-use swnclient::ResourceState;
+use swnclient::{Error, ResourceState};
 
 /// How many further addresses of one number are watched.
 const OTHERS_MAX: usize = 3;
@@ -139,6 +139,19 @@ impl Failover {
         let address = at.unwrap_or(mounted.address);
         self.incident(address, Cause::Word, None, now);
         true
+    }
+
+    /// The connection to the node that serves the mount, which the witness's client keeps
+    /// beside the kernel's, has ended like one to a dead node.
+    pub fn server_lost(&mut self, id: u32, address: IpAddr, error: &Error, now: Instant) {
+        let address = address.to_canonical();
+        let Some(mounted) = self.mounts.get(&id).filter(|it| it.is_at(address)) else { return };
+        if !self.incidents.contains_key(&address) {
+            let line = Line::ServerLost { address, error: error.to_string() };
+            let mount = mounted.mount.clone();
+            self.actions.push_back(Action::Report { mount, others: 0, line });
+        }
+        self.incident(address, Cause::Lost, None, now);
     }
 
     /// A witness has ordered the mount to move.

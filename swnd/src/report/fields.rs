@@ -30,7 +30,8 @@ pub fn fields(report: &Report) -> Vec<(&'static str, String)> {
             put("swnd_kernel_errno", answer.err().map(|errno| errno.raw_os_error().to_string()));
             put("swnd_delivery_usec", Some(delivery.as_micros().to_string()));
         }
-        Report::NotNotified { error, .. } => put("swnd_error", Some(error.clone())),
+        Report::NotNotified { error, .. }
+        | Report::Failover { line: Line::ServerLost { error, .. }, .. } => put("swnd_error", Some(error.clone())),
         Report::Undecodable { error, .. } => put("swnd_error", Some(error.to_string())),
         _ => {}
     }
@@ -47,6 +48,7 @@ fn address(report: &Report) -> Option<IpAddr> {
         Report::Failover { line, .. } => match line {
             Line::Watching { address }
             | Line::Unsaid { address }
+            | Line::ServerLost { address, .. }
             | Line::EndedDead { address }
             | Line::ServedBy { address, .. }
             | Line::AlreadyAt { address }

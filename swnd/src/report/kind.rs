@@ -146,6 +146,8 @@ kinds! {
     NotAsked = "failover.not-asked", "da933280fd9e46d8b56b233bd0f73ef9";
     /// A connection is dead, and its witness has not said so.
     Unsaid = "failover.unsaid", "7305d616e6352210a64dde6378c78a6d";
+    /// The connection to a server beside the kernel's has ended.
+    ServerLost = "failover.server_lost", "3f2ec281f0054e7fb4b77d4536560a99";
     /// The kernel wants no witness any more.
     Released = "released", "4231ed6864b34143986e3443833ca5c3";
     /// A mount that is adopted is gone.
@@ -304,6 +306,7 @@ impl From<&Line> for Kind {
             Line::Hidden => Self::Hidden,
             Line::NotAsked { .. } => Self::NotAsked,
             Line::Unsaid { .. } => Self::Unsaid,
+            Line::ServerLost { .. } => Self::ServerLost,
         }
     }
 }

@@ -76,6 +76,7 @@ fn live(seed: u64, trace: bool, diary: &RefCell<Vec<String>>) {
             loss_spread: spread,
             require_header_signing,
             max_registrations_per_link: rng.usize(1..=3),
+            kept_links_max: rng.usize(0..=2),
             ..Config::default()
         };
         bench.add_client(config, rng.u64(..));

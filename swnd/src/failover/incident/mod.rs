@@ -2,7 +2,7 @@
 //! known of it, and what follows.
 //!
 //! ```text
-//!            a witness's word, or the connection's silence
+//!      a witness's word, a connection's silence, or its end
 //!                               |
 //!    settled, or elsewhere      v        a target answers
 //!   <---------------------- Watching -----------------------> Moving
@@ -37,6 +37,8 @@ pub(super) enum Cause {
     Word,
     /// The kernel's connection is dead, and no witness watches the address.
     Silence,
+    /// The connection to the server beside the kernel's has ended, and no witness said why.
+    Lost,
     /// A witness ordered mounts to move.
     Order,
 }
@@ -163,8 +165,11 @@ impl Incident {
 
     /// Takes another word on the address.
     pub(super) fn word(&mut self, cause: Cause, now: Instant) {
-        if cause != Cause::Order {
-            self.cause = cause;
+        match cause {
+            Cause::Order => {}
+            // The witness has said more.
+            Cause::Lost if self.cause == Cause::Word => {}
+            _ => self.cause = cause,
         }
         self.since = now;
         self.asked = false;

@@ -16,7 +16,7 @@ impl Incident {
             return None;
         }
         let after = match self.cause {
-            Cause::Silence => pace::STEER_AFTER_SILENCE,
+            Cause::Silence | Cause::Lost => pace::STEER_AFTER_SILENCE,
             Cause::Word | Cause::Order => pace::STEER_AFTER_WORD,
         };
         let moves: BTreeMap<Mount, IpAddr> = self

@@ -32,7 +32,8 @@ impl Incident {
         }
         self.end_dead(ctx, now);
         if ctx.sight == Sight::None || self.fallback.hidden >= HIDDEN_AFTER {
-            if self.fall_back(ctx, now) {
+            // The kernel's own may live: it is told what a witness says, and no guess.
+            if self.cause == Cause::Lost || self.fall_back(ctx, now) {
                 return Verdict::Closed;
             }
         } else if let Some(line) = self.settled(ctx, now) {
@@ -115,7 +116,7 @@ impl Incident {
 
     pub(super) fn dead_after(&self) -> (u8, Duration) {
         match self.cause {
-            Cause::Word | Cause::Order => pace::DEAD_AFTER_WORD,
+            Cause::Word | Cause::Lost | Cause::Order => pace::DEAD_AFTER_WORD,
             Cause::Silence => pace::DEAD_AFTER_SILENCE,
         }
     }

@@ -2,6 +2,7 @@
 
 mod adopted;
 mod looks;
+mod lost;
 mod questions;
 mod random;
 mod shared;

@@ -265,6 +265,14 @@ impl World {
         self.act();
     }
 
+    /// The witness's client has lost its connection to the server.
+    pub(super) fn server_lost(&mut self, id: u32, address: IpAddr) {
+        let kind = std::io::ErrorKind::ConnectionReset;
+        let error = swnclient::Error::Lost { address: (address, 49152).into(), kind };
+        self.failover.server_lost(id, address, &error, self.now);
+        self.act();
+    }
+
     pub(super) fn order(&mut self, id: u32, target: IpAddr) {
         self.failover.move_ordered(id, target, self.now);
         self.act();

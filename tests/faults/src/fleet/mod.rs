@@ -67,6 +67,7 @@ pub fn run(clients: usize, nodes: u8, spread: Duration, seed: u64) -> Outcome {
         let config = Config {
             client_name: format!("ws{number}").into(),
             loss_spread: spread,
+            kept_links_max: 1,
             ..Config::default()
         };
         let client = world.add_client(Client::new(config, rng.u64(..)));

@@ -73,9 +73,9 @@ impl Death {
         death
     }
 
-    /// As [`Death::without_reset`], and the witness tells nothing of it; with short echo intervals.
+    /// As [`Death::without_reset`], and the witness tells nothing of it.
     pub fn with_a_mute_witness() -> Death {
-        Death { mute: true, setup: Setup::default(), ..Death::without_reset() }
+        Death { mute: true, ..Death::without_reset() }
     }
 
     /// F9: a node dies that doesn't serve the mount; it is the one that its witness is on, where it has one.

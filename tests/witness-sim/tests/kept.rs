@@ -1,0 +1,202 @@
+//! The connection to the node that serves the share, which is kept for what its end tells.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::ErrorKind;
+use std::net::IpAddr;
+use std::time::Duration;
+use swnclient_proto::{
+    Client, Config, ConnectionId, Credentials, Error, Event, NtlmCredentials, RegistrationId,
+    RegistrationRequest,
+};
+use witness_sim::world::{ClientId, NetworkConfig, World, WorldEvent};
+use witness_sim::{Cluster, ClusterConfig, Happening, Profile, Stage};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+/// The second connection of a client that has opened none before: the first was to the
+/// endpoint mapper.
+const KEPT: ConnectionId = ConnectionId(2);
+
+type Swn = World<Client>;
+
+fn world(profile: Profile, kept_links_max: usize) -> (Swn, ClientId) {
+    let cluster = Cluster::new(ClusterConfig::new(profile, 3, [10, 0, 0]));
+    let mut world = World::new(cluster, NetworkConfig::default(), 1);
+    let config = Config { kept_links_max, ..Config::default() };
+    let client = world.add_client(Client::new(config, 1));
+    (world, client)
+}
+
+fn node(number: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, 10 + number])
+}
+
+fn mount(world: &mut Swn, client: ClientId, id: u64, served_by: u8) {
+    world.with_client(client, |client, now| {
+        let request = RegistrationRequest::new("cluster.example.test").served_by(node(served_by));
+        let alice = NtlmCredentials::from_password("alice", "EXAMPLE", "secret");
+        client.register(RegistrationId(id), request, Credentials::Ntlm(alice), now);
+    });
+}
+
+/// A mount by node 1 that has been registered for some time.
+fn mounted(profile: Profile, kept_links_max: usize) -> (Swn, ClientId) {
+    let (mut world, client) = world(profile, kept_links_max);
+    mount(&mut world, client, 1, 1);
+    world.pass(2 * MINUTE);
+    events(&mut world);
+    (world, client)
+}
+
+fn step(world: &mut Swn, text: &str) {
+    world.run(text.parse().unwrap());
+}
+
+fn events(world: &mut Swn) -> Vec<WorldEvent<(RegistrationId, Event)>> {
+    std::iter::from_fn(|| world.poll_event()).collect()
+}
+
+/// How connections that were kept have ended since last asked, as far as it was told.
+fn lost(world: &mut Swn) -> Vec<(RegistrationId, IpAddr, ErrorKind)> {
+    let lost = |event| match event {
+        WorldEvent::Client { event: (id, Event::ServerLost { address, error }), .. } => {
+            let Error::Lost { kind, .. } = error else { panic!("{error}") };
+            Some((id, address, kind))
+        }
+        _ => None,
+    };
+    events(world).into_iter().filter_map(lost).collect()
+}
+
+fn is_list(event: &WorldEvent<(RegistrationId, Event)>) -> bool {
+    matches!(event, WorldEvent::Cluster(event)
+        if matches!(event.what, Happening::Faulted { stage: Stage::GetInterfaceList, .. }))
+}
+
+#[test]
+fn the_death_of_a_node_is_told_where_its_witness_is_mute() {
+    for (profile, how, kind) in [
+        (Profile::Samba, "down", ErrorKind::ConnectionReset),
+        // By the node that has taken its address over.
+        (Profile::Samba, "down silent", ErrorKind::ConnectionReset),
+        (Profile::OneFs, "down silent", ErrorKind::TimedOut),
+        (Profile::OneFs, "cut", ErrorKind::TimedOut),
+    ] {
+        let (mut world, client) = world(profile, 1);
+        step(&mut world, "fault notify always no-reply");
+        mount(&mut world, client, 1, 1);
+        world.pass(MINUTE);
+        assert_eq!(world.open_connections(), 2, "{profile} {how}");
+        events(&mut world);
+        step(&mut world, &format!("node 1 {how}"));
+        world.pass(Config::default().dead_after + SECOND);
+        assert_eq!(lost(&mut world), [(RegistrationId(1), node(1), kind)], "{profile} {how}");
+    }
+}
+
+#[test]
+fn the_node_that_has_the_address_then_is_kept_in_its_turn() {
+    let (mut world, client) = world(Profile::Samba, 1);
+    step(&mut world, "fault notify always no-reply");
+    mount(&mut world, client, 1, 1);
+    world.pass(MINUTE);
+    for node in [3, 2] {
+        step(&mut world, &format!("address 10.0.0.11 to node {node}"));
+        world.pass(MINUTE + 10 * SECOND);
+        assert_eq!((world.open_connections(), lost(&mut world).len()), (2, 1));
+    }
+}
+
+#[test]
+fn what_the_witness_tells_too_makes_one_registration_and_not_two() {
+    for (profile, how) in [
+        (Profile::Samba, "address 10.0.0.11 to node 2"),
+        (Profile::OneFs, "address 10.0.0.11 to node 2"),
+        (Profile::Samba, "node 1 cut"),
+    ] {
+        let last = |kept_links_max| {
+            let (mut world, _) = mounted(profile, kept_links_max);
+            step(&mut world, how);
+            world.pass(2 * MINUTE);
+            world.cluster().registrations().map(|it| it.id).max()
+        };
+        assert_eq!(last(1), last(0), "{profile} {how}");
+    }
+}
+
+#[test]
+fn mounts_by_one_node_keep_one_connection_and_those_by_others_as_many_as_there_may_be() {
+    let (mut world, client) = mounted(Profile::Samba, 2);
+    let count = |world: &mut Swn, id, served_by| {
+        mount(world, client, id, served_by);
+        world.pass(5 * SECOND);
+        world.open_connections()
+    };
+    assert_eq!(count(&mut world, 2, 1), 2);
+    let with_second = count(&mut world, 3, 2);
+    let with_third = count(&mut world, 4, 3);
+    assert!(with_second > 2, "{with_second}");
+    let (mut world, client) = mounted(Profile::Samba, 0);
+    assert_eq!(world.open_connections(), 1);
+    for (id, served_by) in [(2, 1), (3, 2), (4, 3)] {
+        mount(&mut world, client, id, served_by);
+        world.pass(5 * SECOND);
+    }
+    assert_eq!(with_third - world.open_connections(), 2);
+}
+
+#[test]
+fn a_node_that_says_goodbye_is_not_dead_and_is_kept_again() {
+    let (mut world, client) = mounted(Profile::Samba, 1);
+    world.with_client(client, |client, now| {
+        client.handle_closed(KEPT, ErrorKind::UnexpectedEof, now);
+    });
+    assert_eq!((world.open_connections(), lost(&mut world)), (1, vec![]));
+    world.pass(10 * SECOND);
+    assert_eq!(world.open_connections(), 2);
+}
+
+#[test]
+fn a_node_that_ends_each_connection_is_asked_for_its_list_once_and_seldom_after_that() {
+    let (mut world, _) = mounted(Profile::Samba, 1);
+    step(&mut world, "fault list node 1 always delay 0s");
+    let (mut told, mut lists) = (0, 0);
+    for _ in 0..600 {
+        step(&mut world, "service node 1 port 49200");
+        world.pass(SECOND);
+        let events = events(&mut world);
+        lists += events.iter().filter(|event| is_list(event)).count();
+        told += events.iter().filter(|event| matches!(event,
+            WorldEvent::Client { event: (_, Event::ServerLost { .. }), .. })).count();
+    }
+    assert!((1..=10).contains(&lists), "{lists} in ten minutes");
+    assert!((1..=10).contains(&told), "{told} in ten minutes");
+}
+
+#[test]
+fn a_connection_that_is_kept_does_not_delay_a_new_registration() {
+    let until_registered = |kept_links_max| {
+        let (mut world, _) = mounted(Profile::Samba, kept_links_max);
+        let (witness, last) =
+            world.cluster().registrations().map(|it| (it.node, it.id)).next().unwrap();
+        step(&mut world, "node 1 down silent");
+        step(&mut world, &format!("{witness} down silent"));
+        let start = world.now();
+        let is_registered = |world: &Swn| {
+            world.cluster().registrations().any(|it| it.id > last)
+        };
+        assert!(world.pass_until(5 * MINUTE, is_registered));
+        world.now() - start
+    };
+    let (with, without) = (until_registered(1), until_registered(0));
+    assert!(with <= without + SECOND, "{with:?}, {without:?} where none is kept");
+}
+
+#[test]
+fn nothing_is_kept_for_a_registration_that_has_ended() {
+    let (mut world, client) = mounted(Profile::Samba, 1);
+    world.with_client(client, |client, now| client.unregister(RegistrationId(1), now));
+    world.pass(SECOND);
+    assert_eq!(world.open_connections(), 0);
+}
