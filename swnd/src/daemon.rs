@@ -226,7 +226,8 @@ impl<T: Transport> Books<T> {
         wake: &Notify,
     ) -> Option<Report> {
         let is_no_news = event == Event::NoNews;
-        let Outcome { forward, report, watched, server_lost } = self.table.event(registration, event);
+        let Outcome { forward, report, watched, server_lost } =
+            self.table.event(registration, event);
         let now = Instant::now();
         if let (true, Some(failover)) = (is_no_news, &mut self.failover) {
             failover.check(now);

@@ -15,6 +15,7 @@
 //! with `sock_diag` ([`sock_diag`]), probes and look-ups.
 
 mod action;
+mod check;
 pub mod connection;
 mod context;
 pub mod debug_data;
@@ -152,8 +153,7 @@ impl Failover {
             self.with(address, now, |incident, ctx| incident.looked(ctx, now));
         }
         self.compare_others();
-        self.watch_own(None, now);
-        self.look(now);
+        self.after_look(None, now);
     }
 
     /// The result of [`Action::Observe`] where only `DebugData` could be read.
@@ -183,7 +183,26 @@ impl Failover {
                 after.iter().for_each(|connection| incident.looked_again(connection, now));
             });
         }
-        self.watch_own(Some(&addresses), now);
+        self.after_look(Some(&addresses), now);
+    }
+
+    /// What is to do, beside the incidents, after a look at the connections to all addresses, or
+    /// to some.
+    fn after_look(&mut self, looked_at: Option<&BTreeSet<IpAddr>>, now: Instant) {
+        let (mut own, mut doubted) = (self.own_addresses(), self.doubted());
+        let mut checked = self.to_check(&own);
+        self.questions.retain(&own.keys().chain(doubted.keys()).copied().collect());
+        if let Some(seen) = looked_at {
+            own.retain(|address, _| seen.contains(address));
+            doubted.retain(|address, _| seen.contains(address));
+            checked.retain(|address, _| seen.contains(address));
+        } else {
+            self.is_checking = false;
+        }
+        self.watch_own(own, now);
+        self.ask_doubted(doubted, now);
+        self.check_seen(checked, now);
+        self.stop_own_watch();
         self.look(now);
     }
 

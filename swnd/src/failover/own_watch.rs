@@ -1,9 +1,8 @@
 //! Mounts without a witness: swnd looks at their connections itself, all of them at once.
-//! So it does, when it is awake, where a witness has told nothing.
 
 use super::incident::Cause;
 use super::mounts::Mounted;
-use super::{Action, Connection, Failover, Line, pace};
+use super::{Failover, pace};
 use crate::mount::Mount;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -35,19 +34,7 @@ impl Failover {
         }
     }
 
-    /// Looks at the connections of mounts with a witness, which may live and not tell: where
-    /// it has answered that there is no news, and where the kernel asks again for what it has.
-    /// The kernel does so after an echo, of a mount that is idle or stuck. swnd is awake then.
-    pub fn check(&mut self, now: Instant) {
-        let is_due = |at: Instant| now.saturating_duration_since(at) >= pace::CHECK_EVERY;
-        if self.checked.is_none_or(is_due) {
-            self.checked = Some(now);
-            self.is_checking = true;
-            self.start_own_watch(now);
-        }
-    }
-
-    fn start_own_watch(&mut self, now: Instant) {
+    pub(super) fn start_own_watch(&mut self, now: Instant) {
         self.own_watch = self.own_watch.or(Some(now));
         self.stop_own_watch();
     }
@@ -60,56 +47,31 @@ impl Failover {
         }
     }
 
-    /// Begins incidents where no witness watches, or none has told, and the connection is
-    /// dead, after a look at the connections to all addresses, or to some; and asks where
-    /// they don't tell.
-    pub(super) fn watch_own(&mut self, looked_at: Option<&BTreeSet<IpAddr>>, now: Instant) {
-        let is_open = |it: &&Mounted| !self.incidents.contains_key(&it.address);
-        let watched = self.unwatched.union(&self.by_connection);
-        let watched = watched.filter_map(|id| self.mounts.get(id)).filter(is_open);
+    /// The addresses of these mounts, but for those that are being worked on.
+    pub(super) fn own_addresses(&self) -> BTreeMap<IpAddr, Vec<Mount>> {
         let mut addresses = BTreeMap::<IpAddr, Vec<Mount>>::new();
-        for mounted in watched {
-            addresses.entry(mounted.address).or_default().push(mounted.mount.clone());
-        }
-        let doubted = self.incidents.values().filter(|it| it.doubts(&self.view));
-        addresses.extend(doubted.map(|it| (it.address, it.mounts.iter().cloned().collect())));
-        self.questions.retain(&addresses.keys().copied().collect());
-        let mut checked = BTreeMap::<IpAddr, Mount>::new();
-        if self.is_checking {
-            for mounted in self.mounts.values().filter(is_open) {
-                if !addresses.contains_key(&mounted.address) {
-                    checked.entry(mounted.address).or_insert_with(|| mounted.mount.clone());
-                }
+        let watched = self.unwatched.union(&self.by_connection);
+        for mounted in watched.filter_map(|id| self.mounts.get(id)) {
+            if !self.incidents.contains_key(&mounted.address) {
+                addresses.entry(mounted.address).or_default().push(mounted.mount.clone());
             }
         }
-        let is_seen = |address: &IpAddr| looked_at.is_none_or(|it| it.contains(address));
-        addresses.retain(|address, _| is_seen(address));
-        for (address, mounts) in addresses {
-            if self.incidents.contains_key(&address) || !self.begin_if_dead(address, now) {
+        addresses
+    }
+
+    /// After a look at the connections to these addresses: begins incidents where one is dead,
+    /// and asks where they don't tell.
+    pub(super) fn watch_own(&mut self, own: BTreeMap<IpAddr, Vec<Mount>>, now: Instant) {
+        for (address, mounts) in own {
+            if !self.begin_if_dead(address, now) {
                 self.question(address, &mounts, now);
             }
         }
-        self.is_checking &= looked_at.is_some();
-        for (address, mount) in checked {
-            // The echo may have gone out just now.
-            let waits = |it: &Connection| it.is_waiting(pace::OWN_WATCH_CLOSE);
-            if !is_seen(&address) || !self.view.at(address).any(waits) {
-                continue;
-            }
-            if self.begin_if_dead(address, now) && self.incidents.contains_key(&address) {
-                let line = Line::Unsaid { address };
-                self.actions.push_back(Action::Report { mount, others: 0, line });
-                continue;
-            }
-            self.is_checking = true;
-            self.own_watch = self.own_watch.map(|at| at.min(now + pace::OWN_WATCH_CLOSE));
-        }
-        self.stop_own_watch();
     }
 
     /// Begins an incident where a connection to the address is dead. Returns whether one is,
     /// or may be in a moment.
-    fn begin_if_dead(&mut self, address: IpAddr, now: Instant) -> bool {
+    pub(super) fn begin_if_dead(&mut self, address: IpAddr, now: Instant) -> bool {
         let (retransmissions, silence) = pace::DEAD_AFTER_SILENCE;
         let any = |times, silence| self.view.at(address).any(|it| it.is_dead(times, silence));
         let (is_dead, may_be) = (any(retransmissions, silence), any(1, pace::OWN_WATCH_CLOSE));

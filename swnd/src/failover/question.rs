@@ -164,6 +164,19 @@ impl Questions {
 }
 
 impl Failover {
+    /// The addresses at which a word has put a quiet connection in doubt.
+    pub(super) fn doubted(&self) -> BTreeMap<IpAddr, Vec<Mount>> {
+        let doubted = self.incidents.values().filter(|it| it.doubts(&self.view));
+        doubted.map(|it| (it.address, it.mounts.iter().cloned().collect())).collect()
+    }
+
+    /// After a look at the connections to these addresses.
+    pub(super) fn ask_doubted(&mut self, doubted: BTreeMap<IpAddr, Vec<Mount>>, now: Instant) {
+        for (address, mounts) in doubted {
+            self.question(address, &mounts, now);
+        }
+    }
+
     /// Brings the kernel to send something where it waits for an answer, by one of `mounts`;
     /// by all of them where it isn't known which connection is whose.
     pub(super) fn question(&mut self, address: IpAddr, mounts: &[Mount], now: Instant) {

@@ -31,7 +31,9 @@ pub fn fields(report: &Report) -> Vec<(&'static str, String)> {
             put("swnd_delivery_usec", Some(delivery.as_micros().to_string()));
         }
         Report::NotNotified { error, .. }
-        | Report::Failover { line: Line::ServerLost { error, .. }, .. } => put("swnd_error", Some(error.clone())),
+        | Report::Failover { line: Line::ServerLost { error, .. }, .. } => {
+            put("swnd_error", Some(error.clone()))
+        }
         Report::Undecodable { error, .. } => put("swnd_error", Some(error.to_string())),
         _ => {}
     }

@@ -167,8 +167,12 @@ fn a_node_that_ends_each_connection_is_asked_for_its_list_once_and_seldom_after_
         world.pass(SECOND);
         let events = events(&mut world);
         lists += events.iter().filter(|event| is_list(event)).count();
-        told += events.iter().filter(|event| matches!(event,
-            WorldEvent::Client { event: (_, Event::ServerLost { .. }), .. })).count();
+        told += events
+            .iter()
+            .filter(|event| {
+                matches!(event, WorldEvent::Client { event: (_, Event::ServerLost { .. }), .. })
+            })
+            .count();
     }
     assert!((1..=10).contains(&lists), "{lists} in ten minutes");
     assert!((1..=10).contains(&told), "{told} in ten minutes");
@@ -183,9 +187,7 @@ fn a_connection_that_is_kept_does_not_delay_a_new_registration() {
         step(&mut world, "node 1 down silent");
         step(&mut world, &format!("{witness} down silent"));
         let start = world.now();
-        let is_registered = |world: &Swn| {
-            world.cluster().registrations().any(|it| it.id > last)
-        };
+        let is_registered = |world: &Swn| world.cluster().registrations().any(|it| it.id > last);
         assert!(world.pass_until(5 * MINUTE, is_registered));
         world.now() - start
     };
