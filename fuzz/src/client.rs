@@ -108,7 +108,7 @@ struct Play {
 impl Play {
     fn new(first: u8) -> Self {
         let profile = Profile::ALL.get(usize::from(first >> 4)).copied().unwrap_or(Profile::Samba);
-        let mut config = Config { spnego: first & 1 == 1, ..Config::default() };
+        let mut config = Config { spnego: first & 1 == 1, kept_links_max: 1, ..Config::default() };
         if first & 2 == 2 {
             config.max_response = 4096;
         }
