@@ -5,7 +5,8 @@ use std::time::Duration;
 use lab::scenario::{Death, DoubleDeath, Order, Outcome, Variant};
 
 use crate::{
-    assert_ended_by_swnd, assert_losses, assert_registered, ends_dead_connections, run, variant,
+    assert_ended_by_swnd, assert_losses, assert_no_errors, assert_registered,
+    ends_dead_connections, run, variant,
 };
 
 #[test]
@@ -70,6 +71,15 @@ fn f9_the_death_of_a_node_that_does_not_serve_the_mount_costs_nothing() {
 
 /// When the address is taken over, after the death.
 const TAKEOVERS: [u64; 4] = [0, 3, 8, 30];
+/// The one that falls together with swnd's decision to move the mount: the kernel may have
+/// reconnected by then, and be moved all the same.
+const JUST_THEN: u64 = 3;
+
+/// Checks that the mount has lost one connection, or just then two.
+fn assert_few_losses(outcome: &Outcome, takeover: u64) {
+    let most = if takeover == JUST_THEN { 2 } else { 1 };
+    assert!(matches!(outcome.losses[..], [lost] if (1..=most).contains(&lost)), "{}", outcome.log);
+}
 
 fn run_late_takeovers(options: &'static str) -> Vec<Outcome> {
     let run_one = |seconds| {
@@ -81,17 +91,19 @@ fn run_late_takeovers(options: &'static str) -> Vec<Outcome> {
 
 #[test]
 fn f10_a_hard_mount_waits_for_a_late_takeover() {
-    for outcome in run_late_takeovers("hard") {
-        assert_losses(&outcome, 1);
+    for (outcome, takeover) in run_late_takeovers("hard").into_iter().zip(TAKEOVERS) {
+        assert_few_losses(&outcome, takeover);
+        assert_no_errors(&outcome);
+        assert_registered(&outcome, 1);
     }
 }
 
 #[test]
 fn f10_a_soft_mount_loses_nothing_that_it_has_acknowledged() {
     // That the file is right has been seen to when the writer ended.
-    for outcome in run_late_takeovers("soft") {
+    for (outcome, takeover) in run_late_takeovers("soft").into_iter().zip(TAKEOVERS) {
         assert!(outcome.stall.has_ended(), "the writer stalls without end\n{}", outcome.log);
-        assert_eq!(outcome.losses, [1], "{}", outcome.log);
+        assert_few_losses(&outcome, takeover);
         assert_registered(&outcome, 1);
     }
 }
