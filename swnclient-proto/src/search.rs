@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub(crate) enum ListAge {
     /// From before; where no candidate accepts it, a new one is asked for.
     Old,
-    /// From before, as a new one could not be had in this round.
+    /// From before, as a new one could not be had in this round; or outdated within it.
     LastResort,
     /// It was got in this round from the node that serves the share.
     Fresh,
@@ -53,6 +53,14 @@ impl Search {
             last_error: None,
         }
     }
+
+    /// What the list of this round said of the address that serves may be wrong by now.
+    pub(crate) fn outdated(&mut self) {
+        if self.by == ListAge::Fresh {
+            self.by = ListAge::LastResort;
+        }
+    }
+
     /// Begins a round with these candidates, the first one last.
     pub(crate) fn begin(&mut self, candidates: Vec<IpAddr>, by: ListAge) {
         self.candidates = candidates;

@@ -11,8 +11,8 @@ use crate::{Error, Event, RegistrationId};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-/// A kept link that has lasted so long is replaced when it ends: a node may end each that it
-/// has accepted.
+/// A kept link that has lasted so long is replaced at once when it ends, another one later: a
+/// node may end each that it has accepted.
 const REPLACED_AFTER: Duration = Duration::from_secs(60);
 
 impl Registrations {
@@ -46,11 +46,19 @@ impl Registrations {
         let is_dead = matches!(failed.error,
             Error::Lost { kind, .. } if kind != ErrorKind::UnexpectedEof);
         if is_dead {
+            // The address is on another node now, maybe the one that is being registered at.
+            if let Some(registration) = self.by_id.get_mut(&id) {
+                registration.search.outdated();
+            }
             let (address, error) = (failed.address, failed.error.clone());
             self.events.push_back((id, Event::ServerLost { address, error }));
         }
-        if now.saturating_duration_since(failed.since) >= REPLACED_AFTER {
+        let is_lasting = now.saturating_duration_since(failed.since) >= REPLACED_AFTER;
+        let is_registered = self.by_id.get(&id).is_some_and(|it| it.registered().is_some());
+        if is_lasting {
             self.schedule_reselection(id, is_dead, now);
+        } else if is_dead && is_registered && !self.reselects(id) {
+            self.look_again(id, now);
         }
     }
 }

@@ -53,6 +53,11 @@ impl Registrations {
         }
     }
 
+    /// Whether a reselection is due or under way.
+    pub(super) fn reselects(&self, id: RegistrationId) -> bool {
+        self.by_id.get(&id).is_some_and(|it| !matches!(it.reselection, Reselection::NotDue))
+    }
+
     /// Has a reselection that is due late only made soon: no other node was there, or the
     /// credentials were refused.
     pub(super) fn hurry_reselection(&mut self, id: RegistrationId, now: Instant) {

@@ -271,7 +271,8 @@ impl Bench {
                         eprintln!("{at:?} ws{} {}: {event:?}", client.0, id.0);
                     }
                     self.ledger.told(at, id, &event);
-                    if event == Event::NoNews {
+                    // These say nothing of the registration.
+                    if matches!(event, Event::NoNews | Event::ServerLost { .. }) {
                         continue;
                     }
                     match &event {
