@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// How long a list counts for what it says of the address that serves: a witness may take
 /// minutes to fail, and the address may move meanwhile.
-const FRESH_FOR: Duration = Duration::from_secs(1);
+const FRESH_FOR: Duration = Duration::from_secs(4);
 
 impl Registrations {
     /// RegisterEx; or Register where this witness has refused version 2. The
