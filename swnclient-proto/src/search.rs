@@ -5,6 +5,7 @@ use crate::link::LinkId;
 use crate::wire::Interface;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How old the list is that the candidates of a round come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub(crate) enum ListAge {
     /// From before, as a new one could not be had in this round; or outdated within it.
     LastResort,
     /// It was got in this round from the node that serves the share.
-    Fresh,
+    Fresh { since: Instant },
 }
 
 /// What is known of the cluster, and which witness is tried next ([MS-SWN] 3.2.4.1).
@@ -56,7 +57,7 @@ impl Search {
 
     /// What the list of this round said of the address that serves may be wrong by now.
     pub(crate) fn outdated(&mut self) {
-        if self.by == ListAge::Fresh {
+        if matches!(self.by, ListAge::Fresh { .. }) {
             self.by = ListAge::LastResort;
         }
     }

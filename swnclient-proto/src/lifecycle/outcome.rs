@@ -85,7 +85,7 @@ impl Registrations {
             return;
         };
         let search = &mut registration.search;
-        search.begin(witnesses, ListAge::Fresh);
+        search.begin(witnesses, ListAge::Fresh { since: now });
         search.interfaces = Arc::clone(interfaces);
         if !registration.was_registered {
             registration.known_state = choice::state_of(interfaces, served_by);
@@ -139,7 +139,7 @@ impl Registrations {
         }
         if registration.reselect.moved || !candidates.contains(&witness) {
             log::debug!("registering again for {served_by}, before {witness} is left");
-            registration.search.begin(candidates, ListAge::Fresh);
+            registration.search.begin(candidates, ListAge::Fresh { since: now });
             self.register_next(id, now);
         } else if registration.reselect.is_alone {
             self.look_again(id, now);

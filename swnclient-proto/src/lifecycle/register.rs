@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// How long a list counts for what it says of the address that serves: a witness may take
 /// minutes to fail, and the address may move meanwhile.
-const FRESH_FOR: Duration = Duration::from_secs(4);
+const FRESH_FOR: Duration = Duration::from_secs(5);
 
 impl Registrations {
     /// RegisterEx; or Register where this witness has refused version 2. The
@@ -91,10 +91,7 @@ impl Registrations {
         // The address of the share may be on this very node by now: a list tells, but by
         // no means one that lacks that address (Windows, ONTAP).
         let is_doubtful = match registration.search.by {
-            ListAge::Fresh => registration
-                .pace
-                .last_attempt
-                .is_some_and(|at| now.saturating_duration_since(at) >= FRESH_FOR),
+            ListAge::Fresh { since } => now.saturating_duration_since(since) >= FRESH_FOR,
             ListAge::LastResort => true,
             ListAge::Old => !registration.is_listed,
         };

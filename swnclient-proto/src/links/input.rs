@@ -38,10 +38,12 @@ impl Links {
 
     /// The list does not come. That is no reason to give up those who are
     /// registered by the same link, unless it holds their calls up: a server
-    /// may let a list wait until it has a witness to offer.
+    /// may let a list wait until it has a witness to offer. One that has begun an
+    /// answer and does not end it answers nothing else either.
     fn list_overdue(&mut self, link_id: LinkId) {
         let awaited = Awaited::Response(Call::GetInterfaceList);
-        if !self.is_multiplexed(link_id) {
+        let is_stuck = self.links.get(&link_id).is_some_and(Link::is_mid_reply);
+        if is_stuck || !self.is_multiplexed(link_id) {
             return self.overdue(link_id, awaited);
         }
         let Some(error) = self.links.get(&link_id).map(|link| self.timeout(link, awaited)) else {

@@ -169,7 +169,8 @@ fn of_those_that_are_tried_at_once_one_is_authenticated_to() {
             assert!(net.connections(Service::Mapper) > 2, "{profile}, {seed}");
             // The list's and the witness's.
             assert_eq!(net.faulted(Stage::Bind).len(), 2, "{profile}, {seed}");
-            // None of the others is left open; a list that was old by then is got once more.
+            // None of the others is left open. So slow a network makes the list old, which is
+            // then got once more.
             net.world.pass(20 * SECOND);
             assert_eq!(net.world.cluster().connections(), 1, "{profile}, {seed}");
         }
