@@ -11,6 +11,9 @@ macro_rules! statuses {
         impl Status {
             $(#[doc = concat!($field, ": ", $advice, ".")] pub const $name: Self = Self($value);)*
 
+            /// Those that have a name.
+            pub const NAMED: &[Self] = &[$(Self::$name),*];
+
             /// The name [MS-ERREF] gives the code.
             pub fn name(self) -> Option<&'static str> {
                 match self { $(Self::$name => Some($field),)* _ => None }

@@ -248,23 +248,8 @@ fn code(word: &str) -> Result<u32> {
 }
 
 fn status(word: &str) -> Result<Status> {
-    const NAMED: [Status; 11] = [
-        Status::SUCCESS,
-        Status::ACCESS_DENIED,
-        Status::NOT_ENOUGH_MEMORY,
-        Status::INVALID_PARAMETER,
-        Status::CALL_NOT_IMPLEMENTED,
-        Status::MAX_SESSIONS_REACHED,
-        Status::NOT_FOUND,
-        Status::REVISION_MISMATCH,
-        Status::TIMEOUT,
-        Status::INVALID_STATE,
-        Status(0),
-    ];
-    NAMED
-        .into_iter()
-        .find(|status| status.name() == Some(word))
-        .map_or_else(|| code(word).map(Status), Ok)
+    let named = Status::NAMED.iter().find(|status| status.name() == Some(word));
+    named.map_or_else(|| code(word).map(Status), |status| Ok(*status))
 }
 
 #[cfg(test)]
@@ -288,6 +273,8 @@ mod tests {
             "share-move witness 2 to 10.0.0.12, 10.0.0.13",
             "ip-change address 10.0.0.11 to 10.0.0.11 offline, fd00::12, 10.0.0.13",
             "answer all ERROR_NOT_FOUND",
+            "answer all ERROR_OUTOFMEMORY",
+            "answer all ERROR_ALREADY_EXISTS",
             "answer all empty",
             "force-unregister all",
             "fault register node 2 times 3 status ERROR_INVALID_STATE",
