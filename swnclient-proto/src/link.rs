@@ -218,6 +218,11 @@ impl Link {
         matches!(self.phase, Phase::ConnectingToMapper | Phase::ConnectingToWitness)
     }
 
+    /// Whether it is to this service, by these credentials: others may share it then.
+    pub(crate) fn is_for(&self, target: &str, credentials: &SharedCredentials) -> bool {
+        self.credentials == *credentials && self.target.eq_ignore_ascii_case(target)
+    }
+
     /// Whether no registration needs it. Closing it then takes back what the server
     /// still keeps for it (C706 5.1.6, context rundown).
     pub(crate) fn is_idle(&self) -> bool {

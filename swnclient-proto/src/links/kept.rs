@@ -12,10 +12,7 @@ impl Links {
         let of_server = (link.server, LinkId(0))..=(link.server, LinkId(u64::MAX));
         let mut kept = self.kept.range(of_server).map(|(_, kept)| *kept);
         let same = kept.find(|kept| {
-            self.links.get(kept).is_some_and(|kept| {
-                kept.credentials == link.credentials
-                    && kept.target.eq_ignore_ascii_case(&link.target)
-            })
+            self.links.get(kept).is_some_and(|kept| kept.is_for(&link.target, &link.credentials))
         });
         if same.is_none() && self.kept.len() >= self.config.kept_links_max {
             return None;

@@ -157,11 +157,8 @@ impl Links {
     ) -> LinkId {
         let of_server = (server, LinkId(0))..=(server, LinkId(u64::MAX));
         let mut open = self.open.range(of_server).map(|(_, link)| *link);
-        let shared = open.find(|link| {
-            self.links.get(link).is_some_and(|link| {
-                link.credentials == *credentials && link.target.eq_ignore_ascii_case(target)
-            })
-        });
+        let shared = open
+            .find(|link| self.links.get(link).is_some_and(|link| link.is_for(target, credentials)));
         shared.unwrap_or_else(|| {
             self.last_link += 1;
             let id = LinkId(self.last_link);
