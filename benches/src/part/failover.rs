@@ -9,12 +9,15 @@ use crate::samba::{self, Target};
 use crate::stats::float;
 use crate::worker::Sample;
 use lab::{CLUSTER_NAME, Cluster, PASSWORD, USER};
+use std::time::{Duration, Instant};
 
 pub(super) const TITLE: &str = "1,000 mounts of one client whose witness dies";
 
 const MOUNTS: usize = 1000;
 /// How many registrations of Samba's client stand for all of them in a round.
 const SAMPLE: usize = 100;
+/// Registrations that are lost sooner are made again after a moment that grows from loss to loss.
+const LASTING: Duration = Duration::from_secs(6);
 /// The witness's own process, by the name that the system has for it.
 const WITNESS: &str = "rpcd_witness";
 /// Who else works for a registration.
@@ -40,6 +43,7 @@ pub(super) fn run(options: &Options) -> Findings {
     let mut findings = Findings::default();
     let [mut wall, mut cpu, mut server, mut witness] = [const { Vec::new() }; 4];
     let mut theirs = Vec::new();
+    let mut registered = Instant::now();
     for _ in 0..options.rounds {
         findings.feel_noise();
         let mut samba = samba::start(cluster.client("env"), &target(other));
@@ -49,12 +53,14 @@ pub(super) fn run(options: &Options) -> Findings {
         let sum: f64 = samples.iter().map(|sample| sample.wall).sum();
         theirs.push(sum * float(MOUNTS) / float(SAMPLE));
 
+        std::thread::sleep(LASTING.saturating_sub(registered.elapsed()));
         ours.tell("lose");
         ours.tell("recovered");
         // Only those that are not about to end.
         let before = server_cpu();
         cluster.stop_dcerpcd(at);
         let recovered: Sample = ours.answer();
+        registered = Instant::now();
         let now = server_cpu();
         wall.push(recovered.wall);
         cpu.push(recovered.cpu);
