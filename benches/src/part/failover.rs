@@ -90,6 +90,9 @@ pub(super) fn run(options: &Options) -> Findings {
         "Samba's client: {SAMPLE} registrations by mapper, bind and RegisterEx, without a list, times {}",
         MOUNTS / SAMPLE
     ));
+    findings.note(format!(
+        "Each registration has lasted {LASTING:?}: what is lost within 5 s is made again later."
+    ));
     findings.note("Without the random wait after a loss (15 s at most), which is there for the server's sake.");
     findings
 }
